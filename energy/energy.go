@@ -1,0 +1,223 @@
+// Package energy is the meter's mathematics: what turns the readings of a
+// register into half-hours that an auditor would sign.
+//
+// It is pure. Nothing here reads a clock, touches a wire or a disk, or starts
+// a goroutine; every time is an argument. All amounts are integers in the base
+// unit of their measure (Wh, varh, litre), so that any sum is exact.
+package energy
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Period is the length of a settlement period, the only one that the scheme
+// and the uplink carry.
+const Period = 30 * time.Minute
+
+// Measure says what a register counts. Import and export are separate
+// registers and are never netted (feeds.md 3.1, rule 7).
+type Measure uint8
+
+// The measures. The numbers are part of the wire and store formats: they are
+// never reused.
+const (
+	Import         Measure = 1 // active energy taken from the grid, Wh
+	Export         Measure = 2 // active energy delivered to the grid, Wh
+	ReactiveImport Measure = 3 // reactive energy imported, varh
+	ReactiveExport Measure = 4 // reactive energy exported, varh
+	Gas            Measure = 5 // gas volume at the meter, litres
+)
+
+var measureNames = [...]string{
+	Import: "import", Export: "export",
+	ReactiveImport: "reactive-import", ReactiveExport: "reactive-export", Gas: "gas",
+}
+
+// Measures lists every measure, in the order of their numbers.
+func Measures() []Measure { return []Measure{Import, Export, ReactiveImport, ReactiveExport, Gas} }
+
+// Valid reports whether m is one of the measures above.
+func (m Measure) Valid() bool { return m >= Import && m <= Gas }
+
+// String gives the name used in configuration files and APIs, e.g. "import".
+func (m Measure) String() string {
+	if m.Valid() {
+		return measureNames[m]
+	}
+	return fmt.Sprintf("measure(%d)", uint8(m))
+}
+
+// BaseUnit is the unit of every integer amount of this measure: "Wh", "varh" or "L".
+func (m Measure) BaseUnit() string {
+	switch m {
+	case ReactiveImport, ReactiveExport:
+		return "varh"
+	case Gas:
+		return "L"
+	default:
+		return "Wh"
+	}
+}
+
+// UnitCode is the UN/CEFACT Recommendation 20 code of the unit in which
+// Present shows amounts of this measure: WHR (watt hour), K3 (kilovar hour) or
+// MTQ (cubic metre).
+func (m Measure) UnitCode() string {
+	switch m {
+	case ReactiveImport, ReactiveExport:
+		return "K3"
+	case Gas:
+		return "MTQ"
+	default:
+		return "WHR"
+	}
+}
+
+// Present writes an amount in base units as an exact decimal in the unit of
+// UnitCode: "1234" for Wh, "1.234" for varh (in kvarh) and litres (in m3).
+func (m Measure) Present(base int64) string {
+	if m.UnitCode() == "WHR" {
+		return strconv.FormatInt(base, 10)
+	}
+	sign := ""
+	if base < 0 {
+		sign, base = "-", -base
+	}
+	return fmt.Sprintf("%s%d.%03d", sign, base/1000, base%1000)
+}
+
+// ParseMeasure reads the name of a measure; the error lists the valid names.
+func ParseMeasure(s string) (Measure, error) {
+	for _, m := range Measures() {
+		if measureNames[m] == s {
+			return m, nil
+		}
+	}
+	return 0, fmt.Errorf("unknown measure %q: use one of %s", s, strings.Join(measureNames[Import:], ", "))
+}
+
+// MarshalText writes the measure's name.
+func (m Measure) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads the measure's name.
+func (m *Measure) UnmarshalText(b []byte) error {
+	v, err := ParseMeasure(string(b))
+	if err == nil {
+		*m = v
+	}
+	return err
+}
+
+// Quality says how a half-hour's value came about, from worst to best. The
+// worst of its inputs is the quality of anything derived (law 2).
+type Quality uint8
+
+// The qualities. The numbers are part of the wire and store formats.
+const (
+	Missing      Quality = 0 // not known; the value is null, never zero
+	Substituted  Quality = 1 // not measured: put in its place by a stated rule at the operator's wish
+	Estimated    Quality = 2 // the exact advance over a longer gap, spread over its half-hours; or marked E by its source
+	Interpolated Quality = 3 // a boundary lies between samples that are further apart than Register.Close
+	Measured     Quality = 4 // samples close around both boundaries; or marked actual by its source
+)
+
+var qualityNames = [...]string{"missing", "substituted", "estimated", "interpolated", "measured"}
+
+// Valid reports whether q is one of the qualities above.
+func (q Quality) Valid() bool { return q <= Measured }
+
+// String gives the name used in APIs, e.g. "measured".
+func (q Quality) String() string {
+	if q.Valid() {
+		return qualityNames[q]
+	}
+	return fmt.Sprintf("quality(%d)", uint8(q))
+}
+
+// ParseQuality reads the name of a quality.
+func ParseQuality(s string) (Quality, error) {
+	for i, n := range qualityNames {
+		if n == s {
+			return Quality(i), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown quality %q: use one of %s", s, strings.Join(qualityNames[:], ", "))
+}
+
+// MarshalText writes the quality's name.
+func (q Quality) MarshalText() ([]byte, error) { return []byte(q.String()), nil }
+
+// UnmarshalText reads the quality's name.
+func (q *Quality) UnmarshalText(b []byte) error {
+	v, err := ParseQuality(string(b))
+	if err == nil {
+		*q = v
+	}
+	return err
+}
+
+// Worst returns the worse of two qualities.
+func Worst(a, b Quality) Quality { return min(a, b) }
+
+// Sample is one reading of one register.
+type Sample struct {
+	At    time.Time // when the device's answer arrived, UTC
+	Value int64     // the register in base units, as the device showed it (it may wrap at Register.Modulus)
+}
+
+// Rule is the identifier of the rule that decided a half-hour's value. It is
+// part of its evidence; the numbers are part of the wire and store formats.
+type Rule uint8
+
+// The rules. See Accumulator for what each one means.
+const (
+	RuleNone        Rule = 0 // nothing decided: missing
+	RuleBracketed   Rule = 1 // both boundaries bracketed by samples close to them
+	RuleInterpolate Rule = 2 // a boundary interpolated between samples further apart
+	RuleSpread      Rule = 3 // the exact advance over a gap, spread in proportion to time
+	RuleImported    Rule = 4 // taken over from a half-hourly file, marked actual there
+	RuleImportedEst Rule = 5 // taken over from a half-hourly file, marked estimated there
+)
+
+// Evidence lets a third party redo the sum.
+type Evidence struct {
+	First, Last Sample // the samples around or nearest to the two boundaries
+	Samples     int    // how many samples fell in the half-hour
+	Rule        Rule   // what decided
+}
+
+// HalfHour is the energy of one register over [Start, Start+Period).
+type HalfHour struct {
+	Start      time.Time // UTC; a multiple of the period
+	Energy     int64     // base units, >= 0; 0 and meaningless when Quality is Missing
+	Cumulative int64     // the register at the end boundary, base units; -1 where it is not known (imported values)
+	TakenAt    time.Time // when the value was settled: after its end (scheme.md, takenAt)
+	Quality    Quality
+	Evidence   Evidence
+}
+
+// Key names one register of one meter.
+type Key struct {
+	Meter   string
+	Measure Measure
+}
+
+// String gives "meter/measure".
+func (k Key) String() string { return k.Meter + "/" + k.Measure.String() }
+
+// Span is a run of half-hours of one register: those that start in [From, To).
+type Span struct {
+	Key
+	From, To time.Time
+}
+
+// KeyedStatement is a statement of baseline of one register, as it is stored
+// and carried: its canonical JSON and the instant it speaks of.
+type KeyedStatement struct {
+	Key
+	At   time.Time
+	Body []byte
+}

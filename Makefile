@@ -1,0 +1,39 @@
+# Two commands do everything on a fresh machine: make demo, make test.
+.DEFAULT_GOAL := help
+.PHONY: help demo test peers check build bench fuzz race cross clean
+
+AGENT_SIDE = ./agent/... ./drivers/... ./energy/... ./store/... ./uplink/... ./identity/... ./cmd/perseus-agent/...
+FUZZTIME  ?= 30s
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: ## the whole way on this machine, from a simulated meter to the bank (ARGS=--headless for no questions)
+	go run ./cmd/perseus-sim demo $(ARGS)
+
+test: peers ## every test, against real peers (installs them where it may)
+	./scripts/with-postgres go test -timeout 20m ./...
+
+peers: ## Mosquitto, PostgreSQL, Chromium and the scheme's Python tools for the tests
+	@./scripts/peers
+
+check: ## formatting, go vet, staticcheck, known vulnerabilities, the Windows and 32-bit builds
+	@./scripts/check
+
+build: ## the three programs into bin/
+	go build -trimpath -ldflags "-s -w" -o bin/ ./cmd/...
+
+race: ## the tests of the gateway's side under the race detector
+	go test -race -timeout 20m $(AGENT_SIDE)
+
+bench: ## the measures, side by side with their baselines in one run
+	go run ./internal/bench
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@./scripts/fuzz $(FUZZTIME)
+
+cross: ## release builds for the gateways: Raspberry Pi (32 and 64 bit), PC, Windows
+	@./scripts/cross
+
+clean:
+	rm -rf bin .demo .bench

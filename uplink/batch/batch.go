@@ -7,9 +7,28 @@
 package batch
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// Limits. Encode and Decode both keep them; a raw batch from a stranger costs
+// at most MaxBody bytes and MaxValues values of memory.
+const (
+	MaxRaw          = 1 << 20 // bytes of an encoded, signed batch
+	MaxBody         = 8 << 20 // bytes of the body once decompressed
+	MaxSeries       = 4096    // series in a batch
+	MaxSeriesValues = 64 * 48 // half-hours in a series: 64 days
+	MaxValues       = 1 << 18 // half-hours in a batch
+	MaxGrants       = 256     // grants relied upon
+	MaxStatements   = 1024    // baseline statements in a batch
+	MaxStatement    = 4 << 10 // bytes of one statement's JSON
+	MaxName         = 128     // bytes of a meter's or a grant's identifier
+	MaxGateway      = 512     // bytes of a gateway's URL
+	MaxSerial       = 20      // bytes of a certificate's serial number (RFC 5280)
+	MaxEnergy       = 1 << 50 // base units in one half-hour
+	MaxRegister     = 1 << 62 // base units that a register may show
 )
 
 // MediaType is the Content-Type of an encoded batch.
@@ -55,4 +74,9 @@ type Statement struct {
 	Measure energy.Measure
 	At      time.Time
 	Body    []byte // canonical JSON, at most 4 KiB
+}
+
+// Equal reports whether two statements are the same.
+func (s Statement) Equal(o Statement) bool {
+	return s.Meter == o.Meter && s.Measure == o.Measure && s.At.Equal(o.At) && bytes.Equal(s.Body, o.Body)
 }

@@ -1,0 +1,256 @@
+// Package agent is the gateway's daemon: it reads meters, makes half-hours,
+// keeps them, and sends what a permission covers.
+//
+// One goroutine per bus asks its meters in turn and feeds their accumulators.
+// One recorder commits, in one transaction per round, the half-hours that were
+// settled and the accumulators' states. The uplink takes from the store. All
+// clocks, wires and stores are injected.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/store"
+	"github.com/perseus-edge/perseus-edge/uplink"
+)
+
+// Store is what the agent needs of the buffer; *store.Store is it.
+type Store interface {
+	uplink.Outbox
+	Commit(store.Round) error
+	State(energy.Key) ([]byte, error)
+	HalfHours(k energy.Key, from, to time.Time) iter.Seq2[energy.HalfHour, error]
+	Keys() ([]energy.Key, error)
+	Bounds(k energy.Key) (first, last time.Time, n int, err error)
+	Prune(now time.Time) error
+	Usage() (store.Usage, error)
+}
+
+// Options of an agent. Config and Store are needed; the rest has defaults.
+type Options struct {
+	Config  *config.Config
+	Store   Store
+	Opened  store.Report                // what opening the store reported, for the status
+	Drivers map[string]Factory          // Drivers() if nil
+	Now     func() time.Time            // dates readings; time.Now if nil
+	Wall    func() time.Time            // of certificates, grants and retention; Now if nil
+	Logger  *slog.Logger                // slog.Default() if nil
+	Notify  func(state string)          // told "READY=1" once it runs, "WATCHDOG=1" while it is well, "STATUS=..." and "STOPPING=1" (sd_notify(3)); may be nil
+	Flush   time.Duration               // between regular commits; 60 s if 0
+	HTTP    http.RoundTripper           // of the uplink; nil: mutual TLS with the gateway's identity
+	Page    func(a *Agent) http.Handler // served at Config.Web.Listen; nil: nothing is
+	Version string                      // "dev" if empty
+}
+
+// Agent is the daemon. Make it with New, then Run it once.
+type Agent struct {
+	opt      Options
+	log      *slog.Logger
+	code     string
+	buses    []*bus
+	recorder *recorder
+	notes    notes
+	started  time.Time // by Options.Now
+	began    time.Time // for durations
+	uplink   atomic.Pointer[uplink.Client]
+	upErr    atomic.Pointer[string] // why there is no uplink client yet
+}
+
+// DefaultFlush is how often readings are committed when nothing was settled.
+const DefaultFlush = time.Minute
+
+// New makes an agent and restores every register from the store. It fails only
+// where the configuration does not fit the drivers or the store cannot be read
+// at all; a register whose state cannot be used begins anew, with a note.
+func New(o Options) (*Agent, error) {
+	if o.Config == nil || o.Store == nil {
+		return nil, errors.New("agent: needs a configuration and a store")
+	}
+	if o.Drivers == nil {
+		o.Drivers = Drivers()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Wall == nil {
+		o.Wall = o.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Notify == nil {
+		o.Notify = func(string) {}
+	}
+	if o.Flush <= 0 {
+		o.Flush = DefaultFlush
+	}
+	if o.Version == "" {
+		o.Version = "dev"
+	}
+	a := &Agent{opt: o, log: o.Logger, started: o.Now(), began: time.Now()}
+	a.recorder = newRecorder(a)
+	if o.Opened.SetAside != "" {
+		a.log.Error("the store was damaged and is set aside: a new one is begun", "set_aside", o.Opened.SetAside, "reason", o.Opened.Reason)
+		a.notes.add(a.started, "", "The store was damaged and is set aside as "+o.Opened.SetAside+"; a new one is begun. "+o.Opened.Reason)
+	}
+	var err error
+	if a.code, err = keptCode(o.Store); err != nil {
+		a.log.Error("site code cannot be kept", "error", err)
+	}
+	for _, b := range o.Config.Buses {
+		made, err := a.newBus(b)
+		if err != nil {
+			return nil, err
+		}
+		if made != nil {
+			a.buses = append(a.buses, made)
+		}
+	}
+	return a, nil
+}
+
+// keptCode is the code by which the business recognises its meter, made once
+// and kept in the store.
+func keptCode(s Store) (string, error) {
+	b, err := s.Meta("site-code")
+	if err != nil {
+		return "", err
+	}
+	if code, err := identity.ParseCode(string(b)); err == nil {
+		return code, nil
+	}
+	code := identity.NewCode()
+	return code, s.SetMeta("site-code", []byte(code))
+}
+
+// newBus makes a bus with its meters; nil when no meter is on it.
+func (a *Agent) newBus(c config.Bus) (*bus, error) {
+	meters := a.opt.Config.On(c.ID)
+	if len(meters) == 0 {
+		a.log.Warn("no meter is on this bus", "bus", c.ID)
+		return nil, nil
+	}
+	factory := a.opt.Drivers[c.Driver]
+	if factory == nil {
+		return nil, fmt.Errorf("bus %s: driver %s is not in this version", c.ID, c.Driver)
+	}
+	poller, err := factory(c, meters, a.opt.Now, a.log)
+	if err != nil {
+		return nil, err
+	}
+	b := &bus{cfg: c, poller: poller, log: a.log, agent: a, errs: map[drivers.Kind]uint64{}}
+	b.beat.Store(time.Now().UnixNano())
+	for _, mc := range meters {
+		m := &meter{cfg: mc, since: a.started}
+		for _, rc := range mc.Registers {
+			r := register{key: energy.Key{Meter: mc.ID, Measure: rc.Measure}, cfg: rc, origin: originOf(c, mc, rc)}
+			a.restore(&r)
+			m.registers = append(m.registers, r)
+		}
+		b.meters = append(b.meters, m)
+	}
+	return b, nil
+}
+
+func (a *Agent) restore(r *register) {
+	kept, err := a.opt.Store.State(r.key)
+	if err == nil {
+		err = r.restore(kept, a.opt.Config.Period)
+	} else {
+		r.acc = energy.NewAccumulator(r.cfg.Energy(), a.opt.Config.Period)
+	}
+	if err != nil {
+		a.log.Warn("register begins anew", "meter", r.key.Meter, "measure", r.key.Measure.String(), "reason", err)
+		a.notes.add(a.started, r.key.Meter, fmt.Sprintf("%s begins anew: %v", r.key.Measure, err))
+	}
+}
+
+// Run works until ctx ends, then commits what there is and returns nil. It
+// fails only where going on is of no use: the store turned out to be damaged
+// while it ran. Starting again then sets the file aside and begins a clean one.
+func (a *Agent) Run(ctx context.Context) error {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var polling, others sync.WaitGroup
+	for _, b := range a.buses {
+		polling.Go(func() { b.run(inner) })
+	}
+	others.Go(func() { a.recorder.run(inner) })
+	if a.opt.Config.Uplink != nil {
+		others.Go(func() { a.runUplink(inner) })
+	}
+	if a.opt.Page != nil {
+		tried := make(chan struct{})
+		others.Go(func() { a.serve(inner, a.opt.Page(a), sync.OnceFunc(func() { close(tried) })) })
+		<-tried
+	}
+	others.Go(func() { a.watchdog(inner) })
+	a.log.Info("running", "site", a.opt.Config.Site.Name, "buses", len(a.buses), "meters", len(a.opt.Config.Meters), "version", a.opt.Version)
+	a.opt.Notify("READY=1")
+
+	var fatal error
+	select {
+	case <-ctx.Done():
+	case fatal = <-a.recorder.fatal:
+		a.log.Error("stopping: starting again sets the damaged store aside", "error", fatal)
+	}
+	a.opt.Notify("STOPPING=1")
+	cancel()
+	polling.Wait()
+	for _, b := range a.buses {
+		if err := b.poller.Close(); err != nil {
+			a.log.Debug("bus closed", "bus", b.cfg.ID, "error", err)
+		}
+	}
+	others.Wait()
+	if fatal != nil {
+		return fatal
+	}
+	if err := a.recorder.flush(); err != nil {
+		return fmt.Errorf("the last readings could not be stored; the registers are read on from the last commit at the next start: %w", err)
+	}
+	a.log.Info("stopped")
+	return nil
+}
+
+// watchdog says every few seconds that every goroutine is alive; when one is
+// not, it falls silent, and the service manager starts the program anew.
+func (a *Agent) watchdog(ctx context.Context) {
+	t := time.NewTicker(10 * time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if dead := a.deadBuses(); len(dead) == 0 {
+				a.opt.Notify("WATCHDOG=1")
+			} else {
+				a.log.Error("a bus gives no sign of life", "buses", dead)
+			}
+		}
+	}
+}
+
+func (a *Agent) deadBuses() []string {
+	var dead []string
+	now := time.Now()
+	for _, b := range a.buses {
+		if !b.alive(now) {
+			dead = append(dead, b.cfg.ID)
+		}
+	}
+	return dead
+}

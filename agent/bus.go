@@ -1,0 +1,247 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/store"
+)
+
+// bus is one wire. Its goroutine alone uses the poller (law 8); everything
+// else is shared with the recorder and the status under mu, which is never
+// held while the wire is waited for.
+type bus struct {
+	cfg    config.Bus
+	poller drivers.Poller
+
+	log   *slog.Logger
+	agent *Agent
+	beat  atomic.Int64 // unix nanoseconds of the last sign of life
+
+	readings []drivers.Reading // of the present poll; the goroutine's own
+	settled  []energy.HalfHour // of the present sample; the goroutine's own
+
+	mu      sync.Mutex
+	meters  []*meter
+	pending []store.KeyedHalfHour
+	said    []energy.KeyedStatement
+	down    int // polls in a row at which the wire could not be used
+	err     error
+	polls   uint64
+	errs    map[drivers.Kind]uint64
+	busy    time.Duration // spent asking, since the start
+}
+
+// heartbeat bounds how long the goroutine sleeps without a sign of life.
+const heartbeat = 15 * time.Second
+
+// run polls until ctx ends.
+func (b *bus) run(ctx context.Context) {
+	intervals := make([]time.Duration, len(b.meters))
+	for i, m := range b.meters {
+		intervals[i] = m.cfg.Poll
+	}
+	s := newSchedule(intervals, time.Now())
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		b.beat.Store(time.Now().UnixNano())
+		i, due := s.next()
+		wait := time.Until(due)
+		if wait > 0 {
+			timer.Reset(min(wait, heartbeat))
+			select {
+			case <-ctx.Done():
+				return
+			case <-timer.C:
+			}
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		wasDown := b.down > 0
+		b.pollOnce(ctx, i)
+		now := time.Now()
+		switch {
+		case b.down > 0:
+			s.asked(i, now, 0)
+			if !b.sleep(ctx, backoff(b.down, wireLimit)) {
+				return
+			}
+		case wasDown:
+			s.hasten(now)
+			fallthrough
+		default:
+			s.asked(i, now, backoff(b.meters[i].failures, deviceLimit))
+		}
+	}
+}
+
+// sleep waits with a heartbeat; false when ctx ended.
+func (b *bus) sleep(ctx context.Context, d time.Duration) bool {
+	for d > 0 {
+		t := time.NewTimer(min(d, heartbeat))
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return false
+		case <-t.C:
+		}
+		b.beat.Store(time.Now().UnixNano())
+		d -= heartbeat
+	}
+	return ctx.Err() == nil
+}
+
+// pollOnce asks one device and takes what it answers. A panic inside the
+// driver is a failed poll, not the end of the program (law 9).
+func (b *bus) pollOnce(ctx context.Context, i int) {
+	start := time.Now()
+	err := b.ask(ctx, i)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return // we were stopped: that says nothing about the meter
+	}
+	b.take(i, time.Since(start), b.agent.Now(), err)
+}
+
+// ask lets the driver poll; its panic is its error.
+func (b *bus) ask(ctx context.Context, i int) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the driver failed: %v", p)
+			b.readings = b.readings[:0]
+			b.log.Error("driver failed", "bus", b.cfg.ID, "meter", b.meters[i].cfg.ID, "panic", p, "stack", string(debug.Stack()))
+			b.poller.Close()
+		}
+	}()
+	b.readings, err = b.poller.Poll(ctx, i, b.readings[:0])
+	return err
+}
+
+// take books the outcome of one poll.
+func (b *bus) take(i int, took time.Duration, end time.Time, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.meters[i]
+	b.polls++
+	b.busy += took
+	m.asked, m.took = end, took
+	if err != nil && len(b.readings) == 0 {
+		b.wireFailed(m, err, end)
+		return
+	}
+	if b.down > 0 {
+		b.log.Info("bus is back", "bus", b.cfg.ID, "failures", b.down)
+		b.down, b.err = 0, nil
+	}
+	if err != nil { // the connection broke on the way: what was not reached is unread
+		for j := range m.registers {
+			m.registers[j].err = errNotAsked
+		}
+	}
+	good, first := 0, error(nil)
+	for k := range b.readings {
+		r := &b.readings[k]
+		reg := &m.registers[r.Point]
+		reg.err = r.Err
+		if r.Err != nil {
+			b.errs[kindOf(r.Err)]++
+			if first == nil {
+				first = r.Err
+			}
+			continue
+		}
+		good++
+		b.sample(m, reg, r)
+	}
+	b.judge(m, good, first, end)
+}
+
+func (b *bus) wireFailed(m *meter, err error, now time.Time) {
+	b.errs[kindOf(err)]++
+	if b.down == 0 {
+		b.log.Warn("bus cannot be used", "bus", b.cfg.ID, "error", err)
+	}
+	b.down++
+	b.err = err
+	b.judge(m, 0, err, now)
+}
+
+// judge moves the meter between ok and failing, and logs only the changes.
+func (b *bus) judge(m *meter, good int, err error, now time.Time) {
+	before := m.state()
+	if good > 0 {
+		if m.failures > 0 {
+			b.log.Info("meter answers again", "meter", m.cfg.ID, "bus", b.cfg.ID, "failures", m.failures, "after", now.Sub(m.since).Round(time.Second))
+		}
+		m.failures, m.err, m.answered = 0, nil, now
+	} else {
+		m.failures++
+		m.err = err
+		if m.failures == 1 && b.down == 0 {
+			b.log.Warn("meter does not answer", "meter", m.cfg.ID, "bus", b.cfg.ID, "error", err)
+		}
+	}
+	if !m.ever || m.state() != before {
+		m.since = now
+	}
+	m.ever = true
+}
+
+// sample gives one sample to its register's accumulator.
+func (b *bus) sample(m *meter, reg *register, r *drivers.Reading) {
+	// The store keeps milliseconds: with the same instants here, anybody can
+	// redo the sum from what it holds.
+	s := energy.Sample{At: r.Sample.At.Truncate(time.Millisecond).UTC(), Value: r.Sample.Value}
+	reg.last, reg.raw = s, r.Raw
+	if b.agent.recorder.resting.Load() {
+		// What was settled cannot be kept and memory for it has run out: the
+		// register rests. Its advance over the rest is spread, as over any gap.
+		return
+	}
+	var e energy.Event
+	b.settled, e = reg.acc.Add(s, b.settled[:0])
+	reg.seq++
+	for _, h := range b.settled {
+		b.pending = append(b.pending, keyedHalfHour(reg.key, h))
+		reg.newest = h
+	}
+	if n := len(b.settled); n > 0 {
+		reg.settled += uint64(n)
+		b.agent.recorder.wake()
+	}
+	if e.Kind != energy.Nothing {
+		b.event(m, reg, e, r.Raw)
+	}
+	switch {
+	case s.Value < reg.base.Value || e.Kind == energy.TooFast:
+		reg.holding = reg.seq > 1
+	case e.Kind == energy.Opened || e.Kind == energy.Reset || e.Kind == energy.Rollover:
+		reg.holding = false
+	case e.Kind == energy.Glitch:
+		reg.holding = false
+	}
+	if !reg.holding && e.Kind != energy.OutOfOrder {
+		reg.base = s
+	}
+}
+
+// alive reports whether the goroutine gave a sign of life in good time.
+func (b *bus) alive(now time.Time) bool {
+	points := 0
+	for _, m := range b.meters {
+		points = max(points, len(m.registers))
+	}
+	limit := time.Minute + heartbeat + time.Duration(points+1)*(b.cfg.Timeout*2+b.cfg.Pause)
+	return now.UnixNano()-b.beat.Load() < int64(limit)
+}

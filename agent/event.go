@@ -1,0 +1,116 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// Note is something that a person should know of, kept for the page and the
+// status until newer ones push it out.
+type Note struct {
+	At    time.Time `json:"at"`
+	Meter string    `json:"meter,omitempty"`
+	What  string    `json:"what"`
+}
+
+// notes keeps the last few.
+type notes struct {
+	mu   sync.Mutex
+	list []Note
+}
+
+const maxNotes = 50
+
+func (n *notes) add(at time.Time, meter, what string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.list) == maxNotes {
+		n.list = append(n.list[:0], n.list[1:]...)
+	}
+	n.list = append(n.list, Note{at.UTC(), meter, what})
+}
+
+// newestFirst is a copy of what is kept.
+func (n *notes) newestFirst() []Note {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := make([]Note, len(n.list))
+	for i, x := range n.list {
+		out[len(out)-1-i] = x
+	}
+	return out
+}
+
+// quiet is how long the same event of the same register is not logged again:
+// a register that misbehaves at every poll must not fill the disk.
+const quiet = time.Hour
+
+// event logs what the accumulator noticed and turns it into a statement of
+// baseline where it calls for one. The bus's lock is held.
+func (b *bus) event(m *meter, reg *register, e energy.Event, raw uint64) {
+	reg.events[e.Kind&7]++
+	if e.Kind != reg.lastEvent || e.At.Sub(reg.lastEventAt) >= quiet || e.At.Before(reg.lastEventAt) {
+		level := slog.LevelWarn
+		if e.Kind == energy.Opened || e.Kind == energy.Rollover {
+			level = slog.LevelInfo
+		}
+		b.log.Log(context.Background(), level, "register "+e.Kind.String(), "meter", reg.key.Meter, "measure", reg.key.Measure.String(),
+			"at", e.At, "before", e.Before, "after", e.After)
+		b.agent.notes.add(e.At, reg.key.Meter, describe(e, reg.key.Measure))
+		reg.lastEvent, reg.lastEventAt = e.Kind, e.At
+	}
+	if e.Kind == energy.OutOfOrder || e.Kind == energy.Glitch || e.Kind == energy.TooFast {
+		return // these can come with every poll: StatementOf need not be asked
+	}
+	s, ok := energy.StatementOf(e, reg.key, reg.cfg.Energy())
+	if !ok {
+		return
+	}
+	if e.Kind == energy.Opened && reg.breakKind != "" {
+		s.Kind, s.Closing = reg.breakKind, reg.before
+	}
+	reg.breakKind, reg.before = "", nil
+	s.Agent = "perseus-agent " + b.agent.opt.Version
+	s.Config, s.CT, s.Serial, s.Register = b.agent.opt.Config.Hash, reg.cfg.CT, m.cfg.Serial, reg.origin.words
+	if e.At.Equal(reg.last.At) {
+		s.Opening.Raw = fmt.Sprintf("0x%X", raw)
+	}
+	if reg.previous != ([32]byte{}) {
+		s.Previous = hex.EncodeToString(reg.previous[:])
+	}
+	keyed, err := s.Keyed()
+	if err != nil {
+		b.log.Error("statement of baseline cannot be made", "meter", reg.key.Meter, "measure", reg.key.Measure.String(), "error", err)
+		return
+	}
+	reg.previous = sha256.Sum256(keyed.Body)
+	b.said = append(b.said, keyed)
+	b.agent.recorder.wake()
+}
+
+// describe says an event in plain words.
+func describe(e energy.Event, m energy.Measure) string {
+	u := m.BaseUnit()
+	switch e.Kind {
+	case energy.Opened:
+		return fmt.Sprintf("first reading of %s: the register shows %d %s", m, e.After, u)
+	case energy.Glitch:
+		return fmt.Sprintf("%s showed %d %s for a moment, which it cannot have counted: not used", m, e.After, u)
+	case energy.Rollover:
+		return fmt.Sprintf("the register of %s went round, from %d to %d %s: counted through", m, e.Before, e.After, u)
+	case energy.Reset:
+		return fmt.Sprintf("the register of %s went from %d to %d %s and stayed: counted from there; was the meter exchanged?", m, e.Before, e.After, u)
+	case energy.OutOfOrder:
+		return fmt.Sprintf("a reading of %s came with a time before the last one: not used; was the clock set back?", m)
+	case energy.TooFast:
+		return fmt.Sprintf("%s leapt from %d to %d %s, more than the meter can deliver: held until it is clear", m, e.Before, e.After, u)
+	}
+	return e.Kind.String()
+}

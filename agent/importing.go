@@ -1,0 +1,206 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/hhfile"
+	"github.com/perseus-edge/perseus-edge/store"
+)
+
+// MaxImport bounds one half-hourly file: 32 MiB, a hundred meters for a year.
+const MaxImport = 32 << 20
+
+// ImportRequest is one half-hourly file and what to take from it.
+type ImportRequest struct {
+	File  string       // its name, for messages
+	Data  []byte       //
+	Meter string       // the meter of the configuration that it belongs to
+	ID    string       // the MPAN or meter id inside the file; empty where the file has one only
+	Label hhfile.Label // what its times name, where the file does not tell
+}
+
+// ImportReport says what was taken from a file, what was not, and why.
+type ImportReport struct {
+	File     string         `json:"file"`
+	Meter    string         `json:"meter"`
+	ID       string         `json:"id"`
+	Layout   string         `json:"layout"`
+	Label    string         `json:"label"` // start or end
+	Series   []ImportSeries `json:"series"`
+	Problems []string       `json:"problems,omitempty"`
+}
+
+// ImportSeries is what became of one register of a file.
+type ImportSeries struct {
+	Measure   energy.Measure `json:"measure"`
+	From      time.Time      `json:"from"`
+	To        time.Time      `json:"to"`
+	Found     int            `json:"found"`     // half-hours in the file
+	Taken     int            `json:"taken"`     // new here
+	Corrected int            `json:"corrected"` // took the place of an earlier import
+	Same      int            `json:"same"`      // already here with this value
+	Kept      int            `json:"kept"`      // not taken: this gateway has its own reading, or a better import
+	TooOld    int            `json:"tooOld"`    // not taken: older than what the store keeps
+	Energy    string         `json:"energy"`    // sum of what was taken and corrected, in UnitCode
+	UnitCode  string         `json:"unitCode"`
+	Refused   string         `json:"refused,omitempty"` // why nothing of it was taken
+}
+
+// ImportStore is what an import needs of a store.
+type ImportStore interface {
+	HalfHours
+	Commit(store.Round) error
+}
+
+// Import takes a half-hourly file into the store of the running agent.
+func (a *Agent) Import(r ImportRequest) (ImportReport, error) {
+	a.recorder.commit.Lock() // no round may settle the same half-hours meanwhile
+	rep, err := ImportFile(a.opt.Store, a.opt.Config, r, a.Now())
+	a.recorder.commit.Unlock()
+	if err != nil {
+		return rep, err
+	}
+	taken := 0
+	for _, s := range rep.Series {
+		taken += s.Taken + s.Corrected
+	}
+	a.notes.add(a.Now(), r.Meter, fmt.Sprintf("%d half-hours taken over from %s", taken, r.File))
+	a.log.Info("imported", "file", r.File, "meter", r.Meter, "half_hours", taken)
+	a.uplinkNotify()
+	return rep, nil
+}
+
+// ImportFile takes a half-hourly file into a store. What this gateway read
+// itself is never replaced, an estimate never takes the place of an actual
+// value, and a later file corrects an earlier one.
+func ImportFile(s ImportStore, c *config.Config, r ImportRequest, now time.Time) (ImportReport, error) {
+	rep := ImportReport{File: r.File, Meter: r.Meter}
+	m, ok := c.Meter(r.Meter)
+	switch {
+	case !ok:
+		ids := make([]string, len(c.Meters))
+		for i, m := range c.Meters {
+			ids[i] = m.ID
+		}
+		return rep, fmt.Errorf("no meter %q in the configuration: it has %s", r.Meter, strings.Join(ids, ", "))
+	case c.Period != energy.Period:
+		return rep, fmt.Errorf("half-hourly files need period: 30m, the configuration has %s", c.Period)
+	}
+	f, err := hhfile.Parse(r.Data, hhfile.Options{Label: r.Label, Now: now})
+	if err != nil {
+		return rep, fmt.Errorf("%s: %w", r.File, err)
+	}
+	rep.Layout, rep.Label = f.Layout, "start"
+	if f.Label == hhfile.End {
+		rep.Label = "end"
+	}
+	for _, p := range f.Problems {
+		if p.Line > 0 {
+			rep.Problems = append(rep.Problems, fmt.Sprintf("line %d: %s", p.Line, p.What))
+		} else {
+			rep.Problems = append(rep.Problems, p.What)
+		}
+	}
+	series, err := pick(f.Series, r.ID)
+	if err != nil {
+		return rep, fmt.Errorf("%s: %w", r.File, err)
+	}
+	oldest := now.Add(-c.Store.KeepHalfHours)
+	for _, x := range series {
+		rep.ID = x.ID
+		out := ImportSeries{Measure: x.Measure, Found: len(x.HalfHours), UnitCode: x.Measure.UnitCode(), Energy: x.Measure.Present(0)}
+		if n := len(x.HalfHours); n > 0 {
+			out.From, out.To = x.HalfHours[0].Start, x.HalfHours[n-1].Start.Add(energy.Period)
+		}
+		if !slices.Contains(m.Measures(), x.Measure) {
+			out.Refused = fmt.Sprintf("the configuration does not measure %s on %s: add it to the meter", x.Measure, m.ID)
+		} else if err := importSeries(s, energy.Key{Meter: m.ID, Measure: x.Measure}, x, oldest, &out); err != nil {
+			return rep, fmt.Errorf("%s: %w", r.File, err)
+		}
+		rep.Series = append(rep.Series, out)
+	}
+	return rep, nil
+}
+
+// pick chooses the series of one meter out of a file.
+func pick(all []hhfile.Series, id string) ([]hhfile.Series, error) {
+	var ids []string
+	for _, s := range all {
+		if !slices.Contains(ids, s.ID) {
+			ids = append(ids, s.ID)
+		}
+	}
+	switch {
+	case len(ids) == 0:
+		return nil, errors.New("no half-hours in it")
+	case id == "" && len(ids) > 1:
+		return nil, fmt.Errorf("it holds several meters: say which one with --id: %s", strings.Join(first(ids, 20), ", "))
+	case id == "":
+		id = ids[0]
+	case !slices.Contains(ids, id):
+		return nil, fmt.Errorf("it does not hold %s: it holds %s", id, strings.Join(first(ids, 20), ", "))
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(s hhfile.Series) bool { return s.ID != id }), nil
+}
+
+func first(ids []string, n int) []string {
+	if len(ids) > n {
+		return append(slices.Clone(ids[:n]), fmt.Sprintf("and %d more", len(ids)-n))
+	}
+	return ids
+}
+
+// importSeries takes the half-hours of one register, a month's worth of
+// readings or so per transaction.
+func importSeries(s ImportStore, k energy.Key, x hhfile.Series, oldest time.Time, out *ImportSeries) error {
+	if len(x.HalfHours) == 0 {
+		return nil
+	}
+	have := map[int64]energy.HalfHour{}
+	for h, err := range s.HalfHours(k, out.From, out.To) {
+		if err != nil {
+			return err
+		}
+		have[h.Start.Unix()] = h
+	}
+	var round store.Round
+	var sum int64
+	for _, h := range x.HalfHours {
+		old, there := have[h.Start.Unix()]
+		imported := old.Evidence.Rule == energy.RuleImported || old.Evidence.Rule == energy.RuleImportedEst
+		switch {
+		case h.Start.Before(oldest):
+			out.TooOld++
+			continue
+		case !there || old.Quality == energy.Missing:
+			out.Taken++
+		case old.Energy == h.Energy && old.Quality == h.Quality && imported:
+			out.Same++
+			continue
+		case imported && h.Quality >= old.Quality:
+			out.Corrected++
+		default:
+			out.Kept++
+			continue
+		}
+		sum += h.Energy
+		round.HalfHours = append(round.HalfHours, keyedHalfHour(k, h))
+		if len(round.HalfHours) == maxWaiting/4 {
+			if err := s.Commit(round); err != nil {
+				return err
+			}
+			round.HalfHours = round.HalfHours[:0]
+		}
+	}
+	out.Energy = k.Measure.Present(sum)
+	if len(round.HalfHours) == 0 {
+		return nil
+	}
+	return s.Commit(round)
+}

@@ -1,0 +1,169 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// Reading is one half-hour as the API and the commands give it.
+type Reading struct {
+	Meter      string         `json:"meter"`
+	Measure    energy.Measure `json:"measure"`
+	From       time.Time      `json:"from"`
+	To         time.Time      `json:"to"`
+	TakenAt    *time.Time     `json:"takenAt"`    // null when missing
+	Energy     *Amount        `json:"energy"`     // null when missing
+	Cumulative *Amount        `json:"cumulative"` // the register at To; null when not known
+	Quality    energy.Quality `json:"quality"`
+	Evidence   *Evidence      `json:"evidence"` // null when missing
+}
+
+// Amount is a quantity: an exact decimal and its UN/CEFACT unit code.
+type Amount struct {
+	Value    json.Number `json:"value"`
+	UnitCode string      `json:"unitCode"`
+}
+
+// Evidence lets a third party redo the sum.
+type Evidence struct {
+	Rule    string `json:"rule"`
+	Samples int    `json:"samples"`
+	First   *Point `json:"first,omitempty"`
+	Last    *Point `json:"last,omitempty"`
+}
+
+// Point is one sample of evidence, in the unit of the reading.
+type Point struct {
+	At    time.Time   `json:"at"`
+	Value json.Number `json:"value"`
+}
+
+// HalfHours is the part of a store that Readings takes from.
+type HalfHours interface {
+	HalfHours(k energy.Key, from, to time.Time) iter.Seq2[energy.HalfHour, error]
+	Keys() ([]energy.Key, error)
+}
+
+// Query says which readings are wanted.
+type Query struct {
+	Meter    string         // empty: every meter
+	Measure  energy.Measure // 0: every measure
+	From, To time.Time      // half-hours that start in [From, To)
+}
+
+// Readings gives the stored half-hours, register by register, oldest first.
+// Half-hours that are missing between two that are there are given as missing.
+func Readings(s HalfHours, q Query, period time.Duration) iter.Seq2[Reading, error] {
+	return func(yield func(Reading, error) bool) {
+		keys, err := s.Keys()
+		if err != nil {
+			yield(Reading{}, err)
+			return
+		}
+		slices.SortFunc(keys, func(a, b energy.Key) int {
+			if a.Meter != b.Meter {
+				if a.Meter < b.Meter {
+					return -1
+				}
+				return 1
+			}
+			return int(a.Measure) - int(b.Measure)
+		})
+		for _, k := range keys {
+			if q.Meter != "" && q.Meter != k.Meter || q.Measure != 0 && q.Measure != k.Measure {
+				continue
+			}
+			var next time.Time
+			for h, err := range s.HalfHours(k, q.From, q.To) {
+				if err != nil {
+					yield(Reading{}, err)
+					return
+				}
+				for ; !next.IsZero() && next.Before(h.Start); next = next.Add(period) {
+					if !yield(missing(k, next, period), nil) {
+						return
+					}
+				}
+				next = h.Start.Add(period)
+				if !yield(reading(k, h, period), nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func missing(k energy.Key, start time.Time, period time.Duration) Reading {
+	return Reading{Meter: k.Meter, Measure: k.Measure, From: start, To: start.Add(period), Quality: energy.Missing}
+}
+
+func reading(k energy.Key, h energy.HalfHour, period time.Duration) Reading {
+	r := missing(k, h.Start, period)
+	r.Quality = h.Quality
+	amount := func(v int64) *Amount {
+		return &Amount{json.Number(k.Measure.Present(v)), k.Measure.UnitCode()}
+	}
+	point := func(s energy.Sample) *Point {
+		if s.At.IsZero() || s.Value < 0 {
+			return nil
+		}
+		return &Point{s.At, json.Number(k.Measure.Present(s.Value))}
+	}
+	if !h.TakenAt.IsZero() {
+		r.TakenAt = &h.TakenAt
+	}
+	if h.Quality != energy.Missing {
+		r.Energy = amount(h.Energy)
+	}
+	if h.Quality != energy.Missing && h.Cumulative >= 0 {
+		r.Cumulative = amount(h.Cumulative)
+	}
+	r.Evidence = &Evidence{Rule: ruleName(h.Evidence.Rule), Samples: h.Evidence.Samples, First: point(h.Evidence.First), Last: point(h.Evidence.Last)}
+	return r
+}
+
+// ruleName is what APIs call a rule.
+func ruleName(r energy.Rule) string {
+	switch r {
+	case energy.RuleNone:
+		return "none"
+	case energy.RuleBracketed:
+		return "bracketed"
+	case energy.RuleInterpolate:
+		return "interpolated"
+	case energy.RuleSpread:
+		return "spread"
+	case energy.RuleImported:
+		return "imported"
+	case energy.RuleImportedEst:
+		return "imported-estimate"
+	}
+	return fmt.Sprintf("rule-%d", r)
+}
+
+// Readings is Readings of the agent's own store.
+func (a *Agent) Readings(q Query) iter.Seq2[Reading, error] {
+	return Readings(a.opt.Store, q, a.opt.Config.Period)
+}
+
+// HasMeter reports whether the configuration has a meter.
+func (a *Agent) HasMeter(id string) bool {
+	_, ok := a.opt.Config.Meter(id)
+	return ok
+}
+
+// HalfHours gives the stored half-hours of one register, for the page.
+func (a *Agent) HalfHours(k energy.Key, from, to time.Time) iter.Seq2[energy.HalfHour, error] {
+	return a.opt.Store.HalfHours(k, from, to)
+}
+
+// Period is the length of a settlement period here.
+func (a *Agent) Period() time.Duration { return a.opt.Config.Period }
+
+// Now is the clock that dates readings.
+func (a *Agent) Now() time.Time { return a.opt.Now().UTC() }

@@ -1,0 +1,243 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/store"
+)
+
+// recorder is the one that writes: it collects what the buses settled into one
+// round and commits it with the states of the accumulators that settled it, so
+// that the two can never disagree.
+type recorder struct {
+	agent   *Agent
+	most    int           // maxWaiting; tests take less
+	resting atomic.Bool   // memory for unkept half-hours has run out: registers rest
+	settled chan struct{} // something was settled: commit soon
+	fatal   chan error    // the store is of no more use in this process
+
+	commit sync.Mutex // one commit at a time; guards the rest
+	round  store.Round
+	arena  []byte // the states of the present round lie in it
+
+	mu      sync.Mutex // guards what the status reads
+	health  CommitHealth
+	waiting int
+}
+
+// CommitHealth is how writing to the store goes.
+type CommitHealth struct {
+	Commits  uint64        `json:"commits"`
+	Failures uint64        `json:"failures"`
+	Last     time.Time     `json:"last,omitzero"`  // last success
+	Error    string        `json:"error,omitzero"` // why the last one failed; empty after a success
+	Since    time.Time     `json:"failingSince,omitzero"`
+	Waiting  int           `json:"waiting"` // half-hours in memory that are not in the store yet
+	Resting  bool          `json:"resting"` // memory is full: meters are read for display only, until the store can be written
+	Took     time.Duration `json:"-"`
+}
+
+// The pace of commits.
+const (
+	// settleDelay gathers the half-hours of meters that are polled shortly
+	// after one another into one commit: a commit costs an SD card 20 KiB.
+	settleDelay = 2 * time.Second
+	// maxWaiting bounds the half-hours in memory while the store cannot be
+	// written: 3 MiB; two weeks of ten meters.
+	maxWaiting = 20_000
+	// pruneEvery is how often old readings are removed.
+	pruneEvery = time.Hour
+)
+
+func newRecorder(a *Agent) *recorder {
+	return &recorder{agent: a, most: maxWaiting, settled: make(chan struct{}, 1), fatal: make(chan error, 1)}
+}
+
+// wake asks for a commit soon. It never blocks.
+func (r *recorder) wake() {
+	select {
+	case r.settled <- struct{}{}:
+	default:
+	}
+}
+
+// run commits until ctx ends. The last commit is the caller's, once the buses
+// have stopped.
+func (r *recorder) run(ctx context.Context) {
+	flush := time.NewTicker(r.agent.opt.Flush)
+	defer flush.Stop()
+	prune := time.NewTicker(pruneEvery)
+	defer prune.Stop()
+	soon := time.NewTimer(0)
+	<-soon.C
+	armed := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.settled:
+			// While commits fail, the regular beat is often enough.
+			if !armed && !r.failing() {
+				soon.Reset(min(settleDelay, r.agent.opt.Flush))
+				armed = true
+			}
+			continue
+		case <-soon.C:
+			armed = false
+		case <-flush.C:
+		case <-prune.C:
+			r.prune()
+			continue
+		}
+		r.flush()
+	}
+}
+
+func (r *recorder) failing() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.health.Error != ""
+}
+
+func (r *recorder) prune() {
+	if err := r.agent.opt.Store.Prune(r.agent.opt.Wall()); err != nil {
+		r.agent.log.Warn("old readings cannot be removed", "error", err)
+		if errors.Is(err, store.ErrDamaged) {
+			r.giveUp(err)
+		}
+	}
+}
+
+// flush commits what there is. After a failure the half-hours and statements
+// stay in memory and go with the next round.
+func (r *recorder) flush() error {
+	r.commit.Lock()
+	defer r.commit.Unlock()
+	r.collect()
+	if len(r.round.States) == 0 && len(r.round.HalfHours) == 0 && len(r.round.Statements) == 0 {
+		return nil
+	}
+	start := time.Now()
+	err := r.agent.opt.Store.Commit(r.round)
+	r.book(err, time.Since(start))
+	if err != nil {
+		if errors.Is(err, store.ErrDamaged) {
+			r.giveUp(err)
+		}
+		return err
+	}
+	news := len(r.round.HalfHours)+len(r.round.Statements) > 0
+	r.kept()
+	if news {
+		r.agent.uplinkNotify()
+	}
+	return nil
+}
+
+// collect takes what the buses settled since the last time, together with the
+// states of the same instant.
+func (r *recorder) collect() {
+	r.arena, r.round.States, r.round.Samples = r.arena[:0], r.round.States[:0], r.round.Samples[:0]
+	for _, b := range r.agent.buses {
+		b.mu.Lock()
+		r.round.HalfHours = append(r.round.HalfHours, b.pending...)
+		r.round.Statements = append(r.round.Statements, b.said...)
+		b.pending, b.said = b.pending[:0], b.said[:0]
+		for _, m := range b.meters {
+			for i := range m.registers {
+				r.collectRegister(&m.registers[i])
+			}
+		}
+		b.mu.Unlock()
+	}
+	r.rest(len(r.round.HalfHours))
+}
+
+func (r *recorder) collectRegister(reg *register) {
+	reg.sent = reg.seq
+	if reg.seq == reg.kept {
+		return
+	}
+	from := len(r.arena)
+	r.arena = reg.appendKept(r.arena)
+	r.round.States = append(r.round.States, store.KeyedState{Key: reg.key, State: r.arena[from:len(r.arena):len(r.arena)]})
+	r.round.Samples = append(r.round.Samples, store.KeyedSample{Key: reg.key, Sample: reg.last})
+}
+
+// kept marks the round as stored.
+func (r *recorder) kept() {
+	clear(r.round.Statements)
+	r.round.HalfHours, r.round.Statements = r.round.HalfHours[:0], r.round.Statements[:0]
+	if cap(r.round.HalfHours) > maxWaiting/4 {
+		r.round.HalfHours = nil // a long outage is over: give the memory back
+	}
+	for _, b := range r.agent.buses {
+		b.mu.Lock()
+		for _, m := range b.meters {
+			for i := range m.registers {
+				m.registers[i].kept = m.registers[i].sent
+			}
+		}
+		b.mu.Unlock()
+	}
+	r.rest(0)
+}
+
+// rest decides whether the registers must rest.
+func (r *recorder) rest(waiting int) {
+	full := waiting >= r.most
+	if r.resting.Swap(full) != full && full {
+		r.agent.log.Error("readings cannot be stored and memory for them is full: registers rest until the store can be written", "half_hours", waiting)
+		r.agent.notes.add(r.agent.Now(), "", "The disk cannot be written and memory is full: meters are read for display only. Their energy is not lost: it is spread over the gap once the disk works.")
+	}
+	r.mu.Lock()
+	r.waiting = waiting
+	r.mu.Unlock()
+}
+
+// book keeps the outcome of a commit for the status, and logs the changes.
+func (r *recorder) book(err error, took time.Duration) {
+	now := r.agent.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := &r.health
+	h.Took = took
+	if err == nil {
+		if h.Error != "" {
+			r.agent.log.Info("the store can be written again", "after", now.Sub(h.Since).Round(time.Second))
+			r.agent.notes.add(now, "", "The store can be written again.")
+		}
+		h.Commits, h.Last, h.Error, h.Since = h.Commits+1, now, "", time.Time{}
+		return
+	}
+	if h.Error == "" {
+		h.Since = now
+		r.agent.log.Error("readings cannot be stored: they wait in memory", "error", err)
+		r.agent.notes.add(now, "", "Readings cannot be stored and wait in memory: "+err.Error())
+	}
+	h.Failures, h.Error = h.Failures+1, err.Error()
+}
+
+func (r *recorder) giveUp(err error) {
+	select {
+	case r.fatal <- err:
+	default:
+	}
+}
+
+func (r *recorder) status() CommitHealth {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := r.health
+	h.Waiting, h.Resting = r.waiting, r.resting.Load()
+	return h
+}
+
+func keyedHalfHour(k energy.Key, h energy.HalfHour) store.KeyedHalfHour {
+	return store.KeyedHalfHour{Key: k, HalfHour: h}
+}

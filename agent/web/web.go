@@ -1,0 +1,108 @@
+// Package web is the gateway's local page and API: the same facts for people,
+// programs and monitoring. It is read-only, but for the import of half-hourly
+// files from this machine itself, and needs no script in the browser.
+package web
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/perseus-edge/perseus-edge/agent"
+)
+
+// New serves an agent: / the page, /api/v1/status, /api/v1/readings,
+// POST /api/v1/import, /metrics, /healthz. listen is the address it is served
+// at: on loopback only requests that name a loopback host are answered, so
+// that no web page elsewhere can reach it through a name of its own.
+func New(a *agent.Agent, listen string, log *slog.Logger) http.Handler {
+	s := &server{agent: a, log: log}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.page)
+	mux.HandleFunc("GET /api/v1/status", s.status)
+	mux.HandleFunc("GET /api/v1/readings", s.readings)
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.Handle("GET /metrics", metrics(a))
+	mux.Handle("POST /api/v1/import", http.NewCrossOriginProtection().Handler(localOnly(http.HandlerFunc(s.importing))))
+	return headers(hostCheck(listen, mux))
+}
+
+type server struct {
+	agent *agent.Agent
+	log   *slog.Logger
+}
+
+// headers says what the page may do: nothing but show its own style.
+func headers(next http.Handler) http.Handler {
+	sum := sha256.Sum256([]byte(style))
+	policy := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hostCheck refuses names that are not this machine's, where the address is
+// loopback: a browser that was led here by a foreign name (DNS rebinding)
+// shows that name in Host.
+func hostCheck(listen string, next http.Handler) http.Handler {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil || !loopback(host) {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !loopback(hostOnly(r.Host)) {
+			fail(w, http.StatusMisdirectedRequest, "invalid_host", "this address answers to localhost and 127.0.0.1 only")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func hostOnly(hostport string) string {
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		return h
+	}
+	return strings.Trim(hostport, "[]")
+}
+
+func loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// localOnly lets only this machine itself through.
+func localOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !loopback(hostOnly(r.RemoteAddr)) {
+			fail(w, http.StatusForbidden, "access_denied", "files are imported on the gateway itself only: run perseus-agent import there")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func fail(w http.ResponseWriter, status int, code, description string) {
+	answer(w, status, map[string]string{"error": code, "error_description": description})
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.Encode(v) // the client is gone where this fails
+}

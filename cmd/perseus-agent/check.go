@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+var checkCommand = command{
+	name: "check", short: "check the configuration and say what it will do",
+	long: `Checks the configuration and says in plain words what the agent will do with it. Asks no meter (see probe).`,
+	run: func(in *invocation) error {
+		file := in.configFlag()
+		if err := in.parse(0, 0); err != nil {
+			return err
+		}
+		cfg, err := config.Load(*file)
+		if err != nil {
+			return configProblem(err)
+		}
+		explain(in.stdout, cfg)
+		return nil
+	},
+}
+
+// explain says what a configuration does.
+func explain(w io.Writer, c *config.Config) {
+	fmt.Fprintf(w, "%s is correct. The agent will:\n\n", c.File)
+	fmt.Fprintf(w, "Read %s at %q:\n", count(len(c.Meters), "meter"), c.Site.Name)
+	for _, b := range c.Buses {
+		meters := c.On(b.ID)
+		fmt.Fprintf(w, "  bus %s, %s at %s", b.ID, b.Driver, b.URL)
+		if b.Pause > 0 {
+			fmt.Fprintf(w, ", pausing %s between requests", b.Pause)
+		}
+		fmt.Fprintf(w, ", waiting %s for an answer", b.Timeout)
+		if len(meters) == 0 {
+			fmt.Fprint(w, "; but no meter is on it")
+		}
+		fmt.Fprintln(w)
+		for _, m := range meters {
+			explainMeter(w, c, m)
+		}
+	}
+	fmt.Fprintf(w, "\nMake half-hours of %s from them, and keep them for %s, single readings for %s, in %s.\n",
+		config.FormatDuration(c.Period), config.FormatDuration(c.Store.KeepHalfHours), config.FormatDuration(c.Store.KeepSamples), c.Store.Path)
+	fmt.Fprintf(w, "\nShow them at http://%s/", c.Web.Listen)
+	if !strings.HasPrefix(c.Web.Listen, "127.") && !strings.HasPrefix(c.Web.Listen, "localhost:") && !strings.HasPrefix(c.Web.Listen, "[::1]") {
+		fmt.Fprint(w, " to everybody who can reach this machine")
+	}
+	fmt.Fprint(w, ".\n\n")
+	if c.Uplink == nil {
+		fmt.Fprintln(w, "Send nothing: there is no uplink in the configuration.")
+	} else {
+		fmt.Fprintf(w, "Send to %s what a permission covers, and nothing else, with the identity in %s.\n", c.Uplink.URL, c.Uplink.Identity)
+	}
+	if budget := busBudget(c); budget != "" {
+		fmt.Fprintf(w, "\nNote: %s", budget)
+	}
+}
+
+func explainMeter(w io.Writer, c *config.Config, m config.Meter) {
+	var what []string
+	for _, r := range m.Registers {
+		what = append(what, fmt.Sprintf("%s (%s %#04x, %s, %s)", r.Measure, r.Table, r.Address, r.Type, r.Unit))
+	}
+	fmt.Fprintf(w, "    %s, unit %d, every %s: %s", m.ID, m.Unit, config.FormatDuration(m.Poll), strings.Join(what, ", "))
+	if m.Template != "" {
+		fmt.Fprintf(w, "; template %s", m.Template)
+	}
+	if len(m.Registers) > 0 && m.Registers[0].CT != "" {
+		fmt.Fprintf(w, "; times %s for its current transformers", m.Registers[0].CT)
+	}
+	fmt.Fprintln(w)
+	if limit := energy.DefaultClose(c.Period); m.Poll > 2*limit {
+		fmt.Fprintf(w, "      it is asked so seldom that half-hours rest on one reading near each boundary: every %s or less is better\n", config.FormatDuration(limit))
+	}
+}
+
+// busBudget warns of a bus that cannot be asked as often as is wished: taking
+// 50 ms for a request, which is quick for a meter behind a converter.
+func busBudget(c *config.Config) string {
+	const request = 50 * time.Millisecond
+	var b strings.Builder
+	for _, bus := range c.Buses {
+		var load float64
+		for _, m := range c.On(bus.ID) {
+			load += float64(len(m.Registers)) * float64(request+bus.Pause) / float64(m.Poll)
+		}
+		if load > 0.8 {
+			fmt.Fprintf(&b, "bus %s has much to do: if an answer takes 50 ms it is asked %.0f %% of the time; poll less often where half-hours are all that is needed\n", bus.ID, load*100)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/uplink"
+)
+
+var enrollCommand = command{
+	name: "enroll", short: "give this gateway its identity, with a code from the directory",
+	long: `Makes this gateway's keys, which never leave it, and has the directory issue certificates for them against a one-time code.
+The identity goes into the folder that the configuration names (uplink: identity). A running agent takes it up by itself.`,
+	run: func(in *invocation) error {
+		file := in.configFlag()
+		directory := in.String("url", "", "the directory's `URL`, https://...")
+		code := in.String("code", "", "the one-time `CODE`, such as 7K2M-9QXA-04TB")
+		ca := in.String("ca", "", "PEM `FILE` of the authority of a private directory and relay")
+		dir := in.String("identity", "", "`FOLDER` for the identity, where the configuration does not say")
+		force := in.Bool("force", false, "replace a working identity")
+		if err := in.parse(0, 0); err != nil {
+			return err
+		}
+		if *directory == "" || *code == "" {
+			return wrong("give --url and --code: the directory shows both when a gateway is added there")
+		}
+		cfg, err := config.Load(*file)
+		missing := errors.Is(err, os.ErrNotExist)
+		if err != nil && !missing {
+			return configProblem(err)
+		}
+		into := *dir
+		configured := cfg != nil && cfg.Uplink != nil
+		if configured {
+			if into == "" {
+				into = cfg.Uplink.Identity
+			}
+			if *ca == "" {
+				*ca = cfg.Uplink.CA
+			}
+		}
+		if into == "" {
+			into = filepath.Join(config.DataDir(), "identity")
+		}
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		defer stop()
+		e, err := uplink.Enroll(ctx, uplink.EnrollRequest{Directory: *directory, Code: *code, Dir: into, CAFile: *ca, Force: *force})
+		if err != nil {
+			return err
+		}
+		if err := handOver(into); err != nil {
+			return fmt.Errorf("enrolled, but the service's account cannot be given %s: %w", into, err)
+		}
+		nextStep(in.stdout, *file, cfg, e, into)
+		return nil
+	},
+}
+
+// nextStep says what is left to do after enrolment.
+func nextStep(w io.Writer, file string, cfg *config.Config, e uplink.Enrolment, dir string) {
+	fmt.Fprintf(w, "Enrolled as %s for %s.\nThe identity is in %s.\n\n", e.Gateway, e.Organisation, dir)
+	switch {
+	case cfg == nil || cfg.Uplink == nil:
+		fmt.Fprintf(w, "Next: add this to %s, then start the agent again:\n\n  uplink: {url: %q, identity: %q}\n", file, e.Relay, dir)
+	case cfg.Uplink.Identity != dir:
+		fmt.Fprintf(w, "Next: set uplink: identity in %s to %q, then start the agent again.\n", file, dir)
+	case e.Relay != "" && cfg.Uplink.URL != e.Relay:
+		fmt.Fprintf(w, "Next: the directory says that the relay is %s, but %s says %s: correct one of them, then start the agent again.\n", e.Relay, file, cfg.Uplink.URL)
+	case findDaemon(cfg) != nil:
+		fmt.Fprintf(w, "Next: nothing. The agent takes the identity up within half a minute; its page is http://%s/\nThe business tells its bank the code that the page shows.\n", cfg.Web.Listen)
+	default:
+		fmt.Fprintf(w, "Next: start the agent. Its page is http://%s/\nThe business tells its bank the code that the page shows.\n", cfg.Web.Listen)
+	}
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"net"
+	"net/url"
+
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/internal/rehearsal"
+)
+
+// checkRehearsal lets a rehearsal clock near simulated meters only: what a real
+// meter counts must never be dated by any clock but the time of day.
+func checkRehearsal(c rehearsal.Clock, cfg *config.Config) error {
+	if c == (rehearsal.Clock{}) {
+		return nil
+	}
+	for _, b := range cfg.Buses {
+		u, err := url.Parse(b.URL)
+		if err != nil {
+			return wrong("--rehearse: bus %s: %v", b.ID, err)
+		}
+		ip := net.ParseIP(u.Hostname())
+		if u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return wrong("--rehearse is for simulated meters on this machine: bus %s is at %s", b.ID, u.Host)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/agent"
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/agent/web"
+	"github.com/perseus-edge/perseus-edge/internal/rehearsal"
+	"github.com/perseus-edge/perseus-edge/store"
+)
+
+var runCommand = command{
+	name: "run", short: "read the meters until stopped",
+	long: `Reads the meters, keeps their half-hours, serves the local page and, where the configuration has an uplink, sends what a permission covers.
+Stops cleanly on SIGINT and SIGTERM: the last readings are stored first.`,
+	run: func(in *invocation) error {
+		file := in.configFlag()
+		var clock rehearsal.Clock
+		in.Var(&clock, "rehearse", "`CLOCK` shared with perseus-sim meters: ANCHOR,FROM,SPEED; for simulated meters on this machine only")
+		level := in.String("log", "info", "`LEVEL` of the log on standard error: debug, info, warn or error")
+		if err := in.parse(0, 0); err != nil {
+			return err
+		}
+		log, err := newLogger(in.stderr, *level)
+		if err != nil {
+			return err
+		}
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return serve(ctx, *file, clock, log, nil)
+	},
+}
+
+func newLogger(w io.Writer, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, wrong("--log %s: use debug, info, warn or error", level)
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l})), nil
+}
+
+// serve runs the daemon of a configuration until ctx ends. A service wrapper
+// calls it with its own context, log and notify (see agent.Options.Notify).
+func serve(ctx context.Context, file string, clock rehearsal.Clock, log *slog.Logger, notify func(state string)) error {
+	cfg, err := config.Load(file)
+	if err != nil {
+		return configProblem(err)
+	}
+	if err := checkRehearsal(clock, cfg); err != nil {
+		return err
+	}
+	// A gateway has little memory and much time: collect early.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+	s, opened, err := openStore(cfg, log)
+	if err != nil {
+		return err
+	}
+	a, err := agent.New(agent.Options{
+		Config: cfg, Store: s, Opened: opened, Now: clock.Now, Wall: time.Now, Logger: log, Notify: notify, Version: programVersion(),
+		Page: func(a *agent.Agent) http.Handler { return web.New(a, cfg.Web.Listen, log) },
+	})
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	return errors.Join(a.Run(ctx), s.Close())
+}
+
+// openStore opens the store of a configuration for writing.
+func openStore(cfg *config.Config, log *slog.Logger) (*store.Store, store.Report, error) {
+	if err := os.MkdirAll(filepath.Dir(cfg.Store.Path), 0o750); err != nil {
+		return nil, store.Report{}, fmt.Errorf("the folder of the store cannot be made: %w", err)
+	}
+	s, r, err := store.Open(cfg.Store.Path, store.Options{KeepHalfHours: cfg.Store.KeepHalfHours, KeepSamples: cfg.Store.KeepSamples, Logger: log})
+	if errors.Is(err, store.ErrInUse) {
+		err = fmt.Errorf("%w: is the agent running already?", err)
+	}
+	return s, r, err
+}
+
+// configProblem gives errors of a configuration their exit code.
+func configProblem(err error) error {
+	var e *config.Errors
+	if errors.As(err, &e) {
+		return &problem{usage, fmt.Errorf("the configuration has %s:\n%w", count(len(e.Problems), "mistake"), err)}
+	}
+	return &problem{usage, err}
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/agent"
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/store"
+)
+
+var statusCommand = command{
+	name: "status", short: "say how the agent fares",
+	long: `Says how the running agent fares: its meters, its store, its uplink. When none runs, says what the store holds.`,
+	run: func(in *invocation) error {
+		file, format := in.configFlag(), in.formatFlag()
+		if err := in.parse(0, 0); err != nil {
+			return err
+		}
+		if err := checkFormat(*format); err != nil {
+			return err
+		}
+		cfg, err := config.Load(*file)
+		if err != nil {
+			return configProblem(err)
+		}
+		if d := findDaemon(cfg); d != nil {
+			return printStatus(in.stdout, *format, d)
+		}
+		log, _ := newLogger(in.stderr, "warn")
+		return withStore(cfg, log, false, func(s *store.Store) error { return printKept(in.stdout, *format, cfg, s) })
+	},
+}
+
+func printStatus(w io.Writer, format string, d *daemon) error {
+	s := d.status
+	switch format {
+	case "json":
+		_, err := w.Write(d.raw)
+		return err
+	case "csv":
+		c := csv.NewWriter(w)
+		c.Write([]string{"meter", "bus", "state", "measure", "value", "unit", "at", "error"})
+		for _, m := range s.Meters {
+			for _, r := range m.Registers {
+				c.Write([]string{m.ID, m.Bus, m.State, r.Measure.String(), r.Value, r.UnitCode, stamp(r.At), first(r.Error, m.Error)})
+			}
+		}
+		c.Flush()
+		return c.Error()
+	}
+	fmt.Fprintf(w, "%s: running since %s, version %s\n", s.Site.Name, stamp(s.Started), s.Version)
+	if s.Healthy {
+		fmt.Fprintln(w, "All is well.")
+	}
+	for _, r := range s.Reasons {
+		fmt.Fprintf(w, "Wrong: %s\n", r)
+	}
+	if s.Code != "" {
+		fmt.Fprintf(w, "Code for the bank: %s\n", s.Code)
+	}
+	fmt.Fprintln(w)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "METER\tSTATE\tMEASURE\tVALUE\tUNIT\tREAD (UTC)\t")
+	for _, m := range s.Meters {
+		for _, r := range m.Registers {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.State, r.Measure, dash(r.Value), r.UnitCode, dash(stamp(r.At)), first(r.Error, m.Error))
+		}
+	}
+	t.Flush()
+	fmt.Fprintln(w)
+	for _, b := range s.Buses {
+		fmt.Fprintf(w, "Bus %s: %s, %d polls, asked %.0f %% of the time%s\n", b.ID, b.State, b.Polls, b.Busy*100, colon(b.Error))
+	}
+	fmt.Fprintf(w, "Store: %s, last written %s%s\n", s.Store.Path, dash(stamp(s.Store.Writing.Last)), colon(s.Store.Writing.Error))
+	if u := s.Uplink; u == nil {
+		fmt.Fprintln(w, "Uplink: none, record only")
+	} else {
+		fmt.Fprintf(w, "Uplink: %s%s\n", u.State, colon(u.Reason))
+		if u.Status != nil {
+			fmt.Fprintf(w, "  relay %s, batch %d stored there, %d half-hours wait, %s\n", u.Relay, u.Acknowledged, u.Pending, count(len(u.Grants), "permission"))
+		}
+	}
+	return nil
+}
+
+// kept is what a store holds of one register.
+type kept struct {
+	Meter     string         `json:"meter"`
+	Measure   energy.Measure `json:"measure"`
+	First     time.Time      `json:"first"`
+	Last      time.Time      `json:"last"`
+	HalfHours int            `json:"halfHours"`
+}
+
+// printKept is the status while no agent runs.
+func printKept(w io.Writer, format string, cfg *config.Config, s agent.Store) error {
+	keys, err := s.Keys()
+	if err != nil {
+		return err
+	}
+	rows := []kept{}
+	for _, k := range keys {
+		first, last, n, err := s.Bounds(k)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, kept{k.Meter, k.Measure, first, last, n})
+	}
+	switch format {
+	case "json":
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(map[string]any{"running": false, "data": rows})
+	case "csv":
+		c := csv.NewWriter(w)
+		c.Write([]string{"meter", "measure", "first", "last", "half_hours"})
+		for _, r := range rows {
+			c.Write([]string{r.Meter, r.Measure.String(), stamp(r.First), stamp(r.Last), strconv.Itoa(r.HalfHours)})
+		}
+		c.Flush()
+		return c.Error()
+	}
+	fmt.Fprintf(w, "%s: the agent is not running. %s holds:\n\n", cfg.Site.Name, cfg.Store.Path)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "METER\tMEASURE\tHALF-HOURS\tFIRST (UTC)\tLAST (UTC)")
+	for _, r := range rows {
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", r.Meter, r.Measure, r.HalfHours, dash(stamp(r.First)), dash(stamp(r.Last)))
+	}
+	return t.Flush()
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05")
+}
+
+func first(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func colon(s string) string {
+	if s == "" {
+		return ""
+	}
+	return ": " + s
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/perseus-edge/perseus-edge/identity/scheme"
+)
+
+// config is the YAML configuration of perseus-central. Paths are relative to
+// the file's folder. An unknown key is an error.
+type config struct {
+	Database  string          `yaml:"database"` // sqlite:PATH (default sqlite:central.db) or postgres://...
+	Roles     []string        `yaml:"roles"`    // directory, relay or both (the default)
+	Registry  string          `yaml:"registry"` // the registry whose terms are spoken
+	Directory directoryConfig `yaml:"directory"`
+	Relay     relayConfig     `yaml:"relay"`
+
+	dir    string // folder of the file
+	scheme scheme.Scheme
+}
+
+type directoryConfig struct {
+	URL         string `yaml:"url"`         // public address, e.g. https://directory.example.org
+	Listen      string `yaml:"listen"`      // e.g. 127.0.0.1:8443
+	Authorities string `yaml:"authorities"` // folder of the certificate authorities (default authorities)
+	Operator    string `yaml:"operator"`    // the organisation that runs the directory: named in its certificates
+}
+
+type relayConfig struct {
+	Issuer       string        `yaml:"issuer"`        // public address of the permission pages
+	IssuerListen string        `yaml:"issuer_listen"` //
+	Server       string        `yaml:"server"`        // public address for applications and gateways (mutual TLS)
+	ServerListen string        `yaml:"server_listen"` //
+	Member       string        `yaml:"member"`        // id of the member that runs the relay, in the directory
+	Organisation string        `yaml:"organisation"`  // its name, as people know it
+	Identity     string        `yaml:"identity"`      // folder: signing.pem, signing.key, seal.key, roots (default relay-identity)
+	Gateways     []string      `yaml:"gateways"`      // member URLs whose gateways are served; default: the relay's own member
+	Carbon       carbonConfig  `yaml:"carbon"`
+	DirectoryCA  string        `yaml:"directory_ca"` // PEM roots for fetching the CRLs; default: the system's, or the local authorities
+	TLS          tlsConfig     `yaml:"tls"`
+	History      time.Duration `yaml:"history"` // how far back before its grant a permission reaches; default 400 days
+}
+
+type carbonConfig struct {
+	URL       string  `yaml:"url"`        // default https://api.carbonintensity.org.uk
+	PerSecond float64 `yaml:"per_second"` // requests a second at most; default 1
+}
+
+// tlsConfig is where a relay without a directory beside it finds its server
+// certificate.
+type tlsConfig struct {
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
+func loadConfig(path string) (*config, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w (docs/operator.md shows one)", err)
+	}
+	c := &config{Database: "sqlite:central.db", Roles: []string{"directory", "relay"}}
+	if err := yaml.UnmarshalWithOptions(b, c, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("configuration %s:\n%s", path, yaml.FormatError(err, false, true))
+	}
+	if c.dir, err = filepath.Abs(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return c, nil
+}
+
+func (c *config) has(role string) bool { return slices.Contains(c.Roles, role) }
+
+// path makes a path of the configuration absolute.
+func (c *config) path(p string) string {
+	if filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(c.dir, p)
+}
+
+func (c *config) check() (err error) {
+	setDefault(&c.Directory.Authorities, "authorities")
+	setDefault(&c.Directory.Operator, "Perseus Edge directory")
+	setDefault(&c.Relay.Identity, "relay-identity")
+	setDefault(&c.Relay.Carbon.URL, "https://api.carbonintensity.org.uk")
+	if p, ok := strings.CutPrefix(c.Database, "sqlite:"); ok {
+		c.Database = "sqlite:" + c.path(p)
+	} else if !strings.HasPrefix(c.Database, "postgres://") {
+		return fmt.Errorf("database %q: use sqlite:PATH or postgres://USER@HOST/NAME", c.Database)
+	}
+	if c.scheme, err = scheme.New(c.Registry); err != nil {
+		return err
+	}
+	for _, r := range c.Roles {
+		if r != "directory" && r != "relay" {
+			return fmt.Errorf("roles: %q: use directory, relay or both", r)
+		}
+	}
+	if len(c.Roles) == 0 {
+		return errors.New("roles: name directory, relay or both")
+	}
+	if c.Relay.Carbon.PerSecond == 0 {
+		c.Relay.Carbon.PerSecond = 1
+	}
+	problems := []error{address("directory.url", c.Directory.URL)}
+	if c.has("directory") {
+		problems = append(problems, listen("directory.listen", c.Directory.Listen))
+	}
+	if c.has("relay") {
+		problems = append(problems, address("relay.issuer", c.Relay.Issuer), address("relay.server", c.Relay.Server),
+			listen("relay.issuer_listen", c.Relay.IssuerListen), listen("relay.server_listen", c.Relay.ServerListen))
+		if c.Relay.Member == "" || c.Relay.Organisation == "" {
+			problems = append(problems, errors.New("relay.member and relay.organisation: name the member that runs the relay"))
+		}
+		if !c.has("directory") && (c.Relay.TLS.Certificate == "" || c.Relay.TLS.Key == "") {
+			problems = append(problems, errors.New("relay.tls: a relay without a directory beside it needs certificate and key"))
+		}
+	}
+	if len(c.Relay.Gateways) == 0 {
+		c.Relay.Gateways = []string{c.Directory.URL + "/m/" + c.Relay.Member}
+	}
+	return errors.Join(problems...)
+}
+
+func setDefault(s *string, v string) {
+	if *s == "" {
+		*s = v
+	}
+}
+
+func address(key, s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" {
+		return fmt.Errorf("%s: %q: give an address such as https://name.example.org", key, s)
+	}
+	return nil
+}
+
+func listen(key, s string) error {
+	if _, _, err := net.SplitHostPort(s); err != nil {
+		return fmt.Errorf("%s: %q: give host:port such as 127.0.0.1:8443", key, s)
+	}
+	return nil
+}
+
+// host is the name that a server certificate for an address must carry.
+func host(address string) string {
+	u, _ := url.Parse(address) // checked when the configuration was read
+	return u.Hostname()
+}

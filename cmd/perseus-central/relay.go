@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/relay"
+	"github.com/perseus-edge/perseus-edge/relay/database"
+	"github.com/perseus-edge/perseus-edge/relay/emissions/neso"
+)
+
+// relaySites makes the relay's two addresses: one for people, which asks nobody
+// for a certificate, and one for programs, which demands one.
+func relaySites(ctx context.Context, c *config, db *database.DB, dir *directory.Service, logger *slog.Logger) ([]site, []func(context.Context) error, error) {
+	folder := c.path(c.Relay.Identity)
+	chain, err := identity.ReadCertificates(filepath.Join(folder, signingCert))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w (perseus-central init makes it)", err)
+	}
+	key, err := identity.ReadKey(filepath.Join(folder, signingKey))
+	if err != nil {
+		return nil, nil, err
+	}
+	seal, err := os.ReadFile(filepath.Join(folder, sealKey))
+	if err != nil {
+		return nil, nil, err
+	}
+	signingRoots, err := identity.ReadCertificates(filepath.Join(folder, signingRoot))
+	if err != nil {
+		return nil, nil, err
+	}
+	clientRoots, err := identity.ReadCertificates(filepath.Join(folder, clientRoot))
+	if err != nil {
+		return nil, nil, err
+	}
+	revocations, err := revocationLists(c, dir, logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := revocations.Refresh(ctx); err != nil {
+		logger.Warn("revocation lists: not yet to be had, will try again", "error", err)
+	}
+	r, err := relay.New(ctx, relay.Config{
+		DB: db, Scheme: c.scheme, Issuer: c.Relay.Issuer, Server: c.Relay.Server, Organisation: c.Relay.Organisation, Members: c.Relay.Gateways,
+		SigningRoots: identity.Pool(signingRoots...), Signer: key, Chain: chain, SealKey: seal, History: c.Relay.History,
+		Carbon:  neso.Config{BaseURL: c.Relay.Carbon.URL, Interval: time.Duration(float64(time.Second) / c.Relay.Carbon.PerSecond)},
+		Revoked: revocations.Revoked, Logger: logger,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	cert, err := serverCertificate(ctx, c, dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	pages, programs := http.NewServeMux(), http.NewServeMux()
+	r.RegisterBrowser(pages)
+	r.RegisterServer(programs)
+	for _, m := range []*http.ServeMux{pages, programs} {
+		m.HandleFunc("GET /healthz", health(db))
+	}
+	return []site{
+		{"permission", c.Relay.IssuerListen, c.Relay.Issuer, pages, identity.ServerTLS(cert, nil)},
+		{"relay", c.Relay.ServerListen, c.Relay.Server, programs, identity.ServerTLS(cert, identity.Pool(clientRoots...))},
+	}, []func(context.Context) error{r.Run, revocations.Run}, nil
+}
+
+func serverCertificate(ctx context.Context, c *config, dir *directory.Service) (func() (*tls.Certificate, error), error) {
+	if dir != nil {
+		certs, err := dir.ServerCertificates(ctx, host(c.Relay.Issuer), host(c.Relay.Server))
+		if err != nil {
+			return nil, err
+		}
+		return certs.Certificate, nil
+	}
+	pair := func() (*tls.Certificate, error) {
+		return identity.KeyPair(c.path(c.Relay.TLS.Certificate), c.path(c.Relay.TLS.Key)) // read anew: it may have been renewed
+	}
+	_, err := pair()
+	return pair, err
+}
+
+// revocationLists follows the lists of the client and the signing hierarchy:
+// at the directory beside it, or by their URLs.
+func revocationLists(c *config, dir *directory.Service, logger *slog.Logger) (*identity.Revocations, error) {
+	var sources []identity.CRLSource
+	client := http.DefaultClient
+	if c.Relay.DirectoryCA != "" {
+		roots, err := identity.ReadCertificates(c.path(c.Relay.DirectoryCA))
+		if err != nil {
+			return nil, err
+		}
+		client = &http.Client{Transport: &http.Transport{TLSClientConfig: identity.ClientTLS(identity.Pool(roots...), nil)}}
+	}
+	for _, h := range []directory.Hierarchy{directory.Client, directory.Signing} {
+		s := identity.CRLSource{Name: string(h)}
+		if dir != nil {
+			s.Issuer = dir.Authorities.Of(h).Issuer
+			s.Fetch = func(ctx context.Context) ([]byte, error) {
+				list, err := dir.CRL(ctx, h)
+				return list.DER, err
+			}
+		} else {
+			issuers, err := identity.ReadCertificates(filepath.Join(c.path(c.Relay.Identity), string(h)+"-issuer.pem"))
+			if err != nil {
+				return nil, err
+			}
+			s.Issuer = issuers[0]
+			s.Fetch = identity.FetchCRL(client, c.Directory.URL+"/crl/"+string(h)+".crl")
+		}
+		sources = append(sources, s)
+	}
+	return identity.NewRevocations(identity.RevocationsConfig{Sources: sources, Interval: time.Minute, Logger: logger})
+}
+
+func health(db *database.DB) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		if err := db.PingContext(ctx); err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(w, `{"status":"database unreachable"}`)
+			return
+		}
+		fmt.Fprintln(w, `{"status":"ok"}`)
+	}
+}

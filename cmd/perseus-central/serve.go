@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/relay/database"
+)
+
+// site is one address that the program listens on.
+type site struct {
+	name    string
+	listen  string
+	url     string
+	handler http.Handler
+	tls     *tls.Config
+}
+
+// serve runs the roles until ctx ends, and then lets requests finish.
+func serve(ctx context.Context, c *config, stderr io.Writer) error {
+	logger := slog.New(slog.NewTextHandler(stderr, nil))
+	slog.SetDefault(logger)
+	var (
+		db  *database.DB
+		dir *directory.Service
+		err error
+	)
+	if c.has("directory") {
+		db, dir, err = openDirectory(ctx, c)
+	} else {
+		db, err = database.Open(c.Database)
+	}
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+
+	var sites []site
+	var background []func(context.Context) error
+	if dir != nil {
+		certs, err := dir.ServerCertificates(ctx, host(c.Directory.URL))
+		if err != nil {
+			return err
+		}
+		sites = append(sites, site{"directory", c.Directory.Listen, c.Directory.URL, dir.Handler(), identity.ServerTLS(certs.Certificate, nil)})
+	}
+	if c.has("relay") {
+		more, run, err := relaySites(ctx, c, db, dir, logger)
+		if err != nil {
+			return err
+		}
+		sites, background = append(sites, more...), append(background, run...)
+	}
+	return listenAll(ctx, sites, background, logger)
+}
+
+// listenAll opens every address before it serves any, so that a taken port is
+// an error at the start and not a half-working program.
+func listenAll(ctx context.Context, sites []site, background []func(context.Context) error, logger *slog.Logger) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var servers []*http.Server
+	var wg sync.WaitGroup
+	listeners := make([]net.Listener, len(sites))
+	for i, s := range sites {
+		l, err := net.Listen("tcp", s.listen)
+		if err != nil {
+			for _, open := range listeners[:i] {
+				open.Close()
+			}
+			return fmt.Errorf("%s: cannot listen at %s: %w", s.name, s.listen, err)
+		}
+		listeners[i] = l
+	}
+	for i, s := range sites {
+		srv := &http.Server{
+			Handler: s.handler, TLSConfig: s.tls, ErrorLog: log.New(quietTLS{logger}, "", 0), BaseContext: func(net.Listener) context.Context { return ctx },
+			ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		}
+		servers = append(servers, srv)
+		wg.Go(func() {
+			logger.Info("listening", "role", s.name, "address", listeners[i].Addr().String(), "url", s.url)
+			if err := srv.ServeTLS(listeners[i], "", ""); !errors.Is(err, http.ErrServerClosed) {
+				cancel(fmt.Errorf("%s: %w", s.name, err))
+			}
+		})
+	}
+	for _, run := range background {
+		wg.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				cancel(err)
+			}
+		})
+	}
+	<-ctx.Done()
+	logger.Info("stopping")
+	finish, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer done()
+	for _, srv := range servers {
+		if srv.Shutdown(finish) != nil {
+			srv.Close()
+		}
+	}
+	wg.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// quietTLS keeps failed handshakes (port scanners, browsers that do not trust
+// the root) out of the log of a normal day.
+type quietTLS struct{ *slog.Logger }
+
+func (q quietTLS) Write(b []byte) (int, error) {
+	q.Debug("http server", "said", string(b))
+	return len(b), nil
+}

@@ -1,0 +1,247 @@
+package directory
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestAccess walks every endpoint for each kind of bearer and for none.
+func TestAccess(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		g, _, err := w.AddGateway(ctx, Gateway{Application: w.providerApp.ID, Name: "Unit 4", Site: "Riverside"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, csr := newKeyCSR(t)
+		_, other := newKeyCSR(t)
+		spare := func() string { // a certificate of the provider to revoke
+			_, csr := newKeyCSR(t)
+			return must(w.IssueClient(ctx, w.providerApp.ID, []byte(csr)))(t).Leaf.SerialNumber.String()
+		}
+		serial := spare()
+		newBody := func(path string) any {
+			switch {
+			case strings.HasSuffix(path, "/certificates"):
+				return map[string]string{"type": "client", "csr": csr}
+			case path == "/members/gateways":
+				return map[string]string{"name": "Unit 5", "site": "Riverside"}
+			case path == "/gateway/v1/enrollments":
+				_, code, err := w.AddGateway(ctx, Gateway{Member: w.provider.ID, Name: "Unit 6", Site: "Riverside"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return map[string]string{"code": code, "client_csr": csr, "signing_csr": other}
+			}
+			return nil
+		}
+		// Status for: nobody, garbage, reader, owner, another member's owner,
+		// admin for the provider, admin for nobody, owner posing as the bank.
+		public := func(s int) []int { return []int{s, s, s, s, s, s, s, s} }
+		member := func(ok, reader, other int) []int { return []int{401, 401, reader, ok, other, ok, 400, 403} }
+		table := []struct {
+			method, path string
+			status       []int
+		}{
+			{"GET", "/", public(200)},
+			{"GET", "/healthz", public(200)},
+			{"GET", "/style.css", public(200)},
+			{"GET", "/m/" + w.provider.ID, public(200)},
+			{"GET", "/a/" + w.providerApp.ID, public(200)},
+			{"GET", "/g/" + g.ID, public(200)},
+			{"GET", "/query/organizations", public(200)},
+			{"GET", "/query/members-with-role", public(200)},
+			{"GET", "/query/data-services?conformsTo=https://x.example/", public(200)},
+			{"GET", "/query/data-catalog/api?conformsTo=https://x.example/", public(200)},
+			{"GET", "/crl/client.crl", public(200)},
+			{"GET", "/ca/client.pem", public(200)},
+			{"POST", "/gateway/v1/enrollments", public(201)},
+			{"GET", "/members/me", member(200, 200, 200)},
+			{"GET", "/members/gateways", member(200, 200, 200)},
+			{"POST", "/members/gateways", member(201, 403, 201)},
+			{"POST", "/members/gateways/" + g.ID + "/codes", member(201, 403, 404)},
+			{"POST", "/members/applications/" + w.providerApp.ID + "/certificates", member(201, 403, 404)},
+			{"POST", "/members/certificates/" + serial + "/revoke", member(204, 403, 404)},
+		}
+		bearers := [][]string{
+			nil,
+			{"Authorization", "Bearer nonsense"},
+			{"Authorization", "Bearer " + w.reader},
+			{"Authorization", "Bearer " + w.owner},
+			{"Authorization", "Bearer " + w.bankOwner},
+			{"Authorization", "bearer " + w.admin, "X-Organization", base + "/m/" + w.provider.ID},
+			{"Authorization", "Bearer " + w.admin},
+			{"Authorization", "Bearer " + w.owner, "X-Organization", w.bank.ID},
+		}
+		for _, row := range table {
+			for i, headers := range bearers {
+				r := w.call(row.method, row.path, newBody(row.path), headers...)
+				if r.Code != row.status[i] {
+					t.Errorf("%s %s with bearer %d: %d, want %d: %s", row.method, row.path, i, r.Code, row.status[i], r.Body)
+				}
+				if (r.Code == 401) != (r.Header().Get("WWW-Authenticate") != "" && r.Code != 403) {
+					t.Errorf("%s %s with bearer %d: %d with WWW-Authenticate %q", row.method, row.path, i, r.Code, r.Header().Get("WWW-Authenticate"))
+				}
+				if strings.HasPrefix(row.path, "/members/") && r.Header().Get("Cache-Control") != "no-store" {
+					t.Errorf("%s %s may be cached", row.method, row.path)
+				}
+			}
+		}
+		// The table has every route.
+		for _, route := range w.routes() {
+			if !slices.ContainsFunc(table, func(row struct {
+				method, path string
+				status       []int
+			}) bool {
+				return row.method == route.method && matches(route.path, row.path)
+			}) {
+				t.Errorf("%s %s is not in the table", route.method, route.path)
+			}
+		}
+	})
+}
+
+// matches reports whether a path falls under a pattern of ServeMux.
+func matches(pattern, path string) bool {
+	path, _, _ = strings.Cut(path, "?")
+	a, b := strings.Split(strings.TrimSuffix(pattern, "{$}"), "/"), strings.Split(path, "/")
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] && !strings.HasPrefix(a[i], "{") {
+			return false
+		}
+	}
+	return true
+}
+
+func TestTokens(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		me := func(token string) int {
+			return w.call("GET", "/members/me", nil, "Authorization", "Bearer "+token).Code
+		}
+		if got := me(w.owner); got != 200 {
+			t.Fatal(got)
+		}
+		var stored string
+		if err := w.DB.QueryRow(`SELECT hash FROM directory_tokens WHERE access = 'reader'`).Scan(&stored); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(stored, w.reader) || me(stored) != 401 {
+			t.Error("what is stored can be used as a token")
+		}
+		if err := w.RevokeToken(t.Context(), w.reader); err != nil {
+			t.Fatal(err)
+		}
+		if got := me(w.reader); got != 401 {
+			t.Errorf("revoked token: %d", got)
+		}
+		w.clock.add(TokenLife)
+		if got := me(w.owner); got != 401 {
+			t.Errorf("expired token: %d", got)
+		}
+		for _, x := range []struct {
+			member string
+			access Access
+		}{{"", Owner}, {"nobody", Reader}, {w.provider.ID, Admin}, {w.provider.ID, "king"}, {"", ""}} {
+			if _, err := w.IssueToken(t.Context(), x.member, x.access); err == nil {
+				t.Errorf("issued a token for %+v", x)
+			}
+		}
+	})
+}
+
+// TestBadRequests: every answer to nonsense is JSON and says nothing internal.
+func TestBadRequests(t *testing.T) {
+	w := newWorld(t, "sqlite:"+t.TempDir()+"/d.db")
+	own := []string{"Authorization", "Bearer " + w.owner}
+	certs := "/members/applications/" + w.providerApp.ID + "/certificates"
+	big := `{"code":"` + strings.Repeat("A", maxBody) + `"}`
+	for _, x := range []struct {
+		method, path, body string
+		headers            []string
+		want               int
+	}{
+		{"GET", "/nothing", "", nil, 404},
+		{"GET", "/m/", "", nil, 404},
+		{"GET", "/m/nobody", "", nil, 404},
+		{"GET", "/m/' OR 1=1 --", "", nil, 404},
+		{"GET", "/a/nobody", "", nil, 404},
+		{"GET", "/g/nobody", "", nil, 404},
+		{"GET", "/crl/other.crl", "", nil, 404},
+		{"GET", "/crl/client.pem", "", nil, 404},
+		{"GET", "/crl/..%2fclient.crl", "", nil, 404},
+		{"GET", "/ca/other.pem", "", nil, 404},
+		{"GET", "/ca/client.key", "", nil, 404},
+		{"GET", "/ca/..%2f..%2fissuer.key", "", nil, 404},
+		{"GET", "/query/data-services", "", nil, 400},
+		{"DELETE", "/m/" + w.provider.ID, "", nil, 405},
+		{"POST", "/", "{}", nil, 405},
+		{"PUT", "/gateway/v1/enrollments", "{}", nil, 405},
+		{"GET", "/gateway/v1/enrollments", "", nil, 405},
+		{"POST", "/gateway/v1/enrollments", "", []string{"Content-Type", "application/json"}, 400},
+		{"POST", "/gateway/v1/enrollments", "[]", nil, 400},
+		{"POST", "/gateway/v1/enrollments", `{"code":1}`, nil, 400},
+		{"POST", "/gateway/v1/enrollments", `{"code":"A"}{}`, nil, 400},
+		{"POST", "/gateway/v1/enrollments", `{"code":"7K2M-9QXA-04TB"}`, nil, 400},
+		{"POST", "/gateway/v1/enrollments", big, nil, 413},
+		{"POST", "/gateway/v1/enrollments", `{}` + strings.Repeat(" ", maxBody), nil, 413},
+		{"POST", "/gateway/v1/enrollments", "code=1", []string{"Content-Type", "application/x-www-form-urlencoded"}, 415},
+		{"POST", certs, `{"type":"server","csr":""}`, own, 400},
+		{"POST", certs, `{"type":"","csr":""}`, own, 400},
+		{"POST", "/members/applications/nothing/certificates", `{"type":"client","csr":""}`, own, 404},
+		{"POST", "/members/applications/" + w.bankApp.ID + "/certificates", `{"type":"client","csr":""}`, own, 404},
+		{"POST", "/members/gateways", `{"name":"x"}`, own, 400},
+		{"POST", "/members/gateways", `{"name":"x\u0000y","site":"z"}`, own, 400},
+		{"POST", "/members/gateways", `{"name":"x","site":"z","application":"nothing"}`, own, 404},
+		{"POST", "/members/gateways", `{"name":"x","site":"z","application":"` + w.bankApp.ID + `"}`, own, 400},
+		{"POST", "/members/gateways/nothing/codes", "", own, 404},
+		{"POST", "/members/certificates/1/revoke", "", own, 404},
+		{"POST", "/members/certificates/-1/revoke", "", own, 404},
+		{"POST", "/members/certificates/007/revoke", "", own, 400},
+		{"POST", "/members/certificates/x/revoke", "", own, 400},
+		{"POST", "/members/certificates/" + strings.Repeat("9", 5000) + "/revoke", "", own, 400},
+		{"GET", "/members/me", "", []string{"Authorization", "Basic eDp5"}, 401},
+		{"GET", "/members/me", "", []string{"Authorization", "Bearer "}, 401},
+		{"GET", "/members/me", "", []string{"Authorization", "Bearer " + w.admin, "X-Organization", "nobody"}, 404},
+		{"GET", "/m/" + w.provider.ID, "", []string{"Accept", "image/png"}, 406},
+	} {
+		var body any
+		if x.body != "" {
+			body = x.body
+		}
+		r := w.request(x.method, strings.ReplaceAll(x.path, " ", "%20"), body, x.headers...)
+		rec := w.serve(r)
+		v := answer(t, rec, x.want)
+		for _, leak := range []string{"SQL", "sql", "directory_", "goroutine", "/work/", "/tmp/", ".go"} {
+			if strings.Contains(v["error_description"].(string), leak) {
+				t.Errorf("%s %s: leaks %q: %v", x.method, x.path, leak, v)
+			}
+		}
+		if rec.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s %s: nosniff missing", x.method, x.path)
+		}
+		if x.want == 405 && rec.Header().Get("Allow") == "" {
+			t.Errorf("%s %s: no Allow", x.method, x.path)
+		}
+	}
+}
+
+// TestServerError: what breaks inside stays inside, and can be found by its id.
+func TestServerError(t *testing.T) {
+	w := newWorld(t, "sqlite:"+t.TempDir()+"/d.db")
+	w.DB.Close()
+	v := answer(t, w.call("GET", "/m/"+w.provider.ID, nil), http.StatusInternalServerError)
+	text := v["error_description"].(string)
+	if strings.Contains(text, "sql") || strings.Contains(text, "database") {
+		t.Errorf("leaks: %s", text)
+	}
+	_, id, _ := strings.Cut(text, "correlation id ")
+	if id = strings.TrimSuffix(id, "."); len(id) != 16 || !strings.Contains(w.logs.String(), id) {
+		t.Errorf("the log does not have correlation id %q", id)
+	}
+	answer(t, w.call("GET", "/healthz", nil), http.StatusServiceUnavailable)
+}

@@ -1,0 +1,138 @@
+package directory
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/x509"
+	"database/sql"
+	"fmt"
+	"math/big"
+	"strings"
+
+	"github.com/perseus-edge/perseus-edge/identity"
+)
+
+// Certificate is a certificate that the directory issued, with its issuer.
+type Certificate struct {
+	Leaf, Issuer *x509.Certificate
+}
+
+// PEM is the bundle: the leaf, then its issuer.
+func (c Certificate) PEM() []byte { return identity.EncodeCertificates(c.Leaf, c.Issuer) }
+
+// IssueClient issues a client certificate (12 months) to an application. Only
+// the public key of the request (PEM) counts; every name comes from the
+// directory.
+func (s *Service) IssueClient(ctx context.Context, application string, csr []byte) (Certificate, error) {
+	return s.issueApplication(ctx, Client, application, csr)
+}
+
+// IssueSigning issues a signing certificate (12 months) to an application.
+func (s *Service) IssueSigning(ctx context.Context, application string, csr []byte) (Certificate, error) {
+	return s.issueApplication(ctx, Signing, application, csr)
+}
+
+func (s *Service) issueApplication(ctx context.Context, h Hierarchy, id string, csr []byte) (Certificate, error) {
+	key, err := requestKey(csr)
+	if err != nil {
+		return Certificate{}, err
+	}
+	var c Certificate
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		a, err := application(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		m, err := member(ctx, tx, a.Member)
+		if err != nil {
+			return err
+		}
+		c, err = s.issueMember(ctx, tx, h, holder{member: m.ID, application: a.ID},
+			subject{URL: s.ApplicationURL(a.ID), Member: s.MemberURL(m.ID), Organisation: m.LegalName, Roles: a.Roles}, key)
+		return err
+	})
+	return c, err
+}
+
+// IssueServer issues a server certificate (24 hours) for hosts: DNS names, and
+// loopback addresses for demonstrations. The caller answers for the hosts.
+func (s *Service) IssueServer(ctx context.Context, pub crypto.PublicKey, hosts []string) (Certificate, error) {
+	if err := checkHosts(hosts); err != nil {
+		return Certificate{}, err
+	}
+	if k, ok := pub.(*ecdsa.PublicKey); !ok || k.Curve != elliptic.P256() {
+		return Certificate{}, invalid("server certificate: the key must be ECDSA on P-256")
+	}
+	now := s.Now()
+	leaf, err := s.Authorities.Server.leaf(serverTemplate(hosts, now, s.CRLURL(Server)), pub, now)
+	if err != nil {
+		return Certificate{}, err
+	}
+	c := Certificate{leaf, s.Authorities.Server.Issuer}
+	return c, record(ctx, s.DB, Server, holder{hosts: strings.Join(hosts, " ")}, leaf)
+}
+
+// holder says in the database whose a certificate is.
+type holder struct{ member, application, gateway, hosts string }
+
+func (s *Service) issueMember(ctx context.Context, q querier, h Hierarchy, who holder, sub subject, pub crypto.PublicKey) (Certificate, error) {
+	now, authority := s.Now(), s.Authorities.Of(h)
+	t, err := memberTemplate(h, sub, now, s.CRLURL(h))
+	if err != nil {
+		return Certificate{}, err
+	}
+	leaf, err := authority.leaf(t, pub, now)
+	if err != nil {
+		return Certificate{}, err
+	}
+	s.Logger.Info("certificate issued", "hierarchy", h, "holder", sub.URL, "serial", leaf.SerialNumber, "until", leaf.NotAfter)
+	return Certificate{leaf, authority.Issuer}, record(ctx, q, h, who, leaf)
+}
+
+// record keeps a certificate. What was not recorded could not be revoked, so
+// nothing is handed out before this succeeds.
+func record(ctx context.Context, q querier, h Hierarchy, who holder, c *x509.Certificate) error {
+	_, err := q.ExecContext(ctx, `INSERT INTO directory_certificates
+		(serial, hierarchy, member, application, gateway, hosts, not_before, not_after, pem) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		c.SerialNumber.String(), string(h), null(who.member), null(who.application), null(who.gateway), who.hosts,
+		c.NotBefore.Unix(), c.NotAfter.Unix(), string(identity.EncodeCertificates(c)))
+	return err
+}
+
+// Revoke revokes a certificate for good: from now on it stands in its
+// hierarchy's revocation list. Revoking twice is no error. ErrNotFound: this
+// directory did not issue it.
+func (s *Service) Revoke(ctx context.Context, serial *big.Int) error {
+	return s.revoke(ctx, serial, "")
+}
+
+// revoke is Revoke, limited to certificates of one member unless that is empty.
+func (s *Service) revoke(ctx context.Context, serial *big.Int, onlyMember string) error {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		var h, owner string
+		err := tx.QueryRowContext(ctx, `SELECT hierarchy, COALESCE(member, '') FROM directory_certificates WHERE serial = $1`,
+			serial.String()).Scan(&h, &owner)
+		if err != nil {
+			return missing(err, "certificate", serial.String())
+		}
+		if onlyMember != "" && owner != onlyMember {
+			return fmt.Errorf("certificate %s: %w", serial, ErrNotFound)
+		}
+		// The list's row first: a process that is making the list holds it,
+		// so a revocation is either in that list or marks it stale.
+		if _, err := tx.ExecContext(ctx, `UPDATE directory_crls SET stale = TRUE WHERE hierarchy = $1`, h); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE directory_certificates SET revoked_at = $1 WHERE serial = $2 AND revoked_at IS NULL`,
+			s.Now().Unix(), serial.String())
+		return err
+	})
+	if err == nil {
+		s.Logger.Info("certificate revoked", "serial", serial)
+	}
+	return err
+}
+
+func null(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }

@@ -1,0 +1,114 @@
+package directory
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+)
+
+// A list is made anew at once after a revocation, else every crlRefresh, and
+// says that the next comes within crlLife: a reader has most of a day to get
+// over an outage.
+const (
+	crlRefresh = time.Hour
+	crlLife    = 24 * time.Hour
+	// crlKeep is how long an expired certificate still stands in the list:
+	// RFC 5280, 3.3 wants it in at least one more. Signing certificates stay
+	// for good, since signatures are checked long after they expired.
+	crlKeep = 7 * 24 * time.Hour
+)
+
+// RevocationList is a hierarchy's current list.
+type RevocationList struct {
+	DER        []byte
+	Number     int64
+	ThisUpdate time.Time
+}
+
+// CRL returns the current revocation list of a hierarchy, signed by its
+// issuer; it makes a new one when the last is too old or a certificate has
+// been revoked since.
+func (s *Service) CRL(ctx context.Context, h Hierarchy) (RevocationList, error) {
+	a := s.Authorities.Of(h)
+	if a == nil {
+		return RevocationList{}, fmt.Errorf("revocation list %s: %w", h, ErrNotFound)
+	}
+	issuer := hex.EncodeToString(a.Issuer.SubjectKeyId)
+	now := s.Now()
+	l, fresh, err := s.storedCRL(ctx, h, issuer, now)
+	if err != nil || fresh {
+		return l, err
+	}
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		// Taking the number locks the row until the list is stored, against
+		// Revoke and against other processes that make the same list.
+		err := tx.QueryRowContext(ctx, `UPDATE directory_crls SET number = number + 1
+			WHERE hierarchy = $1 AND (stale OR issuer <> $2 OR this_update <= $3) RETURNING number`,
+			string(h), issuer, now.Add(-crlRefresh).Unix()).Scan(&l.Number)
+		if err != nil {
+			return err
+		}
+		revoked, err := revokedCertificates(ctx, tx, h, now)
+		if err != nil {
+			return err
+		}
+		l.ThisUpdate = now.UTC().Truncate(time.Second)
+		l.DER, err = x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+			Number: big.NewInt(l.Number), ThisUpdate: l.ThisUpdate, NextUpdate: l.ThisUpdate.Add(crlLife),
+			RevokedCertificateEntries: revoked,
+		}, a.Issuer, a.key)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE directory_crls SET issuer = $1, stale = FALSE, this_update = $2, der = $3 WHERE hierarchy = $4`,
+			issuer, l.ThisUpdate.Unix(), l.DER, string(h))
+		return err
+	})
+	if errors.Is(err, sql.ErrNoRows) { // another process made it meanwhile
+		l, _, err = s.storedCRL(ctx, h, issuer, now)
+	}
+	return l, err
+}
+
+func (s *Service) storedCRL(ctx context.Context, h Hierarchy, issuer string, now time.Time) (l RevocationList, fresh bool, err error) {
+	var stale bool
+	var madeBy string
+	var at int64
+	err = s.DB.QueryRowContext(ctx, `SELECT number, issuer, stale, this_update, der FROM directory_crls WHERE hierarchy = $1`, string(h)).
+		Scan(&l.Number, &madeBy, &stale, &at, &l.DER)
+	l.ThisUpdate = time.Unix(at, 0).UTC()
+	return l, !stale && madeBy == issuer && now.Sub(l.ThisUpdate) < crlRefresh, err
+}
+
+func revokedCertificates(ctx context.Context, q querier, h Hierarchy, now time.Time) ([]x509.RevocationListEntry, error) {
+	oldest := now.Add(-crlKeep).Unix()
+	if h == Signing {
+		oldest = 0
+	}
+	rows, err := q.QueryContext(ctx, `SELECT serial, revoked_at FROM directory_certificates
+		WHERE hierarchy = $1 AND revoked_at IS NOT NULL AND not_after > $2 ORDER BY revoked_at, serial`, string(h), oldest)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []x509.RevocationListEntry
+	for rows.Next() {
+		var serial string
+		var at int64
+		if err := rows.Scan(&serial, &at); err != nil {
+			return nil, err
+		}
+		n, ok := new(big.Int).SetString(serial, 10)
+		if !ok {
+			return nil, fmt.Errorf("certificate serial %q in the database is not a number", serial)
+		}
+		out = append(out, x509.RevocationListEntry{SerialNumber: n, RevocationTime: time.Unix(at, 0).UTC()})
+	}
+	return out, rows.Err()
+}

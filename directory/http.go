@@ -1,0 +1,215 @@
+package directory
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// maxBody bounds every request body: 64 KiB.
+const maxBody = 64 << 10
+
+// Handler serves all addresses of the directory.
+//
+// Public, without authentication:
+//
+//	GET /                                        what this is, and who the members are (HTML)
+//	GET /healthz                                 {"status":"ok"}, or 503 when the database does not answer
+//	GET /m/{id} /a/{id} /g/{id}                  a member, an application, a gateway (JSON, JSON-LD or HTML by Accept)
+//	GET /query/organizations?role=URL            members with a role: {"members":[..]}; also /query/members-with-role
+//	GET /query/data-services?conformsTo=URL      catalogued APIs: {"apis":[..]}; also /query/data-catalog/api
+//	GET /crl/{client,signing,server}.crl         revocation list (DER)
+//	GET /ca/{client,signing,server}.pem          the hierarchy's issuer and root
+//	POST /gateway/v1/enrollments                 a one-time code and two CSRs for a gateway's certificates
+//
+// Member API, with a bearer token (see IssueToken); an admin names the member
+// in the header X-Organization, by id or URL:
+//
+//	GET  /members/me                             reader, owner, admin
+//	GET  /members/gateways                       reader, owner, admin
+//	POST /members/gateways                       owner, admin: a gateway and its one-time code
+//	POST /members/gateways/{id}/codes            owner, admin: a fresh code
+//	POST /members/applications/{id}/certificates owner, admin: a certificate for a CSR
+//	POST /members/certificates/{serial}/revoke   owner, admin
+//
+// Errors are JSON {"error","error_description"}.
+func (s *Service) Handler() http.Handler {
+	mux := http.NewServeMux()
+	routes := map[string]map[string]handler{}
+	for _, r := range s.routes() {
+		if routes[r.path] == nil {
+			routes[r.path] = map[string]handler{}
+		}
+		routes[r.path][r.method] = r.handle
+	}
+	for path, methods := range routes {
+		mux.Handle(path, s.dispatch(methods))
+	}
+	mux.Handle("/", s.dispatch(map[string]handler{"": func(http.ResponseWriter, *http.Request) error {
+		return &httpError{http.StatusNotFound, "not_found", "There is nothing at this address."}
+	}}))
+	return mux
+}
+
+// handler is an http.HandlerFunc that may fail.
+type handler func(http.ResponseWriter, *http.Request) error
+
+type route struct {
+	method, path string
+	handle       handler
+}
+
+func (s *Service) routes() []route {
+	return []route{
+		{"GET", "/{$}", s.getIndex},
+		{"GET", "/healthz", s.getHealth},
+		{"GET", "/style.css", s.getStyle},
+		{"GET", "/m/{id}", s.getMember},
+		{"GET", "/a/{id}", s.getApplication},
+		{"GET", "/g/{id}", s.getGateway},
+		{"GET", "/query/organizations", s.queryMembers},
+		{"GET", "/query/members-with-role", s.queryMembers},
+		{"GET", "/query/data-services", s.queryServices},
+		{"GET", "/query/data-catalog/api", s.queryServices},
+		{"GET", "/crl/{file}", s.getCRL},
+		{"GET", "/ca/{file}", s.getCA},
+		{"POST", "/gateway/v1/enrollments", s.postEnrollment},
+		{"GET", "/members/me", s.withToken(Reader, s.getMe)},
+		{"GET", "/members/gateways", s.withToken(Reader, s.getGateways)},
+		{"POST", "/members/gateways", s.withToken(Owner, s.postGateway)},
+		{"POST", "/members/gateways/{id}/codes", s.withToken(Owner, s.postCode)},
+		{"POST", "/members/applications/{id}/certificates", s.withToken(Owner, s.postCertificate)},
+		{"POST", "/members/certificates/{serial}/revoke", s.withToken(Owner, s.postRevoke)},
+	}
+}
+
+// dispatch picks the handler of the method ("" takes all) and writes what
+// went wrong.
+func (s *Service) dispatch(methods map[string]handler) http.Handler {
+	var allow []string
+	for _, m := range []string{"GET", "POST"} {
+		if methods[m] != nil {
+			allow = append(allow, m)
+		}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		f := methods[""]
+		if f == nil {
+			f = methods[method]
+		}
+		if f == nil {
+			h.Set("Allow", strings.Join(allow, ", "))
+			writeError(w, &httpError{http.StatusMethodNotAllowed, "method_not_allowed", "Use " + strings.Join(allow, " or ") + " at this address."})
+			return
+		}
+		if err := f(w, r); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// httpError is an error for the client's eyes.
+type httpError struct {
+	status            int
+	code, description string
+}
+
+func (e *httpError) Error() string { return e.code + ": " + e.description }
+
+// fail turns an error into its answer. What is not meant for the client is
+// logged under a correlation id, and only the id goes out.
+func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var he *httpError
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &he):
+	case errors.As(err, &tooLarge):
+		he = &httpError{http.StatusRequestEntityTooLarge, "too_large", "The request is larger than 64 KiB."}
+	case errors.Is(err, ErrInvalid):
+		text := strings.ReplaceAll(strings.ReplaceAll(err.Error(), ErrInvalid.Error()+": ", ""), "\n", "; ")
+		he = &httpError{http.StatusBadRequest, "invalid_request", text}
+	case errors.Is(err, ErrNotFound):
+		he = &httpError{http.StatusNotFound, "not_found", "The directory has no such entry."}
+	case errors.Is(err, ErrExists):
+		he = &httpError{http.StatusConflict, "exists", "The directory has such an entry already."}
+	case r.Context().Err() != nil:
+		return // the client has gone
+	default:
+		var b [8]byte
+		rand.Read(b[:])
+		id := hex.EncodeToString(b[:])
+		s.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "correlation", id, "error", err)
+		he = &httpError{http.StatusInternalServerError, "server_error", "Something went wrong here. Try again later, or report correlation id " + id + "."}
+	}
+	writeError(w, he)
+}
+
+func writeError(w http.ResponseWriter, e *httpError) {
+	w.Header().Del("ETag")
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, e.status, map[string]string{"error": e.code, "error_description": e.description})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	return encodeJSON(w, status, v)
+}
+
+func encodeJSON(w http.ResponseWriter, status int, v any) error {
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.Encode(v) // an error here is the client's connection: there is nobody to tell
+	return nil
+}
+
+// readJSON reads one JSON object of the type of v.
+func readJSON(r *http.Request, v any) error {
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
+		return &httpError{http.StatusUnsupportedMediaType, "unsupported_media_type", "Send JSON, with Content-Type: application/json."}
+	}
+	d := json.NewDecoder(r.Body)
+	if err := d.Decode(v); err != nil {
+		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+			return err
+		}
+		return invalid("the body is not the JSON object that this address takes")
+	}
+	if _, err := d.Token(); err != io.EOF {
+		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+			return err
+		}
+		return invalid("there is more than one JSON object in the body")
+	}
+	return nil
+}
+
+// cached lets caches keep a public answer, and answers 304 where the reader
+// has it already.
+func cached(w http.ResponseWriter, r *http.Request, etag string, age time.Duration) (done bool) {
+	h := w.Header()
+	h.Set("Cache-Control", "public, max-age="+itoa(int64(age/time.Second)))
+	h.Set("ETag", etag)
+	for _, t := range strings.Split(r.Header.Get("If-None-Match"), ",") {
+		if t = strings.TrimPrefix(strings.TrimSpace(t), "W/"); t == etag || t == "*" {
+			w.WriteHeader(http.StatusNotModified)
+			return true
+		}
+	}
+	return false
+}

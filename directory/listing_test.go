@@ -1,0 +1,173 @@
+package directory
+
+import (
+	"errors"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/perseus-edge/perseus-edge/identity/scheme"
+)
+
+func TestListings(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		edp, cap, fsp := w.scheme.Role(scheme.EDP), w.scheme.Role(scheme.CAP), w.scheme.Role(scheme.FSP)
+		v := answer(t, w.call("GET", "/m/"+w.provider.ID, nil), 200)
+		want := map[string]any{"id": base + "/m/" + w.provider.ID, "identifier": w.provider.ID, "type": "Organization",
+			"legalName": "Perse Energy Ltd", "brand": map[string]any{"name": "Perse"}, "roles": []any{cap, edp},
+			"applications": []any{base + "/a/" + w.providerApp.ID}}
+		if !reflect.DeepEqual(v, want) {
+			t.Errorf("member\n%v, want\n%v", v, want)
+		}
+		v = answer(t, w.call("GET", "/a/"+w.providerApp.ID, nil, "Accept", "application/ld+json"), 200)
+		if v["@id"] != base+"/a/"+w.providerApp.ID || v["@type"] != "ib1:Application" ||
+			!reflect.DeepEqual(v["dcterms:publisher"], map[string]any{"@id": base + "/m/" + w.provider.ID}) ||
+			!reflect.DeepEqual(v["ib1:messageDelivery"], map[string]any{"@id": "https://messages.perse.example.com/in"}) {
+			t.Errorf("application as JSON-LD: %v", v)
+		}
+		v = answer(t, w.call("GET", "/a/"+w.providerApp.ID, nil), 200)
+		if v["messageDelivery"] != "https://messages.perse.example.com/in" || v["publisher"] != base+"/m/"+w.provider.ID || v["scheme"] != w.scheme.URL() {
+			t.Errorf("application: %v", v)
+		}
+		for role, ids := range map[string][]string{edp: {w.provider.ID}, fsp: {w.bank.ID}, "https://none.example/": {}} {
+			v := answer(t, w.call("GET", "/query/organizations?role="+role, nil), 200)
+			got := v["members"].([]any)
+			if len(got) != len(ids) || len(ids) == 1 && got[0].(map[string]any)["identifier"] != ids[0] {
+				t.Errorf("role %s: %v", role, got)
+			}
+			if role == edp && len(got[0].(map[string]any)["roles"].([]any)) != 2 {
+				t.Errorf("a member found by one role must show all: %v", got)
+			}
+		}
+		must(w.AddDataService(ctx, DataService{Application: w.providerApp.ID, Title: "Half-hours", ConformsTo: w.scheme.StandardConsumption(),
+			Endpoint: "https://relay.example.org", OAuthIssuer: "https://auth.example.org"}))(t)
+		v = answer(t, w.call("GET", "/query/data-services?conformsTo="+w.scheme.StandardConsumption()+"&conformsTo=https://other.example/", nil), 200)
+		if want := []any{map[string]any{"title": "Half-hours", "publisher": base + "/m/" + w.provider.ID, "conformsTo": w.scheme.StandardConsumption(),
+			"endpointURL": "https://relay.example.org", "oauthIssuer": "https://auth.example.org"}}; !reflect.DeepEqual(v["apis"], want) {
+			t.Errorf("data services %v", v["apis"])
+		}
+		// The name of a site is not for strangers, in any form.
+		g, _, err := w.AddGateway(ctx, Gateway{Application: w.providerApp.ID, Name: "Secret name", Site: "Secret site"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, accept := range []string{"", typeJSON, typeLD, typeHTML} {
+			r := w.call("GET", "/g/"+g.ID, nil, "Accept", accept)
+			if r.Code != 200 && accept != "" || strings.Contains(r.Body.String(), "Secret") {
+				t.Errorf("gateway as %q: %d %s", accept, r.Code, r.Body)
+			}
+		}
+		list := answer(t, w.call("GET", "/members/gateways", nil, "Authorization", "Bearer "+w.reader), 200)["gateways"].([]any)
+		if len(list) != 1 || list[0].(map[string]any)["site"] != "Secret site" || list[0].(map[string]any)["code"] != nil {
+			t.Errorf("own gateways: %v", list)
+		}
+	})
+}
+
+// TestPages: what members write cannot become markup or script.
+func TestPages(t *testing.T) {
+	w := newWorld(t, "sqlite:"+t.TempDir()+"/d.db")
+	evil := `<script>alert("x")</script>`
+	m := must(w.AddMember(t.Context(), Member{LegalName: evil}))(t)
+	a := must(w.AddApplication(t.Context(), Application{Member: m.ID, Name: evil, HomePage: `https://x.example/"><script>`}))(t)
+	for _, path := range []string{"/", "/m/" + m.ID, "/a/" + a.ID} {
+		r := w.call("GET", path, nil, "Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+		if r.Code != 200 || !strings.HasPrefix(r.Header().Get("Content-Type"), "text/html") {
+			t.Errorf("%s: %d %s", path, r.Code, r.Header().Get("Content-Type"))
+		}
+		body := r.Body.String()
+		if strings.Contains(body, "<script") || !strings.Contains(body, "</html>") {
+			t.Errorf("%s: markup came through, or the page is cut:\n%s", path, body)
+		}
+		if path != "/a/"+a.ID && !strings.Contains(body, "&lt;script&gt;") {
+			t.Errorf("%s: the name is not there", path)
+		}
+		if !strings.Contains(r.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("%s: no policy", path)
+		}
+	}
+	for _, u := range []string{"javascript:alert(1)", "https://", "//x.example/", "https://user:pw@x.example/", "ftp://x.example/", "x"} {
+		if _, err := w.AddApplication(t.Context(), Application{Member: m.ID, Name: "x", HomePage: u}); !errors.Is(err, ErrInvalid) {
+			t.Errorf("home page %q: %v", u, err)
+		}
+	}
+}
+
+func TestAccepts(t *testing.T) {
+	for _, x := range []struct{ header, want string }{
+		{"*/*", typeJSON},
+		{"application/json", typeJSON},
+		{"application/ld+json", typeLD},
+		{"text/html", typeHTML},
+		{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", typeHTML},
+		{"application/ld+json;q=0.5, application/json;q=0.4", typeLD},
+		{"application/*", typeJSON},
+		{"application/json;q=0, */*", typeLD},
+		{"TEXT/HTML", typeHTML},
+		{"text/turtle", ""},
+		{"application/json;q=nonsense", ""},
+		{"", ""},
+	} {
+		if got := accepts([]string{x.header}); got != x.want {
+			t.Errorf("%q: %q, want %q", x.header, got, x.want)
+		}
+	}
+	if got := accepts(nil); got != typeJSON {
+		t.Errorf("no header: %q", got)
+	}
+}
+
+func TestCaching(t *testing.T) {
+	w := newWorld(t, "sqlite:"+t.TempDir()+"/d.db")
+	for _, path := range []string{"/m/" + w.provider.ID, "/crl/client.crl", "/ca/signing.pem"} {
+		r := w.call("GET", path, nil)
+		etag := r.Header().Get("ETag")
+		if r.Code != 200 || etag == "" {
+			t.Fatalf("%s: %d, ETag %q", path, r.Code, etag)
+		}
+		if r := w.call("GET", path, nil, "If-None-Match", `"x", W/`+etag); r.Code != http.StatusNotModified || r.Body.Len() != 0 {
+			t.Errorf("%s: %d", path, r.Code)
+		}
+	}
+	a := w.call("GET", "/m/"+w.provider.ID, nil).Header().Get("ETag")
+	if b := w.call("GET", "/m/"+w.provider.ID, nil, "Accept", typeHTML).Header().Get("ETag"); a == b {
+		t.Error("two forms with one ETag")
+	}
+}
+
+func TestMembersAndApplications(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		edp, fsp := w.scheme.Role(scheme.EDP), w.scheme.Role(scheme.FSP)
+		m := must(w.AddMember(ctx, Member{ID: "sunny-shop", LegalName: "Sunny Shop Ltd", Roles: []string{edp, edp}}))(t)
+		if m.BrandName != "Sunny Shop Ltd" || len(m.Roles) != 1 {
+			t.Errorf("member %+v", m)
+		}
+		if _, err := w.AddMember(ctx, m); !errors.Is(err, ErrExists) {
+			t.Errorf("twice: %v", err)
+		}
+		if _, err := w.AddApplication(ctx, Application{Member: m.ID, Name: "x", Roles: []string{fsp}}); !errors.Is(err, ErrInvalid) {
+			t.Errorf("a role that the member does not have: %v", err)
+		}
+		if _, err := w.AddApplication(ctx, Application{Member: "nobody", Name: "x"}); !errors.Is(err, ErrNotFound) {
+			t.Errorf("unknown member: %v", err)
+		}
+		for _, bad := range []Member{{}, {LegalName: "x", ID: "../x"}, {LegalName: "x", ID: "-x"}, {LegalName: "x", ID: strings.Repeat("x", 33)},
+			{LegalName: "a\nb"}, {LegalName: "\xff"}, {LegalName: strings.Repeat("x", 201)}, {LegalName: "x", Roles: []string{"king"}}} {
+			if _, err := w.AddMember(ctx, bad); !errors.Is(err, ErrInvalid) {
+				t.Errorf("%+v: %v", bad, err)
+			}
+		}
+		// A role that the member loses goes from the next certificate.
+		a := must(w.AddApplication(ctx, Application{Member: m.ID, Name: "x", Roles: []string{edp}}))(t)
+		must(w.DB.ExecContext(ctx, `DELETE FROM directory_member_roles WHERE member = $1`, m.ID))(t)
+		if got := must(w.Application(ctx, a.ID))(t); len(got.Roles) != 0 {
+			t.Errorf("roles %v", got.Roles)
+		}
+		if _, _, err := w.AddGateway(ctx, Gateway{Member: m.ID, Application: w.providerApp.ID, Name: "x", Site: "y"}); !errors.Is(err, ErrInvalid) {
+			t.Errorf("a gateway of another member's application: %v", err)
+		}
+	})
+}

@@ -1,0 +1,147 @@
+package directory
+
+import (
+	"bytes"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"math/big"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/scheme"
+)
+
+func extension(c *x509.Certificate, id asn1.ObjectIdentifier) *pkix.Extension {
+	for i, e := range c.Extensions {
+		if e.Id.Equal(id) {
+			return &c.Extensions[i]
+		}
+	}
+	return nil
+}
+
+func TestMemberLeaves(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		for h, issue := range map[Hierarchy]func() (Certificate, error){
+			Client: func() (Certificate, error) {
+				_, csr := newKeyCSR(t)
+				return w.IssueClient(t.Context(), w.providerApp.ID, []byte(csr))
+			},
+			Signing: func() (Certificate, error) {
+				_, csr := newKeyCSR(t)
+				return w.IssueSigning(t.Context(), w.providerApp.ID, []byte(csr))
+			},
+		} {
+			cert := must(issue())(t)
+			c, authority := cert.Leaf, w.Authorities.Of(h)
+			p := must(identity.PeerOf(c))(t)
+			if p.Application != base+"/a/"+w.providerApp.ID || p.Member != base+"/m/"+w.provider.ID || p.Organisation != "Perse Energy Ltd" ||
+				!slices.Equal(p.Roles, []string{w.scheme.Role(scheme.EDP)}) {
+				t.Errorf("%s: profile %+v", h, p)
+			}
+			if s := c.Subject; s.CommonName != p.Application || !slices.Equal(s.Country, []string{"GB"}) {
+				t.Errorf("%s: subject %s", h, s)
+			}
+			if want := c.NotBefore.AddDate(1, 0, 0).Add(-time.Second); !c.NotAfter.Equal(want) {
+				t.Errorf("%s: until %s, want %s", h, c.NotAfter, want)
+			}
+			if c.IsCA || !c.BasicConstraintsValid || c.KeyUsage != x509.KeyUsageDigitalSignature {
+				t.Errorf("%s: CA %t, key usage %b", h, c.IsCA, c.KeyUsage)
+			}
+			if len(c.SubjectKeyId) != 20 || !bytes.Equal(c.AuthorityKeyId, authority.Issuer.SubjectKeyId) {
+				t.Errorf("%s: key identifiers", h)
+			}
+			if h == Signing && extension(c, asn1.ObjectIdentifier{2, 5, 29, 37}) != nil {
+				t.Error("a signing certificate has an extended key usage")
+			}
+			if h == Client && !slices.Equal(c.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}) {
+				t.Error("a client certificate must be for client authentication, and nothing else")
+			}
+			if !slices.Equal(c.CRLDistributionPoints, []string{base + "/crl/" + string(h) + ".crl"}) {
+				t.Errorf("%s: distribution point %v", h, c.CRLDistributionPoints)
+			}
+			for _, id := range []asn1.ObjectIdentifier{identity.OIDRoles, identity.OIDMember} {
+				if e := extension(c, id); e == nil || e.Critical {
+					t.Errorf("%s: extension %s missing or critical", h, id)
+				}
+			}
+			for _, other := range Hierarchies {
+				_, err := c.Verify(x509.VerifyOptions{Roots: w.Authorities.Of(other).Pool(), Intermediates: identity.Pool(cert.Issuer),
+					CurrentTime: start, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+				if (err == nil) != (other == h) {
+					t.Errorf("%s certificate under the %s root: %v", h, other, err)
+				}
+			}
+			if bundle := must(identity.ParseCertificates(cert.PEM()))(t); len(bundle) != 2 || !bundle[0].Equal(c) || !bundle[1].Equal(authority.Issuer) {
+				t.Errorf("%s: bundle is not leaf and issuer", h)
+			}
+		}
+	})
+}
+
+func TestServerLeaves(t *testing.T) {
+	w := newWorld(t, "sqlite:"+t.TempDir()+"/d.db")
+	key := must(identity.NewKey())(t)
+	cert := must(w.IssueServer(t.Context(), key.Public(), []string{"localhost", "127.0.0.1", "::1", "relay.example.org"}))(t)
+	c := cert.Leaf
+	if life := c.NotAfter.Sub(c.NotBefore) + time.Second; life > 24*time.Hour {
+		t.Errorf("lives %s, first and last second included", life)
+	}
+	if !c.NotBefore.Before(start) {
+		t.Error("not backdated")
+	}
+	if !slices.Equal(c.DNSNames, []string{"localhost", "relay.example.org"}) || len(c.IPAddresses) != 2 || len(c.URIs) != 0 {
+		t.Errorf("names %v %v %v", c.DNSNames, c.IPAddresses, c.URIs)
+	}
+	if !slices.Equal(c.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}) || len(c.SubjectKeyId) != 20 {
+		t.Error("profile")
+	}
+	for _, name := range []string{"relay.example.org", "localhost", "127.0.0.1"} {
+		if _, err := c.Verify(x509.VerifyOptions{DNSName: name, Roots: w.Authorities.Server.Pool(), Intermediates: identity.Pool(cert.Issuer), CurrentTime: start}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, hosts := range [][]string{
+		nil, {""}, {"*.example.org"}, {"Example.org"}, {"10.0.0.5"}, {"8.8.8.8"}, {"example.org."}, {"-a.org"}, {"a..b"},
+		{"exämple.org"}, {"example.org:443"}, {"https://example.org"}, {"999.1.1.1"}, {strings.Repeat("a", 64) + ".org"},
+		{"example.org", "evil.org\x00.example.org"}, slices.Repeat([]string{"a.org"}, 21),
+	} {
+		if _, err := w.IssueServer(t.Context(), key.Public(), hosts); err == nil {
+			t.Errorf("issued for %q", hosts)
+		}
+	}
+}
+
+// TestLongNames: a legal name may be longer than a subject may be.
+func TestLongNames(t *testing.T) {
+	long := strings.Repeat("ÿ", 150)
+	tpl := must(memberTemplate(Signing, subject{URL: base + "/a/x", Member: base + "/m/x", Organisation: long}, start, ""))(t)
+	key := must(identity.NewKey())(t)
+	c := must(must(authorities())(t).Signing.leaf(tpl, key.Public(), start))(t)
+	if got := c.Subject.Organization[0]; got != strings.Repeat("ÿ", 64) {
+		t.Errorf("organisation %q", got)
+	}
+	if url := "https://directory.core.sandbox.trust.ib1.org/g/" + newID(); len(url) > maxNameLength {
+		t.Errorf("%s is longer than a common name", url)
+	}
+}
+
+func TestSerials(t *testing.T) {
+	seen := map[string]bool{}
+	all := new(big.Int)
+	for range 1000 {
+		n := newSerial()
+		if n.Sign() <= 0 || n.BitLen() > 128 || seen[n.String()] {
+			t.Fatalf("serial %s", n)
+		}
+		seen[n.String()] = true
+		all.Or(all, n)
+	}
+	if all.BitLen() != 128 {
+		t.Errorf("only %d bits are ever set", all.BitLen())
+	}
+}

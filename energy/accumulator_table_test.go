@@ -1,0 +1,284 @@
+package energy
+
+import (
+	"testing"
+	"time"
+)
+
+// at reads a time of 2024-02-05 (or, with a day in front, "6 10:00:00").
+func at(t *testing.T, s string) time.Time {
+	t.Helper()
+	for _, l := range []string{"15:04:05", "2 15:04:05"} {
+		if v, err := time.Parse(l, s); err == nil {
+			day := 5
+			if l != "15:04:05" {
+				day = v.Day()
+			}
+			return time.Date(2024, 2, day, v.Hour(), v.Minute(), v.Second(), 0, time.UTC)
+		}
+	}
+	t.Fatalf("time %q", s)
+	return time.Time{}
+}
+
+type step struct {
+	at    string
+	value int64
+	event EventKind
+	// the half-hours that this sample settles: "start energy cumulative quality samples"
+	want []hh
+}
+
+type hh struct {
+	start      string
+	energy     int64
+	cumulative int64
+	quality    Quality
+	samples    int
+}
+
+func TestAccumulator(t *testing.T) {
+	plain := Register{Measure: Import}
+	rated := Register{Measure: Import, MaxPower: 10_000, Modulus: 1_000_000} // 10 kW: 5 kWh in a half-hour
+	for _, c := range []struct {
+		name  string
+		reg   Register
+		steps []step
+	}{
+		{"samples on the boundaries", plain, []step{
+			{"00:00:00", 1000, Opened, nil},
+			{"00:30:00", 1500, Nothing, []hh{{"00:00:00", 500, 1500, Measured, 1}}},
+			{"01:00:00", 1500, Nothing, []hh{{"00:30:00", 0, 1500, Measured, 1}}},
+		}},
+		{"the first partial half-hour is not given", plain, []step{
+			{"00:10:00", 1000, Opened, nil},
+			{"00:29:00", 1190, Nothing, nil},
+			{"00:31:00", 1210, Nothing, nil},
+			{"00:59:00", 1490, Nothing, nil},
+			{"01:01:00", 1510, Nothing, []hh{{"00:30:00", 300, 1500, Measured, 2}}},
+		}},
+		{"close means at most two minutes", plain, []step{
+			{"00:00:00", 0, Opened, nil},
+			{"00:28:00", 280, Nothing, nil},
+			{"00:32:00", 320, Nothing, []hh{{"00:00:00", 300, 300, Measured, 2}}},
+			{"00:57:59", 578, Nothing, nil},
+			{"01:02:01", 618, Nothing, []hh{{"00:30:00", 298, 598, Interpolated, 2}}},
+		}},
+		{"further apart is interpolated, rounded down", plain, []step{
+			{"00:00:00", 0, Opened, nil},
+			{"00:20:00", 200, Nothing, nil},
+			{"00:50:00", 202, Nothing, []hh{{"00:00:00", 200, 200, Interpolated, 2}}},
+			{"01:00:00", 300, Nothing, []hh{{"00:30:00", 100, 300, Interpolated, 1}}},
+		}},
+		{"a gap of exactly one period is interpolated, a longer one estimated", plain, []step{
+			{"00:00:00", 0, Opened, nil},
+			{"00:15:00", 15, Nothing, nil},
+			{"00:45:00", 45, Nothing, []hh{{"00:00:00", 30, 30, Interpolated, 2}}},
+			{"01:15:01", 77, Nothing, []hh{{"00:30:00", 30, 60, Estimated, 1}}},
+		}},
+		{"an outage spreads the exact advance", plain, []step{
+			{"00:00:00", 100, Opened, nil},
+			{"00:10:00", 110, Nothing, nil},
+			{"02:10:00", 117, Nothing, []hh{
+				{"00:00:00", 11, 111, Estimated, 2},
+				{"00:30:00", 1, 112, Estimated, 0},
+				{"01:00:00", 2, 114, Estimated, 0},
+				{"01:30:00", 2, 116, Estimated, 0},
+			}},
+			{"02:30:00", 200, Nothing, []hh{{"02:00:00", 84, 200, Estimated, 1}}},
+			{"03:00:00", 250, Nothing, []hh{{"02:30:00", 50, 250, Measured, 1}}},
+		}},
+		{"a momentary zero is a glitch", rated, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 0, Nothing, nil},
+			{"00:10:10", 5010, Glitch, nil},
+			{"00:30:00", 5300, Nothing, []hh{{"00:00:00", 300, 5300, Measured, 2}}},
+		}},
+		{"a value that comes back to the baseline exactly is a glitch", rated, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 4999, Nothing, nil},
+			{"00:20:00", 5000, Glitch, nil},
+			{"00:30:00", 5000, Nothing, []hh{{"00:00:00", 0, 5000, Measured, 2}}},
+		}},
+		{"a leap that does not last is a glitch", rated, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 900_000, TooFast, nil},
+			{"00:10:10", 5010, Glitch, nil},
+			{"00:30:00", 5300, Nothing, []hh{{"00:00:00", 300, 5300, Measured, 2}}},
+		}},
+		{"the ceiling is the rating over the time and half an hour", rated, []step{
+			{"00:00:00", 0, Opened, nil},
+			{"00:06:00", 6000, Nothing, nil}, // 0.6 h of 10 kW
+			{"00:06:00", 6000, OutOfOrder, nil},
+			{"00:12:00", 12_001, TooFast, nil},
+		}},
+		{"rollover", rated, []step{
+			{"00:00:00", 999_000, Opened, nil},
+			{"00:10:00", 999_900, Nothing, nil},
+			{"00:20:00", 100, Nothing, nil},
+			{"00:30:00", 700, Rollover, []hh{{"00:00:00", 1700, 700, Measured, 3}}},
+			{"01:00:00", 800, Nothing, []hh{{"00:30:00", 100, 800, Measured, 1}}},
+		}},
+		{"rollover across a boundary", rated, []step{
+			{"00:00:00", 999_000, Opened, nil},
+			{"00:20:00", 999_900, Nothing, nil},
+			{"00:40:00", 100, Nothing, nil},
+			{"00:50:00", 200, Rollover, []hh{{"00:00:00", 1000, 0, Interpolated, 2}}},
+			{"01:00:00", 300, Nothing, []hh{{"00:30:00", 300, 300, Interpolated, 2}}},
+		}},
+		{"a zero near the modulus that goes away is a glitch", rated, []step{
+			{"00:00:00", 999_900, Opened, nil},
+			{"00:10:00", 0, Nothing, nil},
+			{"00:10:10", 999_950, Glitch, nil},
+			{"00:30:00", 999_960, Nothing, []hh{{"00:00:00", 60, 999_960, Measured, 2}}},
+		}},
+		{"too early for a rollover: reset", rated, []step{
+			{"00:00:00", 899_999, Opened, nil},
+			{"00:10:00", 10, Nothing, nil},
+			{"00:11:00", 11, Nothing, nil},
+			{"00:12:00", 12, Nothing, nil},
+			{"00:13:00", 13, Nothing, nil},
+			{"00:14:00", 14, Reset, []hh{{"00:00:00", 0, -1, Missing, 1}}},
+			{"00:30:00", 30, Nothing, nil},
+			{"01:00:00", 60, Nothing, []hh{{"00:30:00", 30, 60, Measured, 1}}},
+		}},
+		{"near the modulus but implausible: reset", rated, []step{
+			{"00:00:00", 950_000, Opened, nil},
+			{"00:10:00", 10, Nothing, nil},
+			{"00:11:00", 11, Nothing, nil},
+			{"00:12:00", 12, Nothing, nil},
+			{"00:13:00", 13, Nothing, nil},
+			{"00:14:00", 14, Reset, []hh{{"00:00:00", 0, -1, Missing, 1}}},
+		}},
+		{"reset over a boundary: every half-hour of the break is missing", plain, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:20:00", 5100, Nothing, nil},
+			{"01:10:00", 10, Nothing, nil},
+			{"01:20:00", 20, Nothing, nil},
+			{"01:40:00", 40, Nothing, nil},
+			{"01:50:00", 50, Nothing, nil},
+			{"02:00:00", 60, Reset, []hh{
+				{"00:00:00", 0, -1, Missing, 2},
+				{"00:30:00", 0, -1, Missing, 0},
+				{"01:00:00", 0, -1, Missing, 0},
+				{"01:30:00", 30, 60, Estimated, 0}, // between the first and the last held sample
+			}},
+		}},
+		{"reset to a reading on a boundary opens there", plain, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:30:00", 10, Nothing, nil},
+			{"00:32:00", 11, Nothing, nil},
+			{"00:34:00", 12, Nothing, nil},
+			{"00:36:00", 13, Nothing, nil},
+			{"00:38:00", 14, Reset, []hh{{"00:00:00", 0, -1, Missing, 1}}},
+			{"01:00:00", 40, Nothing, []hh{{"00:30:00", 30, 40, Measured, 2}}},
+		}},
+		{"a leap that stays is a new baseline, never a monstrous half-hour", rated, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 900_000, TooFast, nil},
+			{"00:11:00", 900_010, Nothing, nil},
+			{"00:12:00", 900_020, Nothing, nil},
+			{"00:13:00", 900_030, Nothing, nil},
+			{"00:14:00", 900_040, Reset, []hh{{"00:00:00", 0, -1, Missing, 1}}},
+			{"00:30:00", 900_100, Nothing, nil},
+			{"01:00:00", 900_200, Nothing, []hh{{"00:30:00", 100, 900_200, Measured, 1}}},
+		}},
+		{"after a leap, time does not make the leap plausible", Register{Measure: Import, MaxPower: 10_000}, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 90_000, TooFast, nil},
+			{"20:00:00", 90_010, Nothing, nil}, // 10 kW for 20 h would be 200 kWh
+		}},
+		{"a burst of an other register is not believed in less than three minutes", plain, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 10, Nothing, nil},
+			{"00:10:01", 10, Nothing, nil},
+			{"00:10:02", 10, Nothing, nil},
+			{"00:10:03", 10, Nothing, nil},
+			{"00:12:59", 10, Nothing, nil},
+			{"00:30:00", 5300, Glitch, []hh{{"00:00:00", 300, 5300, Measured, 1}}},
+		}},
+		{"five samples over just three minutes are believed", plain, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 10, Nothing, nil},
+			{"00:10:30", 10, Nothing, nil},
+			{"00:11:00", 10, Nothing, nil},
+			{"00:12:00", 10, Nothing, nil},
+			{"00:13:00", 10, Reset, []hh{{"00:00:00", 0, -1, Missing, 1}}},
+		}},
+		{"zero is believed only after two periods", plain, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 0, Nothing, nil},
+			{"00:20:00", 0, Nothing, nil},
+			{"00:40:00", 0, Nothing, nil},
+			{"00:50:00", 0, Nothing, nil},
+			{"01:00:00", 0, Nothing, nil},
+			{"01:09:59", 0, Nothing, nil},
+			{"01:10:00", 0, Reset, []hh{
+				{"00:00:00", 0, -1, Missing, 1},
+				{"00:30:00", 0, 0, Estimated, 0},
+			}},
+		}},
+		{"a disc that runs backwards is reset after four periods", plain, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:30:00", 4990, Nothing, nil},
+			{"01:00:00", 4980, Glitch, nil},
+			{"01:30:00", 4970, Glitch, nil},
+			{"02:29:59", 4960, Glitch, nil},
+			{"02:30:00", 4950, Reset, []hh{
+				{"00:00:00", 0, -1, Missing, 1}, {"00:30:00", 0, -1, Missing, 0}, {"01:00:00", 0, -1, Missing, 0},
+				{"01:30:00", 0, -1, Missing, 0}, {"02:00:00", 0, -1, Missing, 0},
+			}},
+			{"03:00:00", 4960, Nothing, []hh{{"02:30:00", 10, 4960, Measured, 1}}},
+		}},
+		{"reset before the first boundary: nothing is missing that was never due", plain, []step{
+			{"00:05:00", 5000, Opened, nil},
+			{"00:10:00", 1, Nothing, nil},
+			{"00:11:00", 2, Nothing, nil},
+			{"00:12:00", 3, Nothing, nil},
+			{"00:13:00", 4, Nothing, nil},
+			{"00:14:00", 5, Reset, nil},
+			{"00:30:00", 30, Nothing, nil},
+			{"01:00:00", 60, Nothing, []hh{{"00:30:00", 30, 60, Measured, 1}}},
+		}},
+		{"values that the register cannot show are thrown away", rated, []step{
+			{"00:00:00", -1, Glitch, nil},
+			{"00:01:00", 1_000_000, Glitch, nil},
+			{"00:02:00", 999_999, Opened, nil},
+			{"00:03:00", -5, Glitch, nil},
+			{"00:03:00", 999_999, Nothing, nil},
+		}},
+		{"late, repeated and timeless samples are dropped", plain, []step{
+			{"00:00:00", 10, Opened, nil},
+			{"00:10:00", 20, Nothing, nil},
+			{"00:10:00", 20, OutOfOrder, nil},
+			{"00:09:59", 19, OutOfOrder, nil},
+			{"00:11:00", 5, Nothing, nil},     // held
+			{"00:11:00", 21, OutOfOrder, nil}, // not after what is held
+			{"00:30:00", 40, Glitch, []hh{{"00:00:00", 30, 40, Measured, 2}}},
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := NewAccumulator(c.reg, Period)
+			for _, s := range c.steps {
+				got, e := a.Add(Sample{at(t, s.at), s.value}, nil)
+				if e.Kind != s.event {
+					t.Errorf("%s: event %q, want %q", s.at, e.Kind, s.event)
+				}
+				if len(got) != len(s.want) {
+					t.Fatalf("%s: %d half-hours %+v, want %d", s.at, len(got), got, len(s.want))
+				}
+				for i, w := range s.want {
+					h := got[i]
+					if !h.Start.Equal(at(t, w.start)) || h.Energy != w.energy || h.Cumulative != w.cumulative || h.Quality != w.quality || h.Evidence.Samples != w.samples {
+						t.Errorf("%s: %s %d %d %s %d samples, want %+v", s.at, h.Start.Format("15:04"), h.Energy, h.Cumulative, h.Quality, h.Evidence.Samples, w)
+					}
+					if h.Evidence.Rule != ruleFor[h.Quality] {
+						t.Errorf("%s: rule %d for %s", s.at, h.Evidence.Rule, h.Quality)
+					}
+				}
+			}
+		})
+	}
+}
+
+var ruleFor = map[Quality]Rule{Measured: RuleBracketed, Interpolated: RuleInterpolate, Estimated: RuleSpread, Missing: RuleNone}

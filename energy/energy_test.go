@@ -1,0 +1,61 @@
+package energy
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestMeasures(t *testing.T) {
+	for _, c := range []struct {
+		m                      Measure
+		name, base, code, show string
+	}{
+		{Import, "import", "Wh", "WHR", "1234"},
+		{Export, "export", "Wh", "WHR", "1234"},
+		{ReactiveImport, "reactive-import", "varh", "K3", "1.234"},
+		{ReactiveExport, "reactive-export", "varh", "K3", "1.234"},
+		{Gas, "gas", "L", "MTQ", "1.234"},
+	} {
+		if c.m.String() != c.name || c.m.BaseUnit() != c.base || c.m.UnitCode() != c.code || c.m.Present(1234) != c.show {
+			t.Errorf("%v: %s %s %s", c.m, c.m.BaseUnit(), c.m.UnitCode(), c.m.Present(1234))
+		}
+		var back Measure
+		if text, _ := c.m.MarshalText(); back.UnmarshalText(text) != nil || back != c.m {
+			t.Errorf("%v became %v", c.m, back)
+		}
+	}
+	if Gas.Present(5) != "0.005" || Gas.Present(-5) != "-0.005" || Gas.Present(0) != "0.000" {
+		t.Error("small amounts")
+	}
+	for _, m := range []Measure{0, 6, 255} {
+		if m.Valid() || !strings.HasPrefix(m.String(), "measure(") {
+			t.Errorf("%v is a measure", m)
+		}
+	}
+	m := Export
+	if err := m.UnmarshalText([]byte("heat")); err == nil || m != Export || !strings.Contains(err.Error(), "reactive-import") {
+		t.Errorf("%v, %v", m, err)
+	}
+	if (Key{"a", Gas}).String() != "a/gas" {
+		t.Error("key")
+	}
+}
+
+func TestQualities(t *testing.T) {
+	for q := Missing; q <= Measured; q++ {
+		var back Quality
+		if text, _ := q.MarshalText(); back.UnmarshalText(text) != nil || back != q || !q.Valid() {
+			t.Errorf("%v became %v", q, back)
+		}
+	}
+	if q := Quality(5); q.Valid() || q.String() != "quality(5)" {
+		t.Errorf("%v", q)
+	}
+	q := Measured
+	if err := q.UnmarshalText([]byte("good")); err == nil || q != Measured {
+		t.Errorf("%v, %v", q, err)
+	}
+	if Worst(Measured, Estimated) != Estimated || Worst(Missing, Measured) != Missing {
+		t.Error("Worst gives the better one")
+	}
+}

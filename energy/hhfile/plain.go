@@ -1,0 +1,46 @@
+package hhfile
+
+import (
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// parsePlain reads our own layout:
+//
+//	id,measure,start,kWh,quality
+//	2000000000006,import,2024-03-31T00:00:00Z,17.9,measured
+//
+// start is the half-hour's start, RFC 3339 with a zone, on the half-hour.
+// measure is one of energy.Measures; the number is kWh for import and export,
+// kvarh for reactive-import and reactive-export, m3 for gas. quality is one of
+// energy.Quality's names; an empty number or the quality missing is absent.
+// There is no local time in it, hence nothing to guess.
+func parsePlain(h *heads, rows []row, o Options) (*File, error) {
+	b := newBuilder(o, LayoutPlain, Start)
+	for _, r := range rows {
+		id := r.field(h.id)
+		m, err := energy.ParseMeasure(r.field(h.measure))
+		if err != nil || id == "" {
+			b.problem(r.line, "row without an id or with an unknown measure (%q): left out", r.field(h.measure))
+			continue
+		}
+		start, err := time.Parse(time.RFC3339, r.field(h.start))
+		if err != nil || !start.Equal(energy.HalfHourStart(start)) || start.Year() < 2000 || start.Year() > 2100 {
+			b.problem(r.line, "%q is not the start of a half-hour as RFC 3339, for example 2024-03-31T00:30:00Z: row left out", r.field(h.start))
+			continue
+		}
+		q, err := energy.ParseQuality(r.field(h.quality))
+		if err != nil {
+			b.problem(r.line, "%v: row left out", err)
+			continue
+		}
+		k := energy.Key{Meter: id, Measure: m}
+		a, ok := b.read(r.field(h.value), 0, r.line, k.String())
+		if !ok || q == energy.Missing {
+			continue
+		}
+		b.add(k, start.UTC(), cell{amount: a, quality: q, line: r.line})
+	}
+	return b.done(), nil
+}

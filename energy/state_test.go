@@ -1,0 +1,165 @@
+package energy
+
+import (
+	"bytes"
+	"encoding/hex"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The encoding is kept: states written by this version must be readable by later ones.
+func TestStateGolden(t *testing.T) {
+	r := Register{Measure: Export, Modulus: 1_000_000, MaxPower: 10_000}
+	a := NewAccumulator(r, Period)
+	check := func(want string) {
+		t.Helper()
+		got := a.State([]byte("before"))
+		if hex.EncodeToString(got[6:]) != want || string(got[:6]) != "before" {
+			t.Errorf("state %x, want %s", got[6:], want)
+		}
+		b, err := RestoreAccumulator(r, Period, got[6:])
+		if err != nil || *b != *a {
+			t.Errorf("restored %+v, %v; want %+v", b, err, a)
+		}
+	}
+	check("010002" + "80c0e285e368" + "80897a")
+	a.Add(Sample{at(t, "00:29:00"), 500}, nil)
+	a.Add(Sample{at(t, "00:31:00"), 520}, nil)
+	a.Add(Sample{at(t, "00:32:00"), 3}, nil)
+	a.Add(Sample{at(t, "00:33:00"), 4}, nil)
+	check(stateGolden)
+	if n := len(a.State(nil)); n > 64 {
+		t.Errorf("a state of %d bytes is not compact", n)
+	}
+}
+
+const stateGolden = "01070280c0e285e36880897a80a0adfdfd85e8b02f900814080280c0f588fe06e8070480e0ba84bf0380e0ba84bf030680c0f588fe0608"
+
+func TestRestoreRefuses(t *testing.T) {
+	r := Register{Measure: Import, Modulus: 1000}
+	a := NewAccumulator(r, Period)
+	a.Add(Sample{at(t, "00:10:00"), 5}, nil)
+	a.Add(Sample{at(t, "00:31:00"), 7}, nil)
+	a.Add(Sample{at(t, "00:32:00"), 3}, nil)
+	good := a.State(nil)
+	if _, err := RestoreAccumulator(r, Period, good); err != nil {
+		t.Fatal(err)
+	}
+	for n := range good {
+		if _, err := RestoreAccumulator(r, Period, good[:n]); err == nil {
+			t.Errorf("a state cut to %d bytes was taken", n)
+		}
+	}
+	if _, err := RestoreAccumulator(r, Period, append(bytes.Clone(good), 0)); err == nil {
+		t.Error("a state with a byte too many was taken")
+	}
+	for want, c := range map[string]struct {
+		r      Register
+		period time.Duration
+		state  []byte
+	}{
+		"version":           {r, Period, append([]byte{99}, good[1:]...)},
+		"damaged":           {r, Period, append([]byte{1, 0x80}, good[2:]...)},
+		"period":            {r, time.Hour, good},
+		"measure or":        {Register{Measure: Export, Modulus: 1000}, Period, good},
+		"or modulus":        {Register{Measure: Import, Modulus: 2000}, Period, good},
+		"is damaged: start": {r, Period, nil},
+	} {
+		_, err := RestoreAccumulator(c.r, c.period, c.state)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "start the register anew") {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	// What no accumulator can get into is refused, too.
+	for what, break_ := range map[string]func(*Accumulator){
+		"no time":                  func(a *Accumulator) { a.base.at = 5 },
+		"too large a value":        func(a *Accumulator) { a.base.value = 1000 },
+		"negative energy":          func(a *Accumulator) { a.energy = -1 },
+		"missing quality":          func(a *Accumulator) { a.quality = Missing },
+		"unknown quality":          func(a *Accumulator) { a.quality = 5 },
+		"negative samples":         func(a *Accumulator) { a.samples = -1 },
+		"start evidence too late":  func(a *Accumulator) { a.before.at = a.base.at },
+		"evidence after base":      func(a *Accumulator) { a.known, a.before.at = false, a.base.at+1 },
+		"bad evidence":             func(a *Accumulator) { a.before.value = -1 },
+		"held before base":         func(a *Accumulator) { a.held.since = a.base.at },
+		"held first before since":  func(a *Accumulator) { a.held.since = a.held.first.at + 1 },
+		"held last before first":   func(a *Accumulator) { a.held.last.at = a.held.first.at - 1 },
+		"held falls":               func(a *Accumulator) { a.held.last.value = 2 },
+		"held value out of bounds": func(a *Accumulator) { a.held.last.value = 1000 },
+		"held first out of bounds": func(a *Accumulator) { a.held.first.value = -1 },
+	} {
+		b := *a
+		break_(&b)
+		if _, err := RestoreAccumulator(r, Period, b.State(nil)); err == nil {
+			t.Errorf("%s was taken", what)
+		}
+	}
+}
+
+// Whatever the bytes, restoring answers with an error or with an accumulator
+// that keeps the laws and writes the same state again.
+func FuzzRestoreAccumulator(f *testing.F) {
+	r := Register{Measure: Import, Modulus: 1_000_000, MaxPower: 10_000}
+	a := NewAccumulator(r, Period)
+	f.Add(a.State(nil), int64(0), int64(60))
+	start := time.Date(2024, 2, 5, 0, 10, 0, 0, time.UTC)
+	for i, v := range []int64{999_000, 999_500, 999_900, 5, 7} {
+		a.Add(Sample{start.Add(time.Duration(i) * 15 * time.Minute), v}, nil)
+		f.Add(a.State(nil), v, int64(i*1000))
+	}
+	f.Fuzz(func(t *testing.T, state []byte, value, seconds int64) {
+		a, err := RestoreAccumulator(r, Period, state)
+		if err != nil {
+			return
+		}
+		again, err := RestoreAccumulator(r, Period, a.State(nil))
+		if err != nil || *again != *a {
+			t.Fatalf("%v: %+v became %+v", err, a, again)
+		}
+		var hs []HalfHour
+		resets := map[int]bool{}
+		now := instant(a.latest())
+		for range 8 {
+			now = now.Add(time.Duration(seconds%(500*86400)) * time.Second)
+			n := len(hs)
+			var e Event
+			if hs, e = a.Add(Sample{now, value}, hs); e.Kind == Reset && len(hs) == n {
+				resets[n] = true
+			}
+			value = (value + 11) & (1<<20 - 1)
+		}
+		checkHalfHours(t, r, Period, hs, resets)
+	})
+}
+
+// Any run of samples keeps the laws.
+func FuzzAdd(f *testing.F) {
+	f.Add([]byte{10, 1, 20, 2, 200, 3, 255, 0, 1, 1}, int64(1000), int64(0))
+	f.Add([]byte{1, 255, 1, 255, 1, 0, 1, 255}, int64(1<<40), int64(5000))
+	f.Add([]byte{180, 10, 180, 10, 180, 200, 180, 10}, int64(0), int64(1<<62))
+	f.Fuzz(func(t *testing.T, steps []byte, modulus, ceiling int64) {
+		r := Register{Measure: Import, Modulus: max(modulus, 0), MaxPower: max(ceiling, 0)}
+		a := NewAccumulator(r, Period)
+		now, value := time.Date(2024, 2, 5, 0, 10, 0, 0, time.UTC), int64(900)
+		var hs []HalfHour
+		resets := map[int]bool{}
+		for i := 0; i+1 < len(steps); i += 2 {
+			now = now.Add(time.Duration(steps[i]) * 10 * time.Second)
+			switch d := steps[i+1]; {
+			case d < 100:
+				value += int64(d)
+			case d < 200:
+				value -= int64(d) * int64(d)
+			default:
+				value = int64(d-200) << (d - 200)
+			}
+			n := len(hs)
+			var e Event
+			if hs, e = a.Add(Sample{now, value}, hs); e.Kind == Reset && len(hs) == n {
+				resets[n] = true
+			}
+		}
+		checkHalfHours(t, r, Period, hs, resets)
+	})
+}

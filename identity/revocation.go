@@ -1,0 +1,222 @@
+package identity
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// maxCRL bounds a revocation list: 16 MiB, some 400,000 entries.
+const maxCRL = 16 << 20
+
+// CRLSource is one revocation list: how to get it, and who must have signed it.
+type CRLSource struct {
+	Name   string                                    // for logs and errors, e.g. "client"
+	Issuer *x509.Certificate                         // the issuer of the certificates and of the list
+	Fetch  func(ctx context.Context) ([]byte, error) // DER
+}
+
+// FetchCRL returns a Fetch that gets the list from a URL.
+func FetchCRL(client *http.Client, url string) func(ctx context.Context) ([]byte, error) {
+	return func(ctx context.Context) ([]byte, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return nil, err
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			return nil, err
+		}
+		defer res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			return nil, fmt.Errorf("%s: answered %s", url, res.Status)
+		}
+		b, err := io.ReadAll(io.LimitReader(res.Body, maxCRL+1))
+		if err == nil && len(b) > maxCRL {
+			err = fmt.Errorf("%s: larger than %d bytes", url, maxCRL)
+		}
+		return b, err
+	}
+}
+
+// RevocationsConfig is what Revocations needs.
+type RevocationsConfig struct {
+	Sources  []CRLSource
+	Interval time.Duration    // between fetches; 0: 5 minutes
+	Timeout  time.Duration    // of one fetch; 0: 30 s
+	Now      func() time.Time // nil: time.Now
+	Logger   *slog.Logger     // nil: slog.Default()
+}
+
+// Revocations knows which certificates are revoked, from the issuers' signed
+// lists. It fails soft: when a list cannot be had, or a bad one is offered, the
+// last good one stays in force and a warning is logged; before the first good
+// one nothing counts as revoked. See Age for an alarm. It is safe for
+// concurrent use; Revoked takes no lock.
+type Revocations struct {
+	c     RevocationsConfig
+	lists []atomic.Pointer[revocationList] // one for each source
+}
+
+type revocationList struct {
+	number     *big.Int
+	thisUpdate time.Time
+	nextUpdate time.Time
+	revoked    map[string]struct{} // serial, as big-endian bytes
+}
+
+// NewRevocations checks the configuration. Nothing is fetched until Refresh or
+// Run.
+func NewRevocations(c RevocationsConfig) (*Revocations, error) {
+	for _, s := range c.Sources {
+		if s.Issuer == nil || s.Fetch == nil {
+			return nil, fmt.Errorf("revocation list %q: issuer and fetch are needed", s.Name)
+		}
+	}
+	if c.Interval <= 0 {
+		c.Interval = 5 * time.Minute
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = 30 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return &Revocations{c: c, lists: make([]atomic.Pointer[revocationList], len(c.Sources))}, nil
+}
+
+// Revoked reports whether any of the lists holds the serial number. The
+// serials of the scheme are 128 random bits, so that one is enough to name a
+// certificate across its hierarchies.
+func (r *Revocations) Revoked(serial *big.Int) bool {
+	key := string(serial.Bytes())
+	for i := range r.lists {
+		if l := r.lists[i].Load(); l != nil {
+			if _, is := l.revoked[key]; is {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Age is how long ago the oldest of the lists in force was made. ok is false
+// while a list has never been had.
+func (r *Revocations) Age() (age time.Duration, ok bool) {
+	now := r.c.Now()
+	for i := range r.lists {
+		l := r.lists[i].Load()
+		if l == nil {
+			return 0, false
+		}
+		age = max(age, now.Sub(l.thisUpdate))
+	}
+	return age, true
+}
+
+// Run fetches the lists now and then every interval, until ctx ends; it
+// returns the context's error.
+func (r *Revocations) Run(ctx context.Context) error {
+	t := time.NewTicker(r.c.Interval)
+	defer t.Stop()
+	for {
+		r.Refresh(ctx) // failures are logged there
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+}
+
+// Refresh fetches every list once. The error names those that failed; their
+// last good lists stay in force.
+func (r *Revocations) Refresh(ctx context.Context) error {
+	var errs []error
+	for i, s := range r.c.Sources {
+		if err := r.refresh(ctx, i, s); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			errs = append(errs, fmt.Errorf("revocation list %s: %w", s.Name, err))
+			r.warn(i, s, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Revocations) refresh(ctx context.Context, i int, s CRLSource) error {
+	ctx, cancel := context.WithTimeout(ctx, r.c.Timeout)
+	defer cancel()
+	der, err := s.Fetch(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := readCRL(der, s.Issuer, r.c.Now())
+	if err != nil {
+		return err
+	}
+	// An older list under a newer one's name would bring revoked certificates
+	// back to life.
+	if old := r.lists[i].Load(); old != nil && l.number.Cmp(old.number) < 0 {
+		return fmt.Errorf("number %s is older than number %s, which is in force", l.number, old.number)
+	}
+	r.lists[i].Store(l)
+	return nil
+}
+
+func (r *Revocations) warn(i int, s CRLSource, err error) {
+	l := r.lists[i].Load()
+	switch {
+	case l == nil:
+		r.c.Logger.Warn("no revocation list yet: revoked certificates are not recognised", "list", s.Name, "error", err)
+	case r.c.Now().After(l.nextUpdate):
+		r.c.Logger.Warn("revocation list out of date: certificates revoked since are not recognised",
+			"list", s.Name, "made", l.thisUpdate, "due", l.nextUpdate, "error", err)
+	default:
+		r.c.Logger.Warn("revocation list not renewed", "list", s.Name, "made", l.thisUpdate, "due", l.nextUpdate, "error", err)
+	}
+}
+
+// crlSkew forgives a clock that is a little behind the issuer's.
+const crlSkew = 5 * time.Minute
+
+// readCRL parses a list and checks its signature and its dates.
+func readCRL(der []byte, issuer *x509.Certificate, now time.Time) (*revocationList, error) {
+	crl, err := x509.ParseRevocationList(der)
+	if err != nil {
+		return nil, err
+	}
+	if err := crl.CheckSignatureFrom(issuer); err != nil {
+		return nil, fmt.Errorf("not signed by %s: %w", issuer.Subject, err)
+	}
+	for _, e := range crl.Extensions {
+		if e.Critical {
+			return nil, fmt.Errorf("critical extension %s is not understood", e.Id)
+		}
+	}
+	switch {
+	case crl.Number == nil:
+		return nil, errors.New("no number")
+	case crl.ThisUpdate.After(now.Add(crlSkew)):
+		return nil, fmt.Errorf("dated %s, which is in the future: check this machine's clock", crl.ThisUpdate)
+	case now.After(crl.NextUpdate):
+		return nil, fmt.Errorf("out of date since %s", crl.NextUpdate)
+	}
+	l := &revocationList{number: crl.Number, thisUpdate: crl.ThisUpdate, nextUpdate: crl.NextUpdate,
+		revoked: make(map[string]struct{}, len(crl.RevokedCertificateEntries))}
+	for _, e := range crl.RevokedCertificateEntries {
+		l.revoked[string(e.SerialNumber.Bytes())] = struct{}{}
+	}
+	return l, nil
+}

@@ -1,0 +1,117 @@
+package bank
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/relay/emissions"
+)
+
+// maxMonths bounds a request: ten years.
+const maxMonths = 120
+
+// window reads from and to. Both must be the first instant of a calendar month
+// in UTC: anything finer is refused, not rounded, so that a bank notices that
+// it asks for what it cannot have. A to that lies ahead, or is left out, means
+// the end of last month.
+func window(q url.Values, now time.Time) (from, to time.Time, err error) {
+	var bad []string
+	read := func(name string) (t time.Time) {
+		switch v := q[name]; {
+		case len(v) > 1:
+			bad = append(bad, name+": give it once")
+		case len(v) == 1:
+			var err error
+			if t, err = parseTime(v[0]); err != nil {
+				bad = append(bad, name+": "+err.Error())
+			} else if !t.Equal(emissions.MonthOf(t).Start()) {
+				bad = append(bad, name+": must be the first day of a calendar month at 00:00:00Z, such as 2026-03-01T00:00:00Z")
+			}
+		}
+		return t
+	}
+	from, to = read("from"), read("to")
+	if from.IsZero() && len(q["from"]) == 0 {
+		bad = append(bad, "from: is required, such as 2026-03-01T00:00:00Z")
+	}
+	last := emissions.MonthOf(now).Start()
+	if len(q["to"]) == 0 || to.After(last) {
+		to = last
+	}
+	if len(bad) == 0 {
+		switch months := (to.Year()-from.Year())*12 + int(to.Month()) - int(from.Month()); {
+		case months < 1:
+			bad = append(bad, "from: no whole month lies between from and to that ended before now")
+		case months > maxMonths:
+			bad = append(bad, fmt.Sprintf("from: at most %d months at a time", maxMonths))
+		}
+	}
+	if len(bad) > 0 {
+		return from, to, errors.New(strings.Join(bad, "; "))
+	}
+	return from, to, nil
+}
+
+// parseTime takes RFC 3339 in UTC with Z, and a bare date for its midnight.
+func parseTime(s string) (time.Time, error) {
+	if t, err := time.Parse(time.DateOnly, s); err == nil {
+		return t, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || !strings.HasSuffix(s, "Z") {
+		return time.Time{}, errors.New("must be a time in UTC such as 2026-03-01T00:00:00Z")
+	}
+	return t.UTC(), nil
+}
+
+// entry is a month as the scheme's API has it.
+type entry struct {
+	Type      emissions.Kind `json:"type"`
+	From      string         `json:"from"`
+	To        string         `json:"to"`
+	TakenAt   string         `json:"takenAt"`
+	Emissions amount         `json:"emissions"`
+}
+
+type amount struct {
+	Value    json.Number `json:"value"`
+	UnitCode string      `json:"unitCode"`
+}
+
+// report writes the answer: the months, in order, and their provenance.
+func (s *Service) report(a Access, months []emissions.Monthly, from, to time.Time) ([]byte, error) {
+	record, err := s.record(a, months, from, to)
+	if err != nil {
+		return nil, err
+	}
+	out := struct {
+		Data       []entry         `json:"data"`
+		Provenance json.RawMessage `json:"provenance"`
+	}{Data: []entry{}, Provenance: record}
+	for _, m := range months {
+		out.Data = append(out.Data, entry{
+			Type: m.Kind, From: stamp(m.Month.Start()), To: stamp(m.Month.End()), TakenAt: stamp(m.Result.Computed),
+			Emissions: amount{json.Number(m.Result.Mass.Kilograms()), "KGM"},
+		})
+	}
+	return json.Marshal(out)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func header(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+}
+
+func fail(w http.ResponseWriter, status int, code, description string) {
+	header(w)
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]string{"error": code, "error_description": description}) // an error here means that the client is gone
+}

@@ -1,0 +1,149 @@
+package bank
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/provenance"
+	"github.com/perseus-edge/perseus-edge/relay/emissions"
+)
+
+// Where the grid's intensity comes from, and under which licence.
+const (
+	gridOrigin  = "https://api.carbonintensity.org.uk/"
+	gridLicense = "https://creativecommons.org/licenses/by/4.0/"
+)
+
+// record makes the provenance record of an answer. It has two hands, both the
+// relay's, since the relay is energy data provider and carbon accounting
+// provider in one: the readings handed over under the permission, and, around
+// that, what was made of them and given to the bank.
+//
+// It says no more of time than the months do: no counts of estimated
+// half-hours, no list of batches, only their first, last and a hash.
+func (s *Service) record(a Access, months []emissions.Monthly, from, to time.Time) (json.RawMessage, error) {
+	sc := s.c.Scheme
+	readings := provenance.New(sc.TrustFramework())
+	out := provenance.New(sc.TrustFramework())
+	processes := map[emissions.Kind]string{emissions.Electricity: sc.ProcessElectricity(), emissions.Gas: sc.ProcessGas()}
+
+	byKind := map[emissions.Kind][]emissions.Monthly{}
+	var allowed []string
+	for _, m := range months {
+		if byKind[m.Kind] = append(byKind[m.Kind], m); len(byKind[m.Kind]) == 1 {
+			allowed = append(allowed, processes[m.Kind])
+		}
+	}
+	permission := readings.Add(provenance.Permission{
+		At: a.Granted, Scheme: sc.URL(), Account: a.Account, Expires: a.Expires,
+		Allows: provenance.Allows{Licenses: []string{a.License}, Processes: allowed},
+	})
+	permissions := []string{permission}
+	transfers := map[emissions.Kind]string{}
+	for _, k := range emissions.Kinds() {
+		ms := byKind[k]
+		if len(ms) == 0 {
+			continue
+		}
+		first, last := ms[0].Month.Start(), ms[len(ms)-1].Month.End()
+		origin := readings.Add(provenance.Origin{
+			Scheme: sc.URL(), SourceType: sc.SourceType("Meter"), Origin: a.Gateway, Permissions: permissions,
+			Details:   &provenance.Details{MeteringPeriod: &provenance.Period{From: first, To: last}},
+			Assurance: s.assurance(ms, true),
+			Extra:     map[string]any{"perseus-edge:batches": batches(ms)},
+		})
+		transfers[k] = readings.Add(provenance.Transfer{
+			Scheme: sc.URL(), Of: origin, To: s.c.Application, Standard: sc.StandardConsumption(), License: a.License,
+			Service: s.c.Service, Path: "/datasources/{id}/{measure}", Permissions: permissions,
+			Parameters: map[string]string{"measure": k.Measure().String(), "from": stamp(first), "to": stamp(last)},
+		})
+	}
+	if err := readings.Sign(s.c.Signer); err != nil {
+		return nil, err
+	}
+	out.Include(readings)
+	for _, k := range emissions.Kinds() {
+		ms := byKind[k]
+		if len(ms) == 0 {
+			continue
+		}
+		inputs := []string{out.Add(provenance.Receipt{Scheme: sc.URL(), Transfer: transfers[k]})}
+		extra := map[string]any{}
+		if k == emissions.Electricity {
+			inputs = append(inputs, out.Add(provenance.Origin{
+				Scheme: sc.URL(), SourceType: sc.SourceType("GridCarbonIntensity"), Origin: gridOrigin, OriginLicense: gridLicense, External: true,
+				Details: &provenance.Details{
+					MeteringPeriod: &provenance.Period{From: ms[0].Month.Start(), To: ms[len(ms)-1].Month.End()},
+					Postcode:       ms[0].Result.Inputs.Outcode,
+				},
+				Assurance: &provenance.Assurance{MissingData: sc.Assurance("missing-data", "Complete")},
+				Extra:     map[string]any{"perseus-edge:intensity": intensity(ms)},
+			}))
+		} else {
+			extra["perseus-edge:factors"] = factors(ms)
+		}
+		process := out.Add(provenance.Process{
+			Scheme: sc.URL(), Inputs: inputs, Process: processes[k], Permissions: permissions, Assurance: s.assurance(ms, false), Extra: extra,
+		})
+		out.Add(provenance.Transfer{
+			Scheme: sc.URL(), Of: process, To: a.Client, Standard: sc.StandardEmissions(), License: a.License,
+			Service: s.c.Service, Path: "/emissions", Permissions: permissions,
+			Parameters: map[string]string{"from": stamp(from), "to": stamp(to)},
+		})
+	}
+	if err := out.Sign(s.c.Signer); err != nil {
+		return nil, err
+	}
+	return json.Marshal(out)
+}
+
+// assurance says how far the readings were measured. A month is only delivered
+// complete, so that nothing is ever Missing here.
+func (s *Service) assurance(ms []emissions.Monthly, origin bool) *provenance.Assurance {
+	made := slices.ContainsFunc(ms, func(m emissions.Monthly) bool {
+		q := m.Result.Inputs.Qualities
+		return q[energy.Estimated.String()]+q[energy.Substituted.String()] > 0
+	})
+	sc := s.c.Scheme
+	a := &provenance.Assurance{MissingData: sc.Assurance("missing-data", "Complete")}
+	if made {
+		a.MissingData = sc.Assurance("missing-data", "Substituted")
+	}
+	if !origin {
+		return a
+	}
+	a.OriginMethod = sc.Assurance("origin-method", "Exact")
+	if made {
+		a.OriginMethod = sc.Assurance("origin-method", "Derived")
+		a.OriginMethodDerived = sc.Assurance("origin-method-derived", "Other")
+	}
+	return a
+}
+
+// monthly is evidence of one month, in the record's own form.
+type monthly struct {
+	Month string `json:"month"`
+	Of    any    `json:"of"`
+}
+
+func batches(ms []emissions.Monthly) []monthly {
+	return each(ms, func(i emissions.Inputs) any { return i.Batches })
+}
+
+func intensity(ms []emissions.Monthly) []monthly {
+	return each(ms, func(i emissions.Inputs) any { return i.Grid })
+}
+
+func factors(ms []emissions.Monthly) []monthly {
+	return each(ms, func(i emissions.Inputs) any { return i.Factor })
+}
+
+func each(ms []emissions.Monthly, f func(emissions.Inputs) any) []monthly {
+	out := make([]monthly, len(ms))
+	for i, m := range ms {
+		out[i] = monthly{m.Month.String(), f(m.Result.Inputs)}
+	}
+	return out
+}

@@ -1,0 +1,90 @@
+package bank_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/provenance"
+	"github.com/perseus-edge/perseus-edge/relay/emissions"
+	"github.com/perseus-edge/perseus-edge/uplink/grant"
+)
+
+func (w *world) steps(query string) []provenance.VerifiedStep {
+	w.t.Helper()
+	record, err := provenance.Parse(w.scheme.TrustFramework(), w.report(query).Provenance)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	steps, err := record.Verify(provenance.Verifier{Roots: w.signing.SigningCA.Pool()})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if errs := provenance.References(steps); errs != nil {
+		w.t.Fatal(errs)
+	}
+	return steps
+}
+
+// The whole way of a figure: permission, meter, hand-over within the relay,
+// receipt, grid, calculation, hand-over to the bank.
+func TestRecord(t *testing.T) {
+	w := newWorld(t)
+	w.access.Covers = append(w.access.Covers, grant.Cover{Meter: "boiler", Measure: energy.Gas})
+	steps := w.steps("?from=2025-12-01")
+	hand := "Relay Ltd (https://directory.example/a/relay) signed at 2026-03-20T12:00:00Z"
+	want := hand + `, relied upon by https://directory.example/a/relay at 2026-03-20T12:00:00Z:
+   1. permission until "2027-02-01T09:00:00Z", 2026-02-01T09:00:00Z
+   2. origin "Meter" from "https://directory.example/g/1", 2026-03-20T12:00:00Z <- permissions 1
+   3. transfer to "https://directory.example/a/relay" under "energy-consumption-emissions-edp-cap-fsp", 2026-03-20T12:00:00Z <- of 2, permissions 1
+   4. origin "Meter" from "https://directory.example/g/1", 2026-03-20T12:00:00Z <- permissions 1
+   5. transfer to "https://directory.example/a/relay" under "energy-consumption-emissions-edp-cap-fsp", 2026-03-20T12:00:00Z <- of 4, permissions 1
+` + hand + `:
+   6. receipt, 2026-03-20T12:00:00Z <- transfer 3
+   7. origin "GridCarbonIntensity" from "https://api.carbonintensity.org.uk/", 2026-03-20T12:00:00Z
+   8. process "electricity-emissions-calculation", 2026-03-20T12:00:00Z <- inputs 6, inputs 7, permissions 1
+   9. transfer to "https://directory.example/a/bank" under "energy-consumption-emissions-edp-cap-fsp", 2026-03-20T12:00:00Z <- of 8, permissions 1
+  10. receipt, 2026-03-20T12:00:00Z <- transfer 5
+  11. process "gas-emissions-calculation", 2026-03-20T12:00:00Z <- inputs 10, permissions 1
+  12. transfer to "https://directory.example/a/bank" under "energy-consumption-emissions-edp-cap-fsp", 2026-03-20T12:00:00Z <- of 11, permissions 1
+`
+	if got := provenance.Explain(steps); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	has := func(i int, parts ...string) {
+		t.Helper()
+		for _, p := range parts {
+			if !strings.Contains(string(steps[i].JSON), p) {
+				t.Errorf("step %d lacks %s: %s", i+1, p, steps[i].JSON)
+			}
+		}
+	}
+	has(0, `"account":"opaque"`, `"licenses":["`+w.scheme.LicenseCombined()+`"]`, `"processes":["`+w.scheme.ProcessElectricity()+`","`+w.scheme.ProcessGas()+`"]`)
+	has(1, `"meteringPeriod":{"from":"2025-12-01T00:00:00Z","to":"2026-03-01T00:00:00Z"}`, `missing-data/Complete"`, `origin-method/Exact"`,
+		`"perseus-edge:batches":[{"month":"2025-12","of":{"first":1,"last":9,"count":9,"sha256":"b"}}`)
+	has(2, `"measure":"import"`)
+	has(4, `"measure":"gas"`)
+	has(6, `"originLicense":"https://creativecommons.org/licenses/by/4.0/"`, `"external":true`, `"postcode":"SW8"`)
+	has(8, `"path":"/emissions"`, `"parameters":{"from":"2025-12-01T00:00:00Z","to":"2026-03-01T00:00:00Z"}`, `"standard":"`+w.scheme.StandardEmissions()+`"`)
+	has(10, `"perseus-edge:factors":[{"month":"2025-12","of":{"value":"2.06672"`)
+}
+
+// An estimate never turns into a measurement on its way (law 2).
+func TestEstimatesShow(t *testing.T) {
+	for _, quality := range []string{"estimated", "substituted"} {
+		w := newWorld(t)
+		w.months = func(m emissions.Month, k emissions.Kind) emissions.Monthly {
+			out := w.complete(m, k)
+			if m.Month == 2 {
+				out.Result.Inputs.Qualities[quality] = 1
+			}
+			return out
+		}
+		if s := string(w.steps("?from=2026-01-01")[1].JSON); !strings.Contains(s, "missing-data/Substituted") || !strings.Contains(s, `origin-method/Derived"`) || !strings.Contains(s, `origin-method-derived/Other"`) {
+			t.Errorf("%s: %s", quality, s)
+		}
+		if s := string(w.steps("?from=2026-01-01&to=2026-02-01")[1].JSON); !strings.Contains(s, "missing-data/Complete") || !strings.Contains(s, `origin-method/Exact"`) {
+			t.Errorf("%s, in another month: %s", quality, s)
+		}
+	}
+}

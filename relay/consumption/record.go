@@ -1,0 +1,95 @@
+package consumption
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/provenance"
+	"github.com/perseus-edge/perseus-edge/relay/permission"
+	"github.com/perseus-edge/perseus-edge/uplink/batch"
+)
+
+// maxHashes bounds the batches named one by one in a record; a longer answer
+// names its runs of sequence numbers only, whose hashes chain anyway.
+const maxHashes = 500
+
+// Hashes gives the hashes of a gateway's batches; see ingest.Service.BatchHashes.
+type Hashes func(ctx context.Context, gateway string, sequences []uint64) (map[uint64]batch.Hash, error)
+
+// NewRecorder makes the Provenance of a relay: permission, origin, transfer,
+// signed by the relay as energy data provider. The origin step names the
+// gateway and the hashes of its signed batches, so that an outsider who has
+// these can trace every half-hour to its signature (law 6).
+func NewRecorder(sc scheme.Scheme, service string, signer provenance.Signer, hashes Hashes) Provenance {
+	return ProvenanceFunc(func(ctx context.Context, a permission.Access, gateway string, k energy.Key, from, to time.Time, s Summary) (json.RawMessage, error) {
+		named, err := nameBatches(ctx, gateway, s.Batches, hashes)
+		if err != nil {
+			return nil, err
+		}
+		r := provenance.New(sc.TrustFramework())
+		allowed := r.Add(provenance.Permission{
+			At: a.Granted, Scheme: sc.URL(), Account: a.Account, Expires: a.Expires,
+			Allows: provenance.Allows{Licenses: []string{a.License}},
+		})
+		assurance := &provenance.Assurance{
+			MissingData:  sc.Assurance("missing-data", s.MissingData),
+			OriginMethod: sc.Assurance("origin-method", s.OriginMethod),
+		}
+		if s.OriginMethod == "Derived" {
+			assurance.OriginMethodDerived = sc.Assurance("origin-method-derived", "Other")
+		}
+		origin := r.Add(provenance.Origin{
+			Scheme: sc.URL(), SourceType: sc.SourceType("Meter"), Origin: gateway, Permissions: []string{allowed},
+			Details:   &provenance.Details{MeteringPeriod: &provenance.Period{From: from, To: to}},
+			Assurance: assurance,
+			Extra:     map[string]any{"perseus-edge:batches": named},
+		})
+		r.Add(provenance.Transfer{
+			Scheme: sc.URL(), Of: origin, To: a.Client, Standard: sc.StandardConsumption(), License: a.License,
+			Service: service, Path: s.Path, Permissions: []string{allowed},
+			Parameters: map[string]string{"measure": s.Measure, "from": stamp(from), "to": stamp(to)},
+		})
+		if err := r.Sign(signer); err != nil {
+			return nil, err
+		}
+		return json.Marshal(r)
+	})
+}
+
+// batchRun is a run of batches in a record.
+type batchRun struct {
+	First  string   `json:"first"` // sequence numbers are strings, as serials are: JSON readers round large numbers
+	Last   string   `json:"last"`
+	SHA256 []string `json:"sha256,omitempty"` // of each, in order
+}
+
+func nameBatches(ctx context.Context, gateway string, runs []Batches, hashes Hashes) ([]batchRun, error) {
+	out := make([]batchRun, 0, len(runs))
+	named := 0
+	for _, b := range runs {
+		run := batchRun{First: strconv.FormatUint(b.First, 10), Last: strconv.FormatUint(b.Last, 10)}
+		if n := b.Last - b.First + 1; n <= uint64(maxHashes-named) {
+			seqs := make([]uint64, n)
+			for i := range seqs {
+				seqs[i] = b.First + uint64(i)
+			}
+			known, err := hashes(ctx, gateway, seqs)
+			if err != nil {
+				return nil, err
+			}
+			for _, s := range seqs {
+				if h, ok := known[s]; ok {
+					run.SHA256 = append(run.SHA256, hex.EncodeToString(h[:]))
+				}
+			}
+			named += int(n)
+		}
+		out = append(out, run)
+	}
+	return out, nil
+}

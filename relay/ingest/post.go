@@ -1,0 +1,87 @@
+package ingest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io"
+	"math/big"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/uplink/batch"
+)
+
+// postBatch takes one signed batch. The answer 200 means that it is on disk.
+func (s *Service) postBatch(w http.ResponseWriter, r *http.Request, peer identity.Peer) error {
+	if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t != batch.MediaType {
+		return refuse(http.StatusUnsupportedMediaType, "invalid_request", "send a batch as %s", batch.MediaType)
+	}
+	raw, err := readBody(w, r, batch.MaxRaw)
+	if err != nil {
+		return err
+	}
+	received := s.now()
+	b, err := s.verify(r.Context(), raw, peer, received)
+	if err != nil {
+		return err
+	}
+	head, err := s.store(r.Context(), b, received)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]uint64{"sequence": head})
+	return nil
+}
+
+// verify decodes a batch and checks that the gateway at the other end signed
+// it, with a certificate that held when the batch was made.
+func (s *Service) verify(ctx context.Context, raw []byte, peer identity.Peer, received time.Time) (*batch.Signed, error) {
+	b, err := batch.Decode(raw)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "invalid_batch", "%v", err)
+	}
+	if b.Gateway != peer.Application {
+		return nil, refuse(http.StatusForbidden, "access_denied", "the batch is of gateway %.200q, the client certificate is for %s", b.Gateway, peer.Application)
+	}
+	if err := checkTimes(&b.Batch, received); err != nil {
+		return nil, refuse(http.StatusBadRequest, "invalid_batch", "%v", err)
+	}
+	var chain string
+	err = s.db.QueryRowContext(ctx, `SELECT chain FROM signing_certificate WHERE gateway = $1 AND serial = $2`,
+		b.Gateway, new(big.Int).SetBytes(b.Serial).String()).Scan(&chain)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, refuse(http.StatusForbidden, "unknown_certificate", "the signing certificate is not known here: send PUT /gateway/v1/site first")
+	} else if err != nil {
+		return nil, err
+	}
+	certificates, err := identity.ParseCertificates([]byte(chain))
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.checkSigner(certificates, peer, b.Made)
+	if err != nil {
+		return nil, refuse(http.StatusForbidden, "invalid_certificate", "%v", err)
+	}
+	if err := b.Verify(key); err != nil {
+		return nil, refuse(http.StatusBadRequest, "invalid_batch", "%v", err)
+	}
+	return b, nil
+}
+
+// readBody reads a request's body of at most limit bytes.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, refuse(http.StatusRequestEntityTooLarge, "too_large", "%d bytes, at most %d are taken", r.ContentLength, limit)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return nil, refuse(http.StatusRequestEntityTooLarge, "too_large", "more than %d bytes", limit)
+	} else if err != nil {
+		return nil, refuse(http.StatusBadRequest, "invalid_request", "the body broke off")
+	}
+	return body, nil
+}

@@ -1,0 +1,251 @@
+package permission
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/uplink/grant"
+)
+
+// asked is a pushed request and where its answer goes.
+type asked struct {
+	request
+	URI  string // the request_uri
+	Host string // of the redirect URI, as the pages show it
+}
+
+// offer is what the business is asked to agree to: exactly what is shown, and
+// what is recorded when it agrees.
+type offer struct {
+	Site    Site
+	Code    string
+	Text    string
+	Covers  []grant.Cover
+	From    time.Time
+	Expires time.Time
+}
+
+// showAuthorize is the authorisation endpoint as the browser first meets it.
+// It does not use the request up: a preview or a reload must not spoil it.
+func (s *Service) showAuthorize(w http.ResponseWriter, r *http.Request) {
+	a, ok := s.findRequest(w, r, r.URL.Query())
+	if ok {
+		leadsBack(w, a.RedirectURI)
+		s.render(w, r, http.StatusOK, "code", codePage{Asked: a, What: s.what(a.License, a.Parts)})
+	}
+}
+
+// postAuthorize takes the meter code, then the decision.
+func (s *Service) postAuthorize(w http.ResponseWriter, r *http.Request) {
+	f, ok := s.pageForm(w, r)
+	if !ok {
+		return
+	}
+	a, ok := s.findRequest(w, r, f)
+	if !ok {
+		return
+	}
+	if f.Get("decision") == "decline" {
+		s.decline(w, r, a)
+		return
+	}
+	leadsBack(w, a.RedirectURI)
+	again := codePage{Asked: a, What: s.what(a.License, a.Parts), Code: cleanName(f.Get("code"))}
+	site, code, err := s.siteByCode(r, f.Get("code"))
+	var ue *userError
+	if errors.As(err, &ue) {
+		retryAfter(w, ue)
+		again.Problem = ue.Text
+		s.render(w, r, ue.Status, "code", again)
+		return
+	}
+	if err != nil {
+		s.pageError(w, r, err)
+		return
+	}
+	o := s.offer(a.request, site, code)
+	if len(o.Covers) == 0 {
+		again.Problem = "This site has no meter that this request could use yet. Ask whoever looks after your gateway."
+		s.render(w, r, http.StatusUnprocessableEntity, "code", again)
+		return
+	}
+	p := offerPage{Asked: a, Offer: o, What: again.What, Seen: o.digest(), Blocks: blocks(o.Text), Meters: meterLines(o.Covers),
+		Receivers: s.receivers(a.License, s.partNames(a.ClientName, a.Parts))}
+	if f.Get("decision") == "agree" {
+		if f.Get("seen") == p.Seen {
+			s.agree(w, r, a, o)
+			return
+		}
+		p.Problem = "The details changed while you were reading. Please look again before you agree."
+	}
+	s.render(w, r, http.StatusOK, "offer", p)
+}
+
+// findRequest reads client_id and request_uri and finds their request. Where
+// it fails, it has answered: never by a redirect, since an address in a bad
+// request is not to be trusted.
+func (s *Service) findRequest(w http.ResponseWriter, r *http.Request, f url.Values) (asked, bool) {
+	if len(f["client_id"]) != 1 || len(f["request_uri"]) != 1 {
+		s.message(w, r, http.StatusBadRequest, "This link is not complete",
+			"Go back to the website that sent you here and start again.")
+		return asked{}, false
+	}
+	a := asked{URI: f.Get("request_uri")}
+	err := s.db.QueryRowContext(r.Context(), `SELECT client, client_name, parts, license, redirect_uri, state, challenge
+		FROM oauth_requests WHERE hash = $1 AND client = $2 AND expires > $3`, hashOf(a.URI), f.Get("client_id"), s.now().Unix()).
+		Scan(&a.Client, &a.ClientName, &a.Parts, &a.License, &a.RedirectURI, &a.State, &a.Challenge)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		s.message(w, r, http.StatusBadRequest, "This link has run out",
+			"It was used already, or too much time went by. Go back to the website that sent you here and start again.")
+		return asked{}, false
+	case err != nil:
+		s.pageError(w, r, err)
+		return asked{}, false
+	}
+	u, err := url.Parse(a.RedirectURI)
+	if err != nil {
+		s.pageError(w, r, err)
+		return asked{}, false
+	}
+	a.Host = u.Hostname()
+	return a, true
+}
+
+// offer puts together what a request would mean for a site.
+func (s *Service) offer(q request, site Site, code string) offer {
+	now := s.now()
+	return offer{Site: site, Code: code, Covers: s.coversOf(site, q.License),
+		Text:    s.permissionText(q.License, s.partNames(q.ClientName, q.Parts)),
+		From:    energy.MonthStart(now.Add(-s.c.History)),
+		Expires: now.AddDate(1, 0, 0)}
+}
+
+// digest identifies what was shown, so that what is recorded is what was read
+// even if the site or the texts change in between. The instant of expiry moves
+// with the clock and is not part of it; the lifetime is in the text.
+func (o offer) digest() string {
+	b, err := json.Marshal([]any{o.Site.Gateway, o.Site.Name, o.Site.Outcode, o.Text, o.Covers, o.From.Unix()})
+	if err != nil {
+		panic(err) // strings and numbers always encode
+	}
+	h := sha256.Sum256(b)
+	return base64.RawURLEncoding.EncodeToString(h[:])
+}
+
+// decline uses the request up and tells the client.
+func (s *Service) decline(w http.ResponseWriter, r *http.Request, a asked) {
+	err := s.db.Write(r.Context(), func(tx *sql.Tx) error { return s.consumeRequest(r.Context(), tx, a) })
+	if err != nil {
+		s.pageError(w, r, err)
+		return
+	}
+	s.redirect(w, r, a, url.Values{"error": {"access_denied"}, "error_description": {"The business did not agree."}})
+}
+
+// agree uses the request up, records the grant and hands out the code, all in
+// one transaction.
+func (s *Service) agree(w http.ResponseWriter, r *http.Request, a asked, o offer) {
+	code := newSecret()
+	var permission string
+	err := s.db.Write(r.Context(), func(tx *sql.Tx) error {
+		if err := s.consumeRequest(r.Context(), tx, a); err != nil {
+			return err
+		}
+		var err error
+		permission, err = s.recordGrant(r, tx, a, o, code)
+		return err
+	})
+	if err != nil {
+		s.pageError(w, r, err)
+		return
+	}
+	s.log.Info("permission: granted", "permission", permission, "client", a.Client, "license", a.License,
+		"gateway", o.Site.Gateway, "address", s.c.Address(r), "agent", clip(r.UserAgent(), maxAgent))
+	s.changed(o.Site.Gateway)
+	s.redirect(w, r, a, url.Values{"code": {code}})
+}
+
+// consumeRequest deletes the request in one statement: of any number of
+// decisions at the same time, one finds it.
+func (s *Service) consumeRequest(ctx context.Context, tx *sql.Tx, a asked) error {
+	var client string
+	err := tx.QueryRowContext(ctx, `DELETE FROM oauth_requests WHERE hash = $1 AND client = $2 AND expires > $3 RETURNING client`,
+		hashOf(a.URI), a.Client, s.now().Unix()).Scan(&client)
+	if errors.Is(err, sql.ErrNoRows) {
+		return &userError{Status: http.StatusBadRequest, Text: "This link was used already. Go back to the website that sent you here and start again."}
+	}
+	return err
+}
+
+// maxAgent bounds the stored User-Agent, in bytes.
+const maxAgent = 256
+
+// recordGrant writes the permission (a new one, or the renewal of one that was
+// not withdrawn), the log entry and the code. The permission takes effect when
+// the client redeems the code: until then it has no token.
+func (s *Service) recordGrant(r *http.Request, tx *sql.Tx, a asked, o offer, code string) (permission string, err error) {
+	ctx, now := r.Context(), s.now()
+	covers, err := encodeCovers(o.Covers)
+	if err != nil {
+		return "", err
+	}
+	err = tx.QueryRowContext(ctx, `INSERT INTO permissions
+		(id, client, client_name, parts, license, gateway, account, evidence, covers, available_from, granted, last_granted, expires)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$11,$12)
+		ON CONFLICT (client, license, gateway) WHERE revoked = 0 DO UPDATE
+		SET client_name = excluded.client_name, parts = excluded.parts, covers = excluded.covers, last_granted = excluded.last_granted, expires = excluded.expires
+		RETURNING id`,
+		newSecret(), a.Client, a.ClientName, a.Parts, a.License, o.Site.Gateway, s.seal.accountOf(o.Site.Gateway, a.Client), newSecret(),
+		covers, o.From.Unix(), now.Unix(), o.Expires.Unix()).Scan(&permission)
+	if err != nil {
+		return "", fmt.Errorf("record the permission: %w", err)
+	}
+	entry := newSecret()
+	_, err = tx.ExecContext(ctx, `INSERT INTO permission_grants
+		(id, permission, granted, expires, license, client_name, site_name, outcode, address, user_agent, words, covers)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
+		entry, permission, now.Unix(), o.Expires.Unix(), a.License, a.ClientName, o.Site.Name, o.Site.Outcode,
+		addressText(s.c.Address(r)), strings.ToValidUTF8(clip(r.UserAgent(), maxAgent), ""), o.Text, covers)
+	if err != nil {
+		return "", fmt.Errorf("log the grant: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO oauth_codes (hash, grant_id, permission, client, redirect_uri, challenge, expires)
+		VALUES ($1,$2,$3,$4,$5,$6,$7)`,
+		hashOf(code), entry, permission, a.Client, a.RedirectURI, a.Challenge, now.Add(CodeLife).Unix())
+	if err != nil {
+		return "", fmt.Errorf("record the code: %w", err)
+	}
+	// A renewal changes what the gateway may send at once; a new permission
+	// only once it has a token, but one change too many does no harm.
+	return permission, s.bump(ctx, tx, o.Site.Gateway)
+}
+
+// redirect sends the browser back with the answer. 303 makes it a GET, so that
+// the form's content does not travel along.
+func (s *Service) redirect(w http.ResponseWriter, r *http.Request, a asked, answer url.Values) {
+	if a.State != "" {
+		answer.Set("state", a.State)
+	}
+	answer.Set("iss", s.issuer.String())
+	http.Redirect(w, r, withAnswer(a.RedirectURI, answer), http.StatusSeeOther)
+}
+
+// withAnswer adds the answer to a redirect URI and leaves the rest as it is.
+func withAnswer(redirectURI string, answer url.Values) string {
+	sep := "?"
+	if strings.Contains(redirectURI, "?") {
+		sep = "&"
+	}
+	return redirectURI + sep + answer.Encode()
+}

@@ -1,0 +1,187 @@
+// Package permission is the relay's OAuth issuer and the keeper of every
+// permission: what a business agreed to, with whom, in which words, until
+// when. Nothing else in the relay decides who may have what.
+//
+// It follows IB1's oauth-with-member-identity-certificates,
+// permission-records and withdrawal-of-permission 1.0 (a FAPI 2 profile):
+// clients are their certificates, tokens are opaque and bound to the
+// application URL, pushed requests and PKCE are demanded.
+//
+// The server-to-server endpoints belong on a listener that demands client
+// certificates (RegisterServer), the pages on one that never asks for one
+// (RegisterBrowser). Several processes may share one database: they keep
+// nothing of their own but wake-ups and rate limits.
+package permission
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/relay/database"
+)
+
+// Lifetimes. The first three are ceilings of the profile (scheme.md, OAuth).
+const (
+	RequestLife    = 10 * time.Minute // of a pushed request, and so the time to type the code and read
+	CodeLife       = time.Minute
+	AccessLife     = time.Hour
+	DefaultHistory = 400 * 24 * time.Hour
+)
+
+// Config is what the service needs. Fields without "optional" are required.
+type Config struct {
+	DB           *database.DB // migrated with relay/migrations
+	Issuer       string       // base URL of the pages, e.g. https://permission.example.org: the OAuth issuer identifier
+	Server       string       // base URL of the endpoints that demand a client certificate
+	Scheme       scheme.Scheme
+	Organisation string // the member that runs this relay, as people know it: fills [EDP] and, for a bank's request, [CAP]
+	Sites        SiteFinder
+	SealKey      []byte              // 32 bytes; seals the stored copies of refresh tokens
+	Signer       crypto.Signer       // signs grant sets for the gateways
+	Chain        []*x509.Certificate // the signing certificate of Signer, leaf first
+
+	OnChange   func(gateway string)                            // optional; the gateway's grants changed
+	OnWithdraw func(ctx context.Context, gateway string) error // optional; deletes what no live grant covers; Run retries it until it succeeds
+	Revoked    func(serial *big.Int) bool                      // optional; whether a client certificate is on the CRL: asked on every request
+	Words      map[string]string                               // optional; permission texts by licence URL, in place of our own
+	Privacy    string                                          // optional; URL of the organisation's privacy policy
+	History    time.Duration                                   // optional; how far back before the grant data may go; DefaultHistory if 0
+	Address    func(r *http.Request) netip.Addr                // optional; the browser's address where a proxy stands in front; the connection's if nil
+	Now        func() time.Time                                // optional; time.Now
+	Logger     *slog.Logger                                    // optional; slog.Default
+}
+
+// Service is the issuer. Make it with New; its methods may be called at the
+// same time from many goroutines.
+type Service struct {
+	c      Config
+	issuer *url.URL
+	server *url.URL
+	db     *database.DB
+	seal   *sealer
+	words  map[string]string
+	hub    *hub
+	limits *limits
+	page   *template.Template
+	log    *slog.Logger
+}
+
+// New checks the configuration and makes the service. Run must run besides.
+func New(c Config) (*Service, error) {
+	s := &Service{c: c, db: c.DB, log: c.Logger}
+	if c.DB == nil || c.Sites == nil || c.Signer == nil || len(c.Chain) == 0 {
+		return nil, errors.New("permission: DB, Sites, Signer and Chain are required")
+	}
+	if strings.TrimSpace(c.Organisation) == "" {
+		return nil, errors.New("permission: organisation: give the name of the member that runs this relay, as people know it")
+	}
+	var err error
+	if s.issuer, err = baseURL(c.Issuer); err != nil {
+		return nil, fmt.Errorf("permission: issuer: %w", err)
+	}
+	if s.server, err = baseURL(c.Server); err != nil {
+		return nil, fmt.Errorf("permission: server: %w", err)
+	}
+	if s.seal, err = newSealer(c.SealKey); err != nil {
+		return nil, fmt.Errorf("permission: seal key: %w", err)
+	}
+	if s.words, err = loadWords(c.Scheme, c.Words); err != nil {
+		return nil, fmt.Errorf("permission: words: %w", err)
+	}
+	if s.c.Now == nil {
+		s.c.Now = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.c.History == 0 {
+		s.c.History = DefaultHistory
+	}
+	if s.c.Address == nil {
+		s.c.Address = connectionAddress
+	}
+	s.limits, s.page = newLimits(), s.parsePages()
+	s.hub = newHub(s.changedGateways)
+	return s, nil
+}
+
+// RegisterBrowser adds the pages and the metadata: for a listener that asks
+// nobody for a certificate.
+func (s *Service) RegisterBrowser(mux *http.ServeMux) {
+	p := strings.TrimRight(s.issuer.Path, "/")
+	mux.HandleFunc("GET /.well-known/oauth-authorization-server"+p, s.serveMetadata)
+	guard := http.NewCrossOriginProtection()
+	page := func(pattern string, h func(http.ResponseWriter, *http.Request)) {
+		method, path, _ := strings.Cut(pattern, " ")
+		mux.Handle(method+" "+p+path, s.browser(guard.Handler(http.HandlerFunc(h))))
+	}
+	page("GET /authorize", s.showAuthorize)
+	page("POST /authorize", s.postAuthorize)
+	page("GET /permissions", s.showPermissions)
+	page("POST /permissions", s.postPermissions)
+	page("POST /permissions/withdraw", s.postWithdraw)
+	page("GET /evidence/{key}", s.showEvidence)
+}
+
+// RegisterServer adds the endpoints for applications and gateways: for a
+// listener that demands a client certificate. A client's wait for a change of
+// grants ends with its request's context.
+func (s *Service) RegisterServer(mux *http.ServeMux) {
+	p := strings.TrimRight(s.server.Path, "/")
+	mux.HandleFunc("POST "+p+pathPAR, s.form(true, s.servePAR))
+	mux.HandleFunc("POST "+p+pathToken, s.form(true, s.serveToken))
+	mux.HandleFunc("POST "+p+pathRevoke, s.form(false, s.serveRevoke))
+	mux.HandleFunc("POST "+p+pathRecord, s.form(false, s.serveRecord))
+	mux.HandleFunc("GET "+p+"/gateway/v1/grants", s.serveGrants)
+}
+
+// Run does what is due without a request, until ctx ends: it drops requests,
+// codes and access tokens that ran out and finishes withdrawals whose data
+// could not be deleted at once.
+func (s *Service) Run(ctx context.Context) error {
+	t := time.NewTicker(time.Minute)
+	defer t.Stop()
+	for {
+		if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("permission: tidying failed, will try again in a minute", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+func baseURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(raw, "/") {
+		return nil, fmt.Errorf("%q: need an https URL without query, fragment or closing slash, such as https://permission.example.org", raw)
+	}
+	return u, nil
+}
+
+func connectionAddress(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	a, _ := netip.ParseAddr(host)
+	return a.Unmap()
+}
+
+// now is the service's clock in whole seconds, as everything is stored.
+func (s *Service) now() time.Time { return s.c.Now().UTC().Truncate(time.Second) }

@@ -1,0 +1,125 @@
+package permission
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/relay/ingest"
+	"github.com/perseus-edge/perseus-edge/uplink/grant"
+)
+
+// Site is a business's site, as its gateway registered it.
+type Site = ingest.Site
+
+// SiteFinder finds a site by the code that its gateway shows, in the form of
+// identity.ParseCode. Its error is or wraps ingest.ErrNotFound when no site
+// has that code. *ingest.Service is one.
+type SiteFinder interface {
+	SiteByCode(ctx context.Context, code string) (Site, error)
+}
+
+// userError is what a page tells the person in front of it.
+type userError struct {
+	Status int
+	Text   string
+	Retry  time.Duration // when to try again; 0: no matter
+}
+
+func (e *userError) Error() string { return e.Text }
+
+// siteByCode finds the site of a typed meter code, within the limits. Its
+// error is a *userError unless the fault is ours.
+func (s *Service) siteByCode(r *http.Request, typed string) (site Site, code string, err error) {
+	if strings.TrimSpace(typed) == "" {
+		return Site{}, "", &userError{Status: http.StatusUnprocessableEntity, Text: "Type the meter code."}
+	}
+	if len(typed) > 64 {
+		typed = typed[:64]
+	}
+	code, err = identity.ParseCode(strings.TrimSpace(typed))
+	if err != nil {
+		return Site{}, "", &userError{Status: http.StatusUnprocessableEntity,
+			Text: "That is not a meter code. It has 12 letters and digits in three groups, such as 7K2M-9QXA-04TB."}
+	}
+	from := s.c.Address(r)
+	back, wait := s.limits.try(from, s.c.Now())
+	if back == nil {
+		s.log.Warn("permission: too many wrong meter codes", "address", from)
+		return Site{}, "", &userError{Status: http.StatusTooManyRequests, Retry: wait,
+			Text: "Too many wrong codes. Please wait a minute, then try again."}
+	}
+	site, err = s.c.Sites.SiteByCode(r.Context(), code)
+	switch {
+	case errors.Is(err, ingest.ErrNotFound):
+		s.log.Info("permission: wrong meter code", "address", from)
+		return Site{}, "", &userError{Status: http.StatusUnprocessableEntity,
+			Text: "No meter has this code. Check it on your gateway's page and type it again."}
+	case err != nil:
+		back()
+		return Site{}, "", fmt.Errorf("find the site: %w", err)
+	}
+	back()
+	site.Name, site.Outcode = cleanName(site.Name), cleanName(site.Outcode)
+	return site, code, nil
+}
+
+// coversOf lists the registers of a site that a licence covers: everything
+// that the site measures for a consumption licence; for emissions alone what
+// their calculation uses, import and gas, and no more.
+func (s *Service) coversOf(site Site, license string) []grant.Cover {
+	var out []grant.Cover
+	for _, m := range site.Meters {
+		for _, measure := range m.Measures {
+			if license == s.c.Scheme.LicenseEmissions() && measure != energy.Import && measure != energy.Gas {
+				continue
+			}
+			if c := (grant.Cover{Meter: m.ID, Measure: measure}); measure.Valid() && !slices.Contains(out, c) {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+func encodeCovers(cs []grant.Cover) (string, error) {
+	b, err := json.Marshal(cs)
+	return string(b), err
+}
+
+func decodeCovers(s string) ([]grant.Cover, error) {
+	var cs []grant.Cover
+	if err := json.Unmarshal([]byte(s), &cs); err != nil {
+		return nil, fmt.Errorf("stored covers cannot be read: %w", err)
+	}
+	return cs, nil
+}
+
+// meterLine is a meter as the pages show it.
+type meterLine struct{ ID, Measures string }
+
+var measureWords = map[energy.Measure]string{
+	energy.Import: "electricity used", energy.Export: "electricity sent to the grid",
+	energy.ReactiveImport: "reactive energy used", energy.ReactiveExport: "reactive energy sent to the grid", energy.Gas: "gas used",
+}
+
+// meterLines puts covers into words, one line for each meter, in their order.
+func meterLines(cs []grant.Cover) []meterLine {
+	var out []meterLine
+	for i, c := range cs {
+		word := measureWords[c.Measure]
+		if i > 0 && cs[i-1].Meter == c.Meter {
+			out[len(out)-1].Measures += ", " + word
+			continue
+		}
+		out = append(out, meterLine{ID: cleanName(c.Meter), Measures: word})
+	}
+	return out
+}

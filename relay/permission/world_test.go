@@ -1,0 +1,242 @@
+package permission_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"log"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/relay/database"
+	"github.com/perseus-edge/perseus-edge/relay/ingest"
+	"github.com/perseus-edge/perseus-edge/relay/migrations"
+	"github.com/perseus-edge/perseus-edge/relay/permission"
+)
+
+// The rooms fit together without an adapter.
+var (
+	_ ingest.Permits        = (*permission.Service)(nil)
+	_ permission.SiteFinder = (*ingest.Service)(nil)
+)
+
+const (
+	gateway1 = "https://directory.example/g/1"
+	gateway2 = "https://directory.example/g/2"
+	bankURL  = "https://directory.example/a/bank"
+	capURL   = "https://directory.example/a/cap"
+	code1    = "7K2M-9QXA-04TB"
+	code2    = "0000-1111-2222"
+	redirect = "https://app.bank.example/cb?from=perseus"
+)
+
+var perseus = func() scheme.Scheme {
+	s, err := scheme.New("https://registry.example")
+	if err != nil {
+		panic(err)
+	}
+	return s
+}()
+
+// world is a relay's permission service behind real TLS 1.3 listeners.
+type world struct {
+	t        *testing.T
+	pki      *identitytest.PKI
+	db       *database.DB
+	svc      *permission.Service
+	issuer   string // base URL of the pages
+	server   string // base URL of the mTLS endpoints
+	sites    *sites
+	bank     *app
+	cap      *app
+	stranger *app // a bank of another member
+	gate     *app
+
+	mu      sync.Mutex
+	clock   time.Time
+	changed []string
+	purged  []string
+	purge   error // what OnWithdraw answers
+	revoked map[string]bool
+}
+
+// sites is the SiteFinder of the tests.
+type sites struct {
+	mu sync.Mutex
+	m  map[string]permission.Site
+}
+
+func (s *sites) SiteByCode(_ context.Context, code string) (permission.Site, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if site, ok := s.m[code]; ok {
+		return site, nil
+	}
+	return permission.Site{}, ingest.ErrNotFound
+}
+
+func (s *sites) set(code string, site permission.Site) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.m[code] = site
+}
+
+// databases runs f once for each kind of database that there is.
+func databases(t *testing.T, f func(t *testing.T, open func(t *testing.T) *database.DB)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) {
+		f(t, func(t *testing.T) *database.DB { return openAt(t, "sqlite:"+filepath.Join(t.TempDir(), "relay.db")) })
+	})
+	t.Run("postgres", func(t *testing.T) {
+		dsn := os.Getenv("PERSEUS_TEST_POSTGRES")
+		if dsn == "" {
+			t.Skip("PERSEUS_TEST_POSTGRES is not set: give it the address of a PostgreSQL database")
+		}
+		f(t, func(t *testing.T) *database.DB { return openAt(t, newSchema(t, dsn)) })
+	})
+}
+
+// newSchema makes a schema of its own for a test and returns its address.
+func newSchema(t *testing.T, dsn string) string {
+	t.Helper()
+	admin, err := database.Open(dsn)
+	must(t, err)
+	name := "permission_" + strings.ToLower(rand.Text()[:10])
+	_, err = admin.Exec("CREATE SCHEMA " + name)
+	must(t, err)
+	t.Cleanup(func() {
+		if _, err := admin.Exec("DROP SCHEMA " + name + " CASCADE"); err != nil {
+			t.Error(err)
+		}
+		admin.Close()
+	})
+	u, err := url.Parse(dsn)
+	must(t, err)
+	q := u.Query()
+	q.Set("search_path", name)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+func openAt(t *testing.T, dsn string) *database.DB {
+	t.Helper()
+	db, err := database.Open(dsn)
+	must(t, err)
+	t.Cleanup(func() { db.Close() })
+	must(t, db.Migrate(t.Context(), "relay", migrations.Files))
+	return db
+}
+
+func newWorld(t *testing.T, db *database.DB, change ...func(*permission.Config)) *world {
+	t.Helper()
+	w := &world{t: t, pki: identitytest.New(t), db: db, clock: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), revoked: map[string]bool{}}
+	w.sites = &sites{m: map[string]permission.Site{
+		code1: {Gateway: gateway1, Member: "https://directory.example/m/relay", Name: "Riverside Unit 4", Outcode: "SW8", Meters: []ingest.Meter{
+			{ID: "main", Type: "electricity", Measures: []energy.Measure{energy.Import, energy.Export}},
+			{ID: "boiler", Type: "gas", Measures: []energy.Measure{energy.Gas}}}},
+		code2: {Gateway: gateway2, Member: "https://directory.example/m/relay", Name: "Corner Shop", Outcode: "CF99", Meters: []ingest.Meter{
+			{ID: "main", Type: "electricity", Measures: []energy.Measure{energy.Import}}}},
+	}}
+	pages, server := http.NewServeMux(), http.NewServeMux()
+	w.issuer, w.server = w.listen(pages, false), w.listen(server, true)
+	signing := w.pki.Signing("https://directory.example/a/relay", "Perseus Relay Ltd", "https://directory.example/m/relay", perseus.Role(scheme.EDP))
+	c := permission.Config{
+		DB: db, Issuer: w.issuer, Server: w.server, Scheme: perseus, Organisation: "Perseus Relay Ltd", Sites: w.sites,
+		SealKey: make([]byte, 32), Signer: signing.Key, Chain: signing.Chain, Now: w.now,
+		Logger: slog.New(slog.NewTextHandler(testLog{t}, nil)),
+		OnChange: func(g string) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.changed = append(w.changed, g)
+		},
+		OnWithdraw: func(_ context.Context, g string) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.purged = append(w.purged, g)
+			return w.purge
+		},
+		Revoked: func(serial *big.Int) bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.revoked[serial.String()]
+		},
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	var err error
+	w.svc, err = permission.New(c)
+	must(t, err)
+	w.svc.RegisterBrowser(pages)
+	w.svc.RegisterServer(server)
+	server.HandleFunc("GET /resource", func(rw http.ResponseWriter, r *http.Request) { // what any resource does
+		a, err := w.svc.CheckToken(r)
+		if e, ok := err.(*permission.Error); ok {
+			e.Write(rw)
+			return
+		}
+		must(t, err)
+		json.NewEncoder(rw).Encode(a)
+	})
+	w.bank = w.app(bankURL, "Green Bank plc", perseus.Role(scheme.FSP))
+	w.stranger = w.app("https://directory.example/a/other", "Other Bank plc", perseus.Role(scheme.FSP), perseus.Role(scheme.CAP))
+	w.cap = w.app(capURL, "Carbon Counters Ltd", perseus.Role(scheme.CAP))
+	w.gate = w.app(gateway1, "Perseus Relay Ltd")
+	return w
+}
+
+// testLog sends the service's log to the test's, which shows it on failure.
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(b []byte) (int, error) {
+	l.t.Log(strings.TrimSpace(string(b)))
+	return len(b), nil
+}
+
+func (w *world) listen(h http.Handler, mutual bool) string {
+	leaf := w.pki.Server("127.0.0.1")
+	srv := httptest.NewUnstartedServer(h)
+	srv.TLS = identity.ServerTLS(leaf.Get, nil)
+	if mutual {
+		srv.TLS = identity.ServerTLS(leaf.Get, w.pki.ClientCA.Pool())
+	}
+	srv.TLS.Certificates = []tls.Certificate{*leaf.TLS()} // or httptest adds its own
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
+	w.t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.clock
+}
+
+func (w *world) advance(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.clock = w.clock.Add(d)
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

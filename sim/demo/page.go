@@ -1,0 +1,76 @@
+package demo
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"html/template"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/provenance"
+)
+
+//go:embed bank.html
+var bankHTML string
+
+var bankTemplate = template.Must(template.New("bank").Parse(bankHTML))
+
+type bankRow struct {
+	Month   string
+	Kg      string
+	Percent int // of the tallest month
+}
+
+type bankView struct {
+	Rows    []bankRow
+	Problem string
+	From    string
+	Explain string
+	Now     string
+}
+
+// serveBankPage shows, in a browser, what the bank's program receives over
+// mutual TLS. It gives the function that stops it.
+func (d *demo) serveBankPage() func() {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+		bankTemplate.Execute(w, d.bankView(r.Context()))
+	})
+	srv := &http.Server{Addr: d.listen(portBank), Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go srv.ListenAndServe()
+	return func() { srv.Close() }
+}
+
+func (d *demo) bankView(ctx context.Context) bankView {
+	v := bankView{Now: time.Now().UTC().Format("2 January 2006 15:04 UTC"), From: d.server()}
+	from, to := d.months()
+	r, err := d.bank.report(ctx, from, to)
+	switch {
+	case errors.Is(err, errNotYet):
+		v.Problem = "The report is on its way: the relay does not have every half-hour yet."
+		return v
+	case err != nil:
+		v.Problem = "The relay gives no report: " + err.Error() + ". Has the business withdrawn its permission?"
+		return v
+	}
+	most := 0.0
+	for _, e := range r.Data {
+		kg, _ := e.Emissions.Value.Float64()
+		most = max(most, kg)
+	}
+	for _, e := range r.Data {
+		kg, _ := e.Emissions.Value.Float64()
+		v.Rows = append(v.Rows, bankRow{e.From.Format("January 2006"), strconv.FormatFloat(kg, 'f', 1, 64), int(100 * kg / max(most, 1))})
+	}
+	steps, err := d.checkProvenance(r.Provenance)
+	if err != nil {
+		v.Problem = err.Error()
+		return v
+	}
+	v.Explain = provenance.Explain(steps)
+	return v
+}

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// Commit stores a round, whole, in one durable transaction: when it returns nil
+// the round is on the disk; when it returns an error nothing of it is.
+// Committing the same round again changes nothing.
+//
+// A half-hour that is already stored is replaced only as supersedes says; the
+// replaced version is kept among the corrections and the new one is pending
+// again. Samples at an instant that is already stored are dropped.
+//
+// When the disk is full (ErrFull), the oldest samples are given up first and
+// the round is tried again, then without its own samples; both are logged. Only
+// when the half-hours and states themselves find no room is ErrFull returned:
+// keep the round and commit it again later.
+func (s *Store) Commit(r Round) error {
+	if len(r.HalfHours)+len(r.States)+len(r.Samples)+len(r.Statements) == 0 {
+		return nil
+	}
+	if err := r.validate(); err != nil {
+		return err
+	}
+	s.write.Lock()
+	defer s.write.Unlock()
+	err := s.commit(r)
+	for errors.Is(err, ErrFull) && s.shedSamples() {
+		err = s.commit(r)
+	}
+	if errors.Is(err, ErrFull) && len(r.Samples) > 0 && len(r.HalfHours)+len(r.States)+len(r.Statements) > 0 {
+		bare := r
+		bare.Samples = nil
+		if s.commit(bare) == nil {
+			s.log.Warn("the disk is full: half-hours were stored without their samples", "path", s.path, "samples", len(r.Samples))
+			return nil
+		}
+	}
+	return err
+}
+
+func (s *Store) commit(r Round) error {
+	var changed []change
+	err := s.updateLocked("storing a round", func(tx *bolt.Tx) (err error) {
+		if changed, err = s.commitHalfHours(tx, r.HalfHours); err != nil {
+			return err
+		}
+		for _, st := range r.States {
+			reg, err := makeRegister(tx, st.Key)
+			if err != nil {
+				return err
+			}
+			if err := tx.Bucket(bucketStates).Put(be32(reg.id), bytes.Clone(st.State)); err != nil {
+				return err
+			}
+		}
+		if err := s.commitSamples(tx, r.Samples); err != nil {
+			return err
+		}
+		return commitStatements(tx, r.Statements)
+	})
+	if err == nil {
+		s.noteChanges(changed)
+	}
+	return err
+}
+
+// validate refuses what could not be read back as it was given.
+func (r Round) validate() error {
+	for _, h := range r.HalfHours {
+		if h.HalfHour.Start.UnixMicro()%1000 != 0 || h.HalfHour.Start.Nanosecond()%1000 != 0 {
+			return fmt.Errorf("half-hour of %s: its start %s is not on a whole millisecond", h.Key, h.HalfHour.Start)
+		}
+		if !h.Quality.Valid() {
+			return fmt.Errorf("half-hour of %s at %s: %s is not a quality", h.Key, h.HalfHour.Start, h.Quality)
+		}
+		for _, t := range []time.Time{h.HalfHour.Start, h.TakenAt, h.Evidence.First.At, h.Evidence.Last.At} {
+			if !storable(t) {
+				return fmt.Errorf("half-hour of %s at %s: the time %s is outside the years 1 to 9999", h.Key, h.HalfHour.Start, t)
+			}
+		}
+	}
+	for _, s := range r.Samples {
+		if !storable(s.At) {
+			return fmt.Errorf("sample of %s: the time %s is outside the years 1 to 9999", s.Key, s.At)
+		}
+	}
+	for _, s := range r.Statements {
+		if !storable(s.At) {
+			return fmt.Errorf("statement of %s: the time %s is outside the years 1 to 9999", s.Key, s.At)
+		}
+	}
+	return nil
+}
+
+func storable(t time.Time) bool {
+	ms := t.UnixMilli()
+	return ms >= earliest && ms <= latest && t.Year() >= 1 && t.Year() <= 9999
+}
+
+// slotted is what a round holds for one slot (day or hour) of one register.
+type slotted[T any] struct {
+	key   energy.Key
+	reg   uint32
+	slot  int32
+	items []T
+}
+
+// group sorts items into slots, by slot and then register, which is the order
+// of the file. Within a slot their order stays. Unknown registers get an id.
+func group[T any](tx *bolt.Tx, items []T, place func(T) (energy.Key, int32)) ([]slotted[T], error) {
+	type at struct {
+		reg  uint32
+		slot int32
+	}
+	ids := map[energy.Key]uint32{}
+	index := map[at]int{}
+	var groups []slotted[T]
+	for _, item := range items {
+		key, slot := place(item)
+		id, ok := ids[key]
+		if !ok {
+			r, err := makeRegister(tx, key)
+			if err != nil {
+				return nil, err
+			}
+			id = r.id
+			ids[key] = id
+		}
+		i, ok := index[at{id, slot}]
+		if !ok {
+			i = len(groups)
+			index[at{id, slot}] = i
+			groups = append(groups, slotted[T]{key: key, reg: id, slot: slot})
+		}
+		groups[i].items = append(groups[i].items, item)
+	}
+	slices.SortFunc(groups, func(a, b slotted[T]) int {
+		return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(a.reg, b.reg))
+	})
+	return groups, nil
+}
+
+// State is the accumulator state last committed for a register; nil, nil when
+// there is none.
+func (s *Store) State(k energy.Key) (state []byte, err error) {
+	err = s.view("reading a state", func(tx *bolt.Tx) error {
+		r, ok, err := findRegister(tx, k)
+		if ok {
+			state = bytes.Clone(tx.Bucket(bucketStates).Get(be32(r.id)))
+		}
+		return err
+	})
+	return state, err
+}

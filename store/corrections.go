@@ -1,0 +1,75 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// Correction is a version of a half-hour that a later one replaced.
+type Correction struct {
+	Old      energy.HalfHour
+	Replaced time.Time // when, by Options.Now
+}
+
+// keepOld keeps a version that is about to be replaced: key register, start,
+// number; value when (8 bytes, Unix ms), then a day of the one half-hour.
+func (s *Store) keepOld(tx *bolt.Tx, reg uint32, old entry) error {
+	b := tx.Bucket(bucketFixes)
+	n, err := b.NextSequence()
+	if err != nil {
+		return err
+	}
+	start := old.Start.UnixMilli()
+	v := append(be64(uint64(s.o.Now().UnixMilli())), encodeDay(dayOf(start), []entry{old})...)
+	if err := b.Put(append(resealKey(reg, start), be64(n)...), v); err != nil {
+		return err
+	}
+	if old.status != sealed && tx.Bucket(bucketResealed).Get(resealKey(reg, start)) == nil {
+		return nil
+	}
+	return tx.Bucket(bucketResealed).Put(resealKey(reg, start), be64(0))
+}
+
+// Corrections gives the replaced versions of a register's half-hours with Start
+// in [from, to), by Start and then in the order in which they were replaced.
+func (s *Store) Corrections(k energy.Key, from, to time.Time) (found []Correction, err error) {
+	lo, hi := bounds(from, to)
+	err = s.view("reading corrections", func(tx *bolt.Tx) error {
+		r, ok, err := findRegister(tx, k)
+		if !ok || err != nil {
+			return err
+		}
+		c := tx.Bucket(bucketFixes).Cursor()
+		end := resealKey(r.id, hi)
+		for key, v := c.Seek(resealKey(r.id, lo)); key != nil && bytes.Compare(key, end) < 0; key, v = c.Next() {
+			old, when, err := decodeCorrection(key, v)
+			if err != nil {
+				return fmt.Errorf("correction of %s: %w: %w", k, ErrDamaged, err)
+			}
+			found = append(found, Correction{Old: old, Replaced: when})
+		}
+		return nil
+	})
+	return found, err
+}
+
+func decodeCorrection(key, v []byte) (old energy.HalfHour, when time.Time, err error) {
+	if len(key) != 20 || len(v) < 8 {
+		return old, when, errPacked
+	}
+	start := int64(binary.BigEndian.Uint64(key[4:]) ^ 1<<63)
+	entries, err := decodeDay(dayOf(start), v[8:])
+	if err != nil {
+		return old, when, err
+	}
+	if len(entries) != 1 {
+		return old, when, fmt.Errorf("%w: %d versions in one", errPacked, len(entries))
+	}
+	return entries[0].HalfHour, time.UnixMilli(int64(binary.BigEndian.Uint64(v))).UTC(), nil
+}

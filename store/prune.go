@@ -1,0 +1,219 @@
+package store
+
+import (
+	"bytes"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Prune drops what is older than its retention, counted back from now: samples
+// by the hour, half-hours by the day (a day goes when all of it is too old),
+// with their corrections, and statements. What is not yet acknowledged stays as
+// long as anything else, no longer: the store must not grow for ever. When
+// nothing is too old, nothing is written.
+//
+// It believes now. A caller that does not trust its clock should not call it.
+func (s *Store) Prune(now time.Time) error {
+	hour := hourOf(now.Add(-s.o.KeepSamples).UnixMilli())
+	cutoff := now.Add(-s.o.KeepHalfHours).UnixMilli()
+	day := dayOf(cutoff)
+	return s.update("dropping what is too old", func(tx *bolt.Tx) error {
+		dropped := 0
+		hours := hourShelf(tx)
+		for _, k := range hours.before(hour) {
+			if err := hours.delete(splitSlotKey(k)); err != nil {
+				return err
+			}
+			dropped++
+		}
+		n, err := s.pruneDays(tx, day)
+		if err != nil {
+			return err
+		}
+		dropped += n
+		for bucket, skip := range statementBuckets() {
+			n, err := pruneStatements(tx, bucket, skip, cutoff)
+			if err != nil {
+				return err
+			}
+			dropped += n
+		}
+		if dropped == 0 {
+			return errNothingToDo
+		}
+		return nil
+	})
+}
+
+// pruneDays drops the days before the given one.
+func (s *Store) pruneDays(tx *bolt.Tx, day int32) (int, error) {
+	days := dayShelf(tx)
+	keys := days.before(day)
+	gone, lost := map[uint32]uint64{}, map[uint32]bool{} // half-hours dropped, and whether a day could not be read, by register
+	for _, k := range keys {
+		slot, reg := splitSlotKey(k)
+		entries, bad := decodeDay(slot, days.get(slot, reg))
+		gone[reg] += uint64(len(entries))
+		if bad != nil {
+			lost[reg] = true
+		}
+		if err := days.delete(slot, reg); err != nil {
+			return 0, err
+		}
+		if err := tx.Bucket(bucketDirty).Delete(dirtyKey(reg, slot)); err != nil {
+			return 0, err
+		}
+	}
+	for reg, n := range gone {
+		shrunk := shrink(tx, days, reg, n)
+		if lost[reg] {
+			shrunk = recount(tx, reg)
+		}
+		if shrunk != nil {
+			return 0, shrunk
+		}
+		if err := pruneCorrections(tx, reg, int64(day)*dayMillis); err != nil {
+			return 0, err
+		}
+	}
+	return len(keys), nil
+}
+
+// shrink takes n half-hours, the oldest, off a register's record.
+func shrink(tx *bolt.Tx, days shelf, reg uint32, n uint64) error {
+	k, err := keyOfID(tx, reg)
+	if err != nil {
+		return err
+	}
+	r, _, err := findRegister(tx, k)
+	if err != nil {
+		return err
+	}
+	r.n -= min(n, r.n)
+	slot, v, ok := days.next(reg, minSlot, maxSlot)
+	if !ok {
+		r.n, r.first, r.last = 0, 0, 0
+	} else if entries, err := decodeDay(slot, v); err == nil && len(entries) > 0 {
+		r.first = entries[0].Start.UnixMilli()
+	}
+	return putRegister(tx, k, r)
+}
+
+// recount makes a register's record from what can be read of its half-hours:
+// after a day was lost.
+func recount(tx *bolt.Tx, reg uint32) error {
+	k, err := keyOfID(tx, reg)
+	if err != nil {
+		return err
+	}
+	r := register{id: reg}
+	days := dayShelf(tx)
+	for slot := int32(minSlot); ; slot++ {
+		at, v, ok := days.next(reg, slot, maxSlot)
+		if !ok {
+			return putRegister(tx, k, r)
+		}
+		slot = at
+		entries, _ := decodeDay(at, v)
+		for i := range entries {
+			r.add(entries[i].Start.UnixMilli())
+		}
+	}
+}
+
+func pruneCorrections(tx *bolt.Tx, reg uint32, before int64) error {
+	for _, name := range [][]byte{bucketFixes, bucketResealed} {
+		b := tx.Bucket(name)
+		var keys [][]byte
+		c := b.Cursor()
+		end := resealKey(reg, before)
+		for k, _ := c.Seek(be32(reg)); k != nil && bytes.Compare(k, end) < 0; k, _ = c.Next() {
+			keys = append(keys, bytes.Clone(k))
+		}
+		for _, k := range keys {
+			if err := b.Delete(k); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func pruneStatements(tx *bolt.Tx, bucket []byte, skip int, before int64) (int, error) {
+	b := tx.Bucket(bucket)
+	var keys [][]byte
+	if err := b.ForEach(func(k, v []byte) error {
+		if len(v) < skip {
+			return nil
+		}
+		if st, err := decodeStatement(v[skip:]); err == nil && st.At.UnixMilli() < before {
+			keys = append(keys, bytes.Clone(k))
+		}
+		return nil
+	}); err != nil {
+		return 0, err
+	}
+	for _, k := range keys {
+		if err := b.Delete(k); err != nil {
+			return 0, err
+		}
+	}
+	return len(keys), nil
+}
+
+// Usage says how much the store holds.
+type Usage struct {
+	FileBytes   int64 // size of the file
+	FreeBytes   int64 // of it, free for what comes next
+	Registers   int
+	HalfHours   int
+	PendingDays int // days of a register with half-hours neither sealed nor acknowledged
+	Sealed      int // batches sealed and not acknowledged
+	Corrections int // replaced versions of half-hours
+	Statements  int // pending ones
+	Damaged     int // values put aside because they were damaged
+	Oldest      time.Time
+	Newest      time.Time // Start of the oldest and newest half-hour; zero when there is none
+}
+
+// Usage counts what is stored. It reads indexes only.
+func (s *Store) Usage() (u Usage, err error) {
+	err = s.view("counting what is stored", func(tx *bolt.Tx) error {
+		u.FileBytes = max(tx.Size(), 0)
+		if info, err := s.file.Stat(); err == nil {
+			u.FileBytes = info.Size()
+		}
+		stats := s.db.Stats()
+		u.FreeBytes = int64(stats.FreePageN+stats.PendingPageN)*int64(s.db.Info().PageSize) + u.FileBytes - tx.Size()
+		for _, c := range []struct {
+			bucket []byte
+			n      *int
+		}{{bucketDirty, &u.PendingDays}, {bucketSealed, &u.Sealed}, {bucketFixes, &u.Corrections}, {bucketStatements, &u.Statements}, {bucketBroken, &u.Damaged}} {
+			if err := tx.Bucket(c.bucket).ForEach(func(_, _ []byte) error { *c.n++; return nil }); err != nil {
+				return err
+			}
+		}
+		var all register
+		err := tx.Bucket(bucketRegisters).ForEach(func(k, v []byte) error {
+			r, err := decodeRegister(v)
+			if err != nil {
+				return err
+			}
+			u.Registers++
+			if r.n > 0 {
+				n := all.n + r.n
+				all.add(r.first)
+				all.add(r.last)
+				all.n = n
+			}
+			return nil
+		})
+		u.HalfHours = int(all.n)
+		if all.n > 0 {
+			u.Oldest, u.Newest = time.UnixMilli(all.first).UTC(), time.UnixMilli(all.last).UTC()
+		}
+		return err
+	})
+	return u, err
+}

@@ -1,0 +1,167 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// batch is a sealed batch as it is kept until it is acknowledged:
+//
+//	version 1 byte (1) | CRC-32C of what follows, 4 bytes little endian | hash 32 bytes |
+//	count of spans uvarint | register id uvarint, from varint ms, to varint ms, .. | body
+type batch struct {
+	hash  [32]byte
+	spans []regSpan
+	body  []byte
+}
+
+const batchVersion = 1
+
+// regSpan is a span of a register's half-hours, [from, to) by Start, Unix ms.
+type regSpan struct {
+	reg      uint32
+	from, to int64
+}
+
+func (b batch) encode() []byte {
+	v := make([]byte, 5, 64+24*len(b.spans)+len(b.body))
+	v[0] = batchVersion
+	v = append(v, b.hash[:]...)
+	v = binary.AppendUvarint(v, uint64(len(b.spans)))
+	for _, s := range b.spans {
+		v = binary.AppendUvarint(v, uint64(s.reg))
+		v = binary.AppendVarint(v, s.from)
+		v = binary.AppendVarint(v, s.to)
+	}
+	v = append(v, b.body...)
+	binary.LittleEndian.PutUint32(v[1:], crc32.Checksum(v[5:], castagnoli))
+	return v
+}
+
+// decodeBatch is the inverse of encode. The body is a part of v.
+func decodeBatch(v []byte) (b batch, err error) {
+	p, err := unpacked(v, batchVersion)
+	if err != nil {
+		return b, err
+	}
+	r := reader{b: p}
+	copy(b.hash[:], r.bytes(32))
+	n := r.uvarint()
+	if r.bad || n > uint64(len(r.b)/3) {
+		return b, fmt.Errorf("%w: it claims %d spans", errPacked, n)
+	}
+	b.spans = make([]regSpan, n)
+	for i := range b.spans {
+		reg := r.uvarint()
+		b.spans[i] = regSpan{uint32(reg), r.varint(), r.varint()}
+		if s := b.spans[i]; r.bad || reg > math.MaxUint32 || s.from < earliest || s.to > latest+1 {
+			return b, fmt.Errorf("%w: span %d of %d", errPacked, i+1, n)
+		}
+	}
+	b.body = r.b
+	return b, nil
+}
+
+// eachStatus calls f for every half-hour in the spans and stores the days whose
+// statuses f changed.
+func (s *Store) eachStatus(tx *bolt.Tx, spans []regSpan, f func(reg uint32, e *entry) error) error {
+	days := dayShelf(tx)
+	for _, span := range spans {
+		if span.from >= span.to {
+			continue
+		}
+		end := dayOf(span.to - 1)
+		for day := dayOf(span.from); day <= end; day++ {
+			var v []byte
+			var ok bool
+			if day, v, ok = days.next(span.reg, day, end); !ok {
+				break
+			}
+			entries, err := decodeDay(day, v)
+			if err != nil {
+				s.log.Error("a day of half-hours cannot be read", "path", s.path, "day", dayName(day), "cause", err)
+				continue
+			}
+			changed := false
+			for i := range entries {
+				e := &entries[i]
+				if t := e.Start.UnixMilli(); t < span.from || t >= span.to {
+					continue
+				}
+				was := e.status
+				if err := f(span.reg, e); err != nil {
+					return err
+				}
+				changed = changed || e.status != was
+			}
+			if changed {
+				if err := storeDay(tx, days, span.reg, day, entries); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// settle hands every sealed batch up to sequence to f, oldest first, and drops it.
+func (s *Store) settle(tx *bolt.Tx, sequence uint64, f func(seq uint64, b batch) error) error {
+	bucket := tx.Bucket(bucketSealed)
+	var keys [][]byte
+	c := bucket.Cursor()
+	for k, _ := c.First(); k != nil && binary.BigEndian.Uint64(k) <= sequence; k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k))
+	}
+	if len(keys) == 0 {
+		return errNothingToDo
+	}
+	for _, k := range keys {
+		v := bytes.Clone(bucket.Get(k))
+		b, err := decodeBatch(v)
+		if err != nil {
+			return fmt.Errorf("batch %d: %w: %w", binary.BigEndian.Uint64(k), ErrDamaged, err)
+		}
+		if err := f(binary.BigEndian.Uint64(k), b); err != nil {
+			return err
+		}
+		if err := bucket.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A half-hour that is corrected while it is in a sealed batch may get into a
+// second one before the first is acknowledged. The spans of both cover it, so
+// the bucket "resealed" remembers which batch carries the value that counts:
+// 0 until it is sealed again.
+
+func resealKey(reg uint32, start int64) []byte {
+	return binary.BigEndian.AppendUint64(be32(reg), uint64(start)^1<<63)
+}
+
+// reseal notes the batch of a half-hour that was corrected while sealed.
+func reseal(tx *bolt.Tx, reg uint32, start int64, sequence uint64) error {
+	b, k := tx.Bucket(bucketResealed), resealKey(reg, start)
+	if b.Get(k) == nil {
+		return nil
+	}
+	return b.Put(k, be64(sequence))
+}
+
+// unmark reports whether the sealed half-hour's value is the one in the batch
+// sequence, and forgets the mark if so.
+func unmark(tx *bolt.Tx, reg uint32, start int64, sequence uint64) (mine bool, err error) {
+	b, k := tx.Bucket(bucketResealed), resealKey(reg, start)
+	v := b.Get(k)
+	if v != nil && !slices.Equal(v, be64(sequence)) {
+		return false, nil
+	}
+	return true, b.Delete(k)
+}

@@ -1,0 +1,158 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// A statement of baseline is stored as
+//
+//	version 1 byte (1) | CRC-32C of what follows, 4 bytes little endian |
+//	measure 1 byte | length of the meter's id uvarint | id | at varint, Unix ms | body
+//
+// under a number that grows, so that the order of the commits is kept. It moves
+// from bucketStatements to bucketStSealed (in front of it the sequence of the
+// batch, 8 bytes) to bucketStDone.
+const statementVersion = 1
+
+func encodeStatement(st energy.KeyedStatement) []byte {
+	v := make([]byte, 5, 32+len(st.Meter)+len(st.Body))
+	v[0] = statementVersion
+	v = append(v, byte(st.Measure))
+	v = binary.AppendUvarint(v, uint64(len(st.Meter)))
+	v = append(v, st.Meter...)
+	v = binary.AppendVarint(v, st.At.UnixMilli())
+	v = append(v, st.Body...)
+	binary.LittleEndian.PutUint32(v[1:], crc32.Checksum(v[5:], castagnoli))
+	return v
+}
+
+func decodeStatement(v []byte) (st energy.KeyedStatement, err error) {
+	p, err := unpacked(v, statementVersion)
+	if err != nil {
+		return st, err
+	}
+	r := reader{b: p}
+	st.Measure = energy.Measure(r.byte())
+	st.Meter = string(r.bytes(r.uvarint()))
+	st.At = r.time(0)
+	if r.bad {
+		return energy.KeyedStatement{}, fmt.Errorf("%w: statement", errPacked)
+	}
+	st.Body = bytes.Clone(r.b)
+	return st, nil
+}
+
+// commitStatements adds statements. One that is pending already, or was sent
+// word for word before, is not added again.
+func commitStatements(tx *bolt.Tx, all []energy.KeyedStatement) error {
+	for _, st := range all {
+		if _, err := makeRegister(tx, st.Key); err != nil {
+			return err
+		}
+		v := encodeStatement(st)
+		if hasStatement(tx, v) {
+			continue
+		}
+		n, err := tx.Bucket(bucketStatements).NextSequence()
+		if err != nil {
+			return err
+		}
+		if err := tx.Bucket(bucketStatements).Put(be64(n), v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func hasStatement(tx *bolt.Tx, v []byte) bool {
+	for bucket, skip := range statementBuckets() {
+		c := tx.Bucket(bucket).Cursor()
+		for k, old := c.Last(); k != nil; k, old = c.Prev() {
+			if len(old) >= skip && bytes.Equal(old[skip:], v) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// statementBuckets gives the buckets of statements, and how many bytes stand
+// before a statement there.
+func statementBuckets() func(func([]byte, int) bool) {
+	return func(yield func([]byte, int) bool) {
+		_ = yield(bucketStatements, 0) && yield(bucketStSealed, 8) && yield(bucketStDone, 0)
+	}
+}
+
+// PendingStatements gives at most max statements that are not in a sealed
+// batch, oldest first. One that is damaged reads as an error (ErrDamaged).
+func (s *Store) PendingStatements(max int) (found []energy.KeyedStatement, err error) {
+	err = s.view("reading the pending statements", func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucketStatements).Cursor()
+		for k, v := c.First(); k != nil && len(found) < max; k, v = c.Next() {
+			st, err := decodeStatement(v)
+			if err != nil {
+				return fmt.Errorf("statement %x: %w: %w", k, ErrDamaged, err)
+			}
+			found = append(found, st)
+		}
+		return nil
+	})
+	return found, err
+}
+
+// sealStatements puts the oldest n pending statements into the batch.
+func sealStatements(tx *bolt.Tx, sequence uint64, n int) error {
+	from, to := tx.Bucket(bucketStatements), tx.Bucket(bucketStSealed)
+	for i := range n {
+		k, v := from.Cursor().First()
+		if k == nil {
+			return fmt.Errorf("batch %d cannot be sealed: it names %d statements and only %d are pending", sequence, n, i)
+		}
+		k = bytes.Clone(k)
+		if err := to.Put(k, append(be64(sequence), v...)); err != nil {
+			return err
+		}
+		if err := from.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moveStatements moves the statements of a batch to another bucket.
+func moveStatements(tx *bolt.Tx, sequence uint64, bucket []byte) error {
+	return moveSealed(tx, bucket, func(of uint64) bool { return of == sequence })
+}
+
+// unsealStatements makes the statements of every sealed batch pending again.
+func unsealStatements(tx *bolt.Tx) error {
+	return moveSealed(tx, bucketStatements, func(uint64) bool { return true })
+}
+
+func moveSealed(tx *bolt.Tx, bucket []byte, of func(sequence uint64) bool) error {
+	from, to := tx.Bucket(bucketStSealed), tx.Bucket(bucket)
+	var keys [][]byte
+	c := from.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		if len(v) >= 8 && of(binary.BigEndian.Uint64(v)) {
+			keys = append(keys, bytes.Clone(k))
+		}
+	}
+	for _, k := range keys {
+		if err := to.Put(k, bytes.Clone(from.Get(k)[8:])); err != nil {
+			return err
+		}
+		if err := from.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}

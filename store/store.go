@@ -1,0 +1,127 @@
+// Package store is the gateway's buffer: one bbolt file that holds the samples,
+// the half-hours, the accumulators' states, the statements of baseline and the
+// outbox of signed batches.
+//
+// What a caller can rely on:
+//
+//   - A method that returned nil has written durably (fsync); one Round is one
+//     transaction, so that half-hours and the accumulator states that made them
+//     can never disagree (law 3).
+//   - It starts (law 9): a corrupt file is set aside under another name, never
+//     deleted, and a clean one is begun. See Open.
+//   - No panic leaves the package. A damaged page found later becomes an error
+//     that wraps ErrDamaged; a full disk one that wraps ErrFull.
+//   - The order of loss when the disk is full is: raw samples, oldest first;
+//     then the samples of the round at hand; half-hours last of all, by refusing
+//     the round so that the caller can offer it again.
+//
+// Times are kept to the millisecond, in UTC.
+package store
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// Default retention, used where Options leaves zero.
+const (
+	DefaultKeepHalfHours = 400 * 24 * time.Hour
+	DefaultKeepSamples   = 7 * 24 * time.Hour
+)
+
+// Options of a store. The zero value is usable.
+type Options struct {
+	KeepHalfHours time.Duration    // how long half-hours and statements stay; 0 means 400 days
+	KeepSamples   time.Duration    // how long raw samples stay; 0 means 7 days
+	Now           func() time.Time // the clock that dates corrections and files set aside; nil means time.Now
+	Logger        *slog.Logger     // nil means slog.Default()
+}
+
+func (o Options) filled() Options {
+	if o.KeepHalfHours == 0 {
+		o.KeepHalfHours = DefaultKeepHalfHours
+	}
+	if o.KeepSamples == 0 {
+		o.KeepSamples = DefaultKeepSamples
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+// KeyedHalfHour is a half-hour of one register.
+type KeyedHalfHour struct {
+	energy.Key
+	energy.HalfHour
+}
+
+// KeyedState is an accumulator's encoded state (energy.Accumulator.State).
+type KeyedState struct {
+	energy.Key
+	State []byte
+}
+
+// KeyedSample is a sample of one register.
+type KeyedSample struct {
+	energy.Key
+	energy.Sample
+}
+
+// Round is what one round of polling leaves behind. It is committed whole or
+// not at all.
+type Round struct {
+	HalfHours  []KeyedHalfHour
+	States     []KeyedState
+	Samples    []KeyedSample
+	Statements []energy.KeyedStatement
+}
+
+// Store is an open buffer. Its methods may be called from several goroutines.
+// The outbox methods are meant for one sender: see Pending.
+type Store struct {
+	path string
+	o    Options
+	log  *slog.Logger
+	db   *bolt.DB
+	file *os.File // bbolt's own handle, so that the lock can be let go of even when bbolt cannot close
+
+	write sync.Mutex            // held by the one writer
+	begin sync.Mutex            // held while a transaction begins: see beginTx
+	dead  atomic.Pointer[error] // set once bbolt can no longer be trusted with anything
+	stuck atomic.Pointer[error] // set once bbolt can no longer be trusted with writes
+
+	offered map[uint32]*window // guarded by write; what Pending handed out: see window
+}
+
+// Close lets go of the file. A store that was found damaged is let go of
+// without touching it again.
+func (s *Store) Close() error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	if s.dead.Load() != nil || s.stuck.Load() != nil {
+		return s.file.Close()
+	}
+	closed := fmt.Errorf("the store %s is closed", s.path)
+	s.begin.Lock()
+	s.dead.Store(&closed)
+	s.begin.Unlock()
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("closing the store %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// Path is the file that holds the store.
+func (s *Store) Path() string { return s.path }

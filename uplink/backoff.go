@@ -1,0 +1,54 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	firstPause = 2 * time.Second
+	maxPause   = 5 * time.Minute
+)
+
+// backoff is how long to wait after failures in a row: twice as long each
+// time, up to maxPause, at random between half of it and the whole, so that a
+// fleet of gateways does not come back in step.
+type backoff struct{ failures int }
+
+func (b *backoff) reset() { b.failures = 0 }
+
+// next gives the pause after one more failure, and the part of it that must
+// not be cut short since the server asked for it.
+func (b *backoff) next(err error) (pause, firm time.Duration) {
+	d := min(firstPause<<min(b.failures, 16), maxPause)
+	b.failures++
+	pause = d/2 + rand.N(d/2)
+	var r *refusal
+	if errors.As(err, &r) && r.after > 0 {
+		firm = r.after
+		pause = max(pause, firm+rand.N(firm/8+time.Second))
+	}
+	return pause, firm
+}
+
+// rest waits for the pause to pass; a wake ends it early, though not before
+// firm has passed. It reports whether ctx is still going.
+func rest(ctx context.Context, pause, firm time.Duration, wake <-chan struct{}) bool {
+	if firm > 0 {
+		if !rest(ctx, firm, 0, nil) {
+			return false
+		}
+		pause -= firm
+	}
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-wake:
+	case <-t.C:
+	}
+	return ctx.Err() == nil
+}

@@ -1,0 +1,208 @@
+// Package uplink is the gateway's side of the way to the relay. It enrols the
+// gateway, holds its grants, and sends what a live one covers: in batches that
+// are signed, numbered and chained, kept before they are sent, and sent again,
+// byte for byte, until the relay says that it has them.
+//
+// It knows no store and no meters: it declares what it needs as Outbox.
+package uplink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/uplink/grant"
+)
+
+// Config is what a Client is made of.
+type Config struct {
+	URL    string            // the relay's; empty: the one learnt at enrolment
+	Dir    string            // the identity folder that Enroll filled
+	Site   Site              // what the relay is told of this gateway
+	Outbox Outbox            //
+	Now    func() time.Time  // nil: time.Now
+	Logger *slog.Logger      // nil: slog.Default
+	HTTP   http.RoundTripper // nil: mutual TLS with the identity in Dir
+}
+
+// Site is what the relay is told of a gateway.
+type Site struct {
+	Name    string      `json:"name"`
+	Outcode string      `json:"outcode"`
+	Code    string      `json:"code"` // by which the business recognises its meter; empty: made once and kept in the outbox
+	Meters  []SiteMeter `json:"meters"`
+}
+
+// SiteMeter is a meter of a site.
+type SiteMeter struct {
+	ID       string           `json:"id"`
+	Type     string           `json:"type"` // "electricity" or "gas"
+	Measures []energy.Measure `json:"measures"`
+}
+
+// Client is the uplink of one gateway. Make it with New, then Run it.
+type Client struct {
+	out    Outbox
+	now    func() time.Time
+	log    *slog.Logger
+	dir    string
+	relay  string // base URL without a slash at its end
+	folder *folder
+	http   *http.Client
+
+	wake   chan struct{} // there may be something to send
+	recall chan struct{} // the grants must be fetched at once
+
+	conflicts int // answers of "out of sequence" in a row; the send loop's alone
+
+	mu         sync.Mutex
+	site       Site
+	registered []byte // hash of the site as last registered; nil: not yet
+	held       heldSet
+	inFlight   *flight
+	state      state
+}
+
+// New makes a client. It reads the identity folder and the grants last held,
+// and fails when the gateway is not enrolled (ErrNotEnrolled) or its identity
+// cannot be used. It opens no connection.
+func New(c Config) (*Client, error) {
+	if c.Outbox == nil {
+		return nil, errors.New("uplink: no outbox")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	f, err := openFolder(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if c.URL == "" {
+		c.URL = f.Relay
+	}
+	relay, err := baseURL(c.URL)
+	if err != nil {
+		return nil, fmt.Errorf("uplink: relay: %w", err)
+	}
+	cl := &Client{
+		out: c.Outbox, now: c.Now, log: c.Logger, dir: c.Dir, relay: relay, folder: f, site: c.Site,
+		wake: make(chan struct{}, 1), recall: make(chan struct{}, 1),
+	}
+	if c.HTTP == nil {
+		if c.HTTP, err = f.transport(); err != nil {
+			return nil, err
+		}
+	}
+	cl.http = &http.Client{
+		Transport:     c.HTTP,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if cl.site.Code == "" {
+		if cl.site.Code, err = siteCode(c.Outbox); err != nil {
+			return nil, err
+		}
+	}
+	cl.state.since = cl.now()
+	cl.loadGrants()
+	return cl, nil
+}
+
+// Run sends until ctx ends. It never gives up: what goes wrong is in Status
+// and in the log. It returns nil, or why it could not begin.
+func (c *Client) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { c.pollGrants(ctx) })
+	wg.Go(func() { c.sendLoop(ctx) })
+	wg.Wait()
+	return nil
+}
+
+// Notify says that there may be something new to send. It never blocks.
+func (c *Client) Notify() { poke(c.wake) }
+
+// SetSite changes what the relay is told of this gateway. An empty Code keeps
+// the present one.
+func (c *Client) SetSite(s Site) {
+	c.mu.Lock()
+	if s.Code == "" {
+		s.Code = c.site.Code
+	}
+	c.site = s
+	c.mu.Unlock()
+	c.Notify()
+}
+
+// Code is what the gateway shows for the business to recognise its meter by.
+func (c *Client) Code() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.site.Code
+}
+
+// Grants gives the grants held, the ended ones included.
+func (c *Client) Grants() []grant.Grant {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]grant.Grant(nil), c.held.set.Grants...)
+}
+
+func poke(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// metaCode is where the site's code is kept.
+const metaCode = "site-code"
+
+func siteCode(o Outbox) (string, error) {
+	b, err := o.Meta(metaCode)
+	if err != nil {
+		return "", fmt.Errorf("uplink: site code: %w", err)
+	}
+	if code, err := identity.ParseCode(string(b)); err == nil {
+		return code, nil
+	}
+	return makeCode(o)
+}
+
+func makeCode(o Outbox) (string, error) {
+	code := identity.NewCode()
+	if err := o.SetMeta(metaCode, []byte(code)); err != nil {
+		return "", fmt.Errorf("uplink: site code: %w", err)
+	}
+	return code, nil
+}
+
+// newCode replaces the site's code, which another gateway has.
+func (c *Client) newCode() error {
+	code, err := makeCode(c.out)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.site.Code = code
+	return nil
+}
+
+// baseURL checks a server's address: codes and readings travel over TLS only.
+func baseURL(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", fmt.Errorf("address must be like https://relay.example.org, got %q", s)
+	}
+	return strings.TrimRight(s, "/"), nil
+}

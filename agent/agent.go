@@ -14,6 +14,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,18 +41,19 @@ type Store interface {
 
 // Options of an agent. Config and Store are needed; the rest has defaults.
 type Options struct {
-	Config  *config.Config
-	Store   Store
-	Opened  store.Report                // what opening the store reported, for the status
-	Drivers map[string]Factory          // Drivers() if nil
-	Now     func() time.Time            // dates readings; time.Now if nil
-	Wall    func() time.Time            // of certificates, grants and retention; Now if nil
-	Logger  *slog.Logger                // slog.Default() if nil
-	Notify  func(state string)          // told "READY=1" once it runs, "WATCHDOG=1" while it is well, "STATUS=..." and "STOPPING=1" (sd_notify(3)); may be nil
-	Flush   time.Duration               // between regular commits; 60 s if 0
-	HTTP    http.RoundTripper           // of the uplink; nil: mutual TLS with the gateway's identity
-	Page    func(a *Agent) http.Handler // served at Config.Web.Listen; nil: nothing is
-	Version string                      // "dev" if empty
+	Config   *config.Config
+	Store    Store
+	Opened   store.Report                // what opening the store reported, for the status
+	Drivers  map[string]Factory          // Drivers() if nil
+	Now      func() time.Time            // dates readings; time.Now if nil
+	Wall     func() time.Time            // of certificates, grants and retention; Now if nil
+	Logger   *slog.Logger                // slog.Default() if nil
+	Notify   func(state string)          // told "READY=1" once it runs, "WATCHDOG=1" while it is well, "STATUS=..." and "STOPPING=1" (sd_notify(3)), from several goroutines; may be nil
+	Watchdog time.Duration               // between two "WATCHDOG=1"; 10 s if 0
+	Flush    time.Duration               // between regular commits; 60 s if 0
+	HTTP     http.RoundTripper           // of the uplink; nil: mutual TLS with the gateway's identity
+	Page     func(a *Agent) http.Handler // served at Config.Web.Listen; nil: nothing is
+	Version  string                      // "dev" if empty
 }
 
 // Agent is the daemon. Make it with New, then Run it once.
@@ -95,6 +97,9 @@ func New(o Options) (*Agent, error) {
 	}
 	if o.Flush <= 0 {
 		o.Flush = DefaultFlush
+	}
+	if o.Watchdog <= 0 {
+		o.Watchdog = 10 * time.Second
 	}
 	if o.Version == "" {
 		o.Version = "dev"
@@ -154,10 +159,11 @@ func (a *Agent) newBus(c config.Bus) (*bus, error) {
 	b.beat.Store(time.Now().UnixNano())
 	for _, mc := range meters {
 		m := &meter{cfg: mc, since: a.started}
-		for _, rc := range mc.Registers {
-			r := register{key: energy.Key{Meter: mc.ID, Measure: rc.Measure}, cfg: rc, origin: originOf(c, mc, rc)}
-			a.restore(&r)
-			m.registers = append(m.registers, r)
+		m.registers = make([]register, len(mc.Registers))
+		for i := range mc.Registers {
+			rc := &mc.Registers[i]
+			m.registers[i] = register{key: energy.Key{Meter: mc.ID, Measure: rc.Measure}, cfg: rc, origin: originOf(c, mc, rc)}
+			a.restore(&m.registers[i])
 		}
 		b.meters = append(b.meters, m)
 	}
@@ -225,10 +231,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	return nil
 }
 
-// watchdog says every few seconds that every goroutine is alive; when one is
-// not, it falls silent, and the service manager starts the program anew.
+// watchdog says every few seconds that every bus is alive; when one is not, it
+// says which and falls silent, and the service manager starts the program anew.
 func (a *Agent) watchdog(ctx context.Context) {
-	t := time.NewTicker(10 * time.Second)
+	said := ""
+	t := time.NewTicker(a.opt.Watchdog)
 	defer t.Stop()
 	for {
 		select {
@@ -239,6 +246,14 @@ func (a *Agent) watchdog(ctx context.Context) {
 				a.opt.Notify("WATCHDOG=1")
 			} else {
 				a.log.Error("a bus gives no sign of life", "buses", dead)
+			}
+			status := "all is well"
+			if reasons := a.Health(); len(reasons) > 0 {
+				status = strings.Join(strings.Fields(strings.Join(reasons, "; ")), " ") // of one line
+			}
+			if status != said {
+				a.opt.Notify("STATUS=" + status)
+				said = status
 			}
 		}
 	}

@@ -214,7 +214,7 @@ func (b *bus) sample(m *meter, reg *register, r *drivers.Reading) {
 	reg.seq++
 	for _, h := range b.settled {
 		b.pending = append(b.pending, keyedHalfHour(reg.key, h))
-		reg.newest = h
+		reg.newest = h.Start
 	}
 	if n := len(b.settled); n > 0 {
 		reg.settled += uint64(n)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,7 +21,7 @@ func TestBackoff(t *testing.T) {
 		want     time.Duration
 	}{
 		{0, deviceLimit, 0}, {1, deviceLimit, 2 * time.Second}, {7, deviceLimit, 14 * time.Second},
-		{150, deviceLimit, 5 * time.Minute}, {151, deviceLimit, 5 * time.Minute}, {1 << 40, deviceLimit, 5 * time.Minute},
+		{150, deviceLimit, 5 * time.Minute}, {151, deviceLimit, 5 * time.Minute}, {1 << 30, deviceLimit, 5 * time.Minute},
 		{15, wireLimit, 30 * time.Second}, {16, wireLimit, 30 * time.Second},
 	} {
 		if got := backoff(c.failures, c.limit); got != c.want {
@@ -194,8 +195,11 @@ func TestWatchdog(t *testing.T) {
 		}})
 		s := openFaulty(t, path)
 		a := newAgent(t, f, site(f, 10*time.Second), s)
+		var mu sync.Mutex
 		fed, last, said := 0, time.Time{}, []string{}
 		a.opt.Notify = func(state string) {
+			mu.Lock()
+			defer mu.Unlock()
 			if state == "WATCHDOG=1" {
 				fed, last = fed+1, time.Now()
 			} else {
@@ -203,7 +207,7 @@ func TestWatchdog(t *testing.T) {
 			}
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		time.AfterFunc(3*time.Hour, func() {
+		time.AfterFunc(3*time.Hour+5*time.Second, func() { // between two looks of the watchdog
 			if h := a.Health(); len(h) != 1 || !strings.Contains(h[0], "bus bus") {
 				t.Errorf("health: %v", h)
 			}
@@ -214,7 +218,7 @@ func TestWatchdog(t *testing.T) {
 		if fed < 350 || last.Sub(epoch) > time.Hour+5*time.Minute {
 			t.Errorf("fed %d times, last %v after the start", fed, last.Sub(epoch))
 		}
-		if strings.Join(said, " ") != "READY=1 STOPPING=1" {
+		if strings.Join(said, "|") != "READY=1|STATUS=all is well|STATUS=bus bus gives no sign of life|STOPPING=1" {
 			t.Errorf("said %v", said)
 		}
 		check(t, s.Close())

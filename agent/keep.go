@@ -21,7 +21,7 @@ type origin struct {
 	read, serial [8]byte
 }
 
-func originOf(b config.Bus, m config.Meter, r config.Register) origin {
+func originOf(b config.Bus, m config.Meter, r *config.Register) origin {
 	words := fmt.Sprintf("%s unit %d %s %#04x %s %s", b.Driver, m.Unit, r.Table, r.Address, r.Type, r.Order)
 	o := origin{words: strings.Join(strings.Fields(words), " ")}
 	o.read = hash8(fmt.Sprintf("%s|%s|%s|%s|%d", o.words, r.Unit, r.Scale, r.CT, r.Modulus))

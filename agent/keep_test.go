@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/energy"
 )
 
@@ -94,9 +95,11 @@ func twoRuns(t *testing.T, path string, f *fakeBus, first, second func(*config.M
 	return out
 }
 
+var importRegister = &config.Register{Point: modbus.Point{Measure: energy.Import}}
+
 func TestDamagedStateBeginsAnew(t *testing.T) {
 	for _, kept := range [][]byte{{1}, {9, 9}, make([]byte, 49), append([]byte{keptVersion}, make([]byte, 60)...)} {
-		r := register{key: key("a"), cfg: config.Register{}}
+		r := register{key: key("a"), cfg: importRegister}
 		if err := r.restore(kept, energy.Period); err == nil {
 			t.Errorf("%x: restored", kept)
 		}
@@ -109,22 +112,19 @@ func TestDamagedStateBeginsAnew(t *testing.T) {
 // FuzzRestore: nothing that a damaged store may hold keeps the agent from
 // starting, and what is restored can be kept again.
 func FuzzRestore(f *testing.F) {
-	r := register{key: key("a"), acc: energy.NewAccumulator(energy.Register{Measure: energy.Import}, energy.Period)}
-	r.cfg.Measure = energy.Import
+	r := register{key: key("a"), cfg: importRegister, acc: energy.NewAccumulator(importRegister.Energy(), energy.Period)}
 	r.acc.Add(energy.Sample{At: epoch, Value: 5}, nil)
 	r.acc.Add(energy.Sample{At: epoch.Add(time.Hour), Value: 500}, nil)
 	f.Add(r.appendKept(nil))
 	f.Add([]byte{keptVersion})
 	f.Fuzz(func(t *testing.T, kept []byte) {
-		r := register{key: key("a")}
-		r.cfg.Measure = energy.Import
+		r := register{key: key("a"), cfg: importRegister}
 		err := r.restore(kept, energy.Period)
 		if r.acc == nil {
 			t.Fatal("no accumulator to go on with")
 		}
 		if err == nil && len(kept) > 0 {
-			again := register{key: key("a")}
-			again.cfg.Measure = energy.Import
+			again := register{key: key("a"), cfg: importRegister}
 			if err := again.restore(r.appendKept(nil), energy.Period); err != nil {
 				t.Fatalf("kept again, cannot be restored: %v", err)
 			}

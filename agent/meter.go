@@ -27,7 +27,7 @@ type meter struct {
 // register is one register of a meter.
 type register struct {
 	key    energy.Key
-	cfg    config.Register
+	cfg    *config.Register
 	origin origin // how it is read; see keep.go
 	acc    *energy.Accumulator
 
@@ -38,10 +38,10 @@ type register struct {
 	base    energy.Sample // newest sample that stands on the accumulator's baseline, as far as can be told
 	holding bool          // the accumulator holds values that disagree with it
 
-	seq, sent, kept uint64 // samples taken; at the last collect; at the last commit
-	settled         uint64 // half-hours since the start
-	newest          energy.HalfHour
-	events          [8]uint64 // by energy.EventKind
+	seq, sent, kept uint64    // samples taken; at the last collect; at the last commit
+	settled         uint64    // half-hours since the start
+	newest          time.Time // start of the newest half-hour
+	events          [8]uint32 // by energy.EventKind
 	lastEvent       energy.EventKind
 	lastEventAt     time.Time
 	before          *energy.Reading // closing reading of another way of reading it, until the first sample

@@ -171,8 +171,8 @@ func (r *recorder) collectRegister(reg *register) {
 
 // kept marks the round as stored.
 func (r *recorder) kept() {
-	clear(r.round.Statements)
-	r.round.HalfHours, r.round.Statements = r.round.HalfHours[:0], r.round.Statements[:0]
+	clear(r.round.States) // they hold on to arenas that were outgrown
+	r.round.HalfHours, r.round.Statements = r.round.HalfHours[:0], nil
 	if cap(r.round.HalfHours) > maxWaiting/4 {
 		r.round.HalfHours = nil // a long outage is over: give the memory back
 	}

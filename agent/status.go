@@ -25,6 +25,7 @@ type Status struct {
 	Notes   []Note        `json:"notes"`  // newest first
 	Healthy bool          `json:"healthy"`
 	Reasons []string      `json:"reasons,omitempty"` // why it is not
+	Wall    time.Time     `json:"-"`                 // the clock that permissions go by: Now, but in a rehearsal
 }
 
 // SiteStatus is the site.
@@ -111,7 +112,7 @@ func (a *Agent) Status() Status {
 		Version: a.opt.Version, Now: now, Started: a.started.UTC(), Period: c.Period.String(),
 		Site: SiteStatus{c.Site.Name, c.Site.Outcode}, Code: a.siteCode(),
 		Store: StoreStatus{Path: c.Store.Path, Writing: a.recorder.status(), SetAside: a.opt.Opened.SetAside},
-		Buses: []BusStatus{}, Meters: []MeterStatus{}, Notes: a.notes.newestFirst(),
+		Buses: []BusStatus{}, Meters: []MeterStatus{}, Notes: a.notes.newestFirst(), Wall: a.opt.Wall(),
 	}
 	if u, err := a.opt.Store.Usage(); err == nil {
 		s.Store.Usage = &Usage{u.FileBytes, u.FreeBytes, u.HalfHours, u.Corrections, u.Damaged, u.Oldest, u.Newest}
@@ -179,7 +180,7 @@ func (m *meter) status(bus string) MeterStatus {
 }
 
 func (r *register) status() RegisterStatus {
-	s := RegisterStatus{Measure: r.key.Measure, UnitCode: r.key.Measure.UnitCode(), Settled: r.settled, Newest: r.newest.Start, Held: r.holding, Base: -1}
+	s := RegisterStatus{Measure: r.key.Measure, UnitCode: r.key.Measure.UnitCode(), Settled: r.settled, Newest: r.newest, Held: r.holding, Base: -1}
 	if !r.last.At.IsZero() {
 		s.Base, s.Value, s.At = r.last.Value, r.key.Measure.Present(r.last.Value), r.last.At
 	}
@@ -191,7 +192,7 @@ func (r *register) status() RegisterStatus {
 			if s.Events == nil {
 				s.Events = map[string]uint64{}
 			}
-			s.Events[energy.EventKind(k).String()] = n
+			s.Events[energy.EventKind(k).String()] = uint64(n)
 		}
 	}
 	return s

@@ -22,20 +22,6 @@ const (
 // the half-hours between are not given at all.
 const maxGap = int64(400 * 24 * time.Hour)
 
-// Times outside these bounds are not a clock's (nanoseconds since 1970).
-var (
-	firstTime = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
-	lastTime  = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
-)
-
-// point is a Sample without its time zone: comparable, and the same after a
-// restart as before it.
-type point struct{ at, value int64 }
-
-func (p point) sample() Sample { return Sample{At: instant(p.at), Value: p.value} }
-
-func instant(ns int64) time.Time { return time.Unix(0, ns).UTC() }
-
 // Accumulator turns the samples of one register into half-hours.
 //
 // The register at each boundary is interpolated between the two samples around
@@ -293,12 +279,4 @@ func (a *Accumulator) event(k EventKind, s Sample) Event {
 		return Event{Kind: k, At: s.At, Before: -1, After: s.Value}
 	}
 	return Event{Kind: k, At: s.At, Before: a.base.value, After: s.Value, BeforeAt: instant(a.base.at)}
-}
-
-// nanos gives a time in nanoseconds since 1970, where it can be a clock's.
-func nanos(t time.Time) (int64, bool) {
-	if s := t.Unix(); s < firstTime/int64(time.Second) || s >= lastTime/int64(time.Second) {
-		return 0, false
-	}
-	return t.UnixNano(), true
 }

@@ -65,6 +65,11 @@ func TestRestoreRefuses(t *testing.T) {
 		"measure or":        {Register{Measure: Export, Modulus: 1000}, Period, good},
 		"or modulus":        {Register{Measure: Import, Modulus: 2000}, Period, good},
 		"is damaged: start": {r, Period, nil},
+		"damaged: start the": {r, Period, func() []byte {
+			b := NewAccumulator(r, Period).State(nil)
+			b[1] = stateKnown // known, but never opened
+			return b
+		}()},
 	} {
 		_, err := RestoreAccumulator(c.r, c.period, c.state)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "start the register anew") {
@@ -91,9 +96,28 @@ func TestRestoreRefuses(t *testing.T) {
 	} {
 		b := *a
 		break_(&b)
-		if _, err := RestoreAccumulator(r, Period, b.State(nil)); err == nil {
+		state := b.State(nil)
+		if _, err := RestoreAccumulator(r, Period, state); err == nil {
 			t.Errorf("%s was taken", what)
 		}
+	}
+}
+
+// A hold of no samples is refused: State would not have written it.
+func TestRestoreRefusesEmptyHold(t *testing.T) {
+	r := Register{Measure: Import}
+	a := NewAccumulator(r, Period)
+	a.Add(Sample{at(t, "00:10:00"), 5}, nil)
+	open := a.State(nil)
+	a.Add(Sample{at(t, "00:11:00"), 3}, nil)
+	state := a.State(nil)
+	// What is held follows the rest, the count of samples first (as a zigzag varint).
+	if len(state) <= len(open) || state[len(open)] != 2 {
+		t.Fatalf("%x does not go on from %x with the count", state, open)
+	}
+	state[len(open)] = 0
+	if _, err := RestoreAccumulator(r, Period, state); err == nil {
+		t.Error("it was taken")
 	}
 }
 

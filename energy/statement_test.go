@@ -21,6 +21,8 @@ func TestStatementOf(t *testing.T) {
 			`{"closing":{"read_at":"2024-02-05T00:10:00Z","value":5},"measure":"import","meter":"main","modulus":1000,"opening":{"read_at":"2024-02-05T10:00:00Z","value":0},"rules":["V03"],"statement":"reset","unit":"Wh"}`},
 		{Event{Kind: Rollover, At: reset, Before: 995, After: 3, BeforeAt: opened},
 			`{"closing":{"read_at":"2024-02-05T00:10:00Z","value":995},"measure":"import","meter":"main","modulus":1000,"opening":{"read_at":"2024-02-05T10:00:00Z","value":3},"rules":["V04"],"statement":"rollover","unit":"Wh"}`},
+		{Event{Kind: Reset, At: reset, Before: 0, After: 7, BeforeAt: opened},
+			`{"closing":{"read_at":"2024-02-05T00:10:00Z","value":0},"measure":"import","meter":"main","modulus":1000,"opening":{"read_at":"2024-02-05T10:00:00Z","value":7},"rules":["V03"],"statement":"reset","unit":"Wh"}`},
 	} {
 		s, ok := StatementOf(c.e, k, r)
 		ks, err := s.Keyed()

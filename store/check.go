@@ -212,6 +212,24 @@ func (c *fileCheck) bucket(v []byte, depth int) error {
 	return c.node(v[16:], nil, nil, depth+1)
 }
 
+// checkFreelist looks only at the head of the list of free pages, before each
+// commit: bbolt frees as many pages as that head claims, without a look at it,
+// and a bad one would take all memory. It takes a few small reads.
+func checkFreelist(f io.ReaderAt) error {
+	m, err := readMeta(f)
+	if err != nil || m.free == noFreelist {
+		return err
+	}
+	b := make([]byte, pageHead)
+	if _, err := f.ReadAt(b, int64(m.free)*m.pageSize); err != nil {
+		return err
+	}
+	if native.Uint64(b) != m.free || native.Uint16(b[8:]) != pageFreelist || m.free+uint64(native.Uint32(b[12:])) >= m.high {
+		return errors.New("the list of free pages is not one")
+	}
+	return nil
+}
+
 // freelist checks the list of free pages against what is in use.
 func (c *fileCheck) freelist() error {
 	b, err := c.page(c.meta.free)

@@ -11,27 +11,16 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// ensure creates the store where there is none. An empty file is none either:
-// it is what a power cut leaves of a file that was just created.
-func ensure(path string, o Options, report *Report) error {
+// ensure creates the store where there is none.
+func ensure(path string, report *Report) error {
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return err
-	case info.IsDir():
+	case err == nil && info.IsDir():
 		return errors.New("it is a folder: name a file")
-	case !info.Mode().IsRegular():
+	case err == nil && !info.Mode().IsRegular():
 		return errors.New("it is not a regular file")
-	case info.Size() > 0:
-		return nil
-	default:
-		empty := &corruptError{info: info, close: func() {}}
-		where, err := empty.setAside(path, o.Now())
-		if err != nil {
-			return err
-		}
-		report.SetAside, report.Reason = where, "it is empty"
+	case err == nil || !errors.Is(err, fs.ErrNotExist):
+		return err
 	}
 	created, err := create(path)
 	report.Created = report.Created || created

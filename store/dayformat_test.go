@@ -22,7 +22,7 @@ func instants() *rapid.Generator[time.Time] {
 
 func near(base time.Time) *rapid.Generator[time.Time] {
 	return rapid.OneOf(instants(), rapid.Just(time.Time{}), rapid.Map(rapid.IntRange(-20_000, 2_000_000), func(ms int) time.Time {
-		return base.Add(time.Duration(ms) * time.Millisecond)
+		return time.UnixMilli(max(earliest, min(latest, base.UnixMilli()+int64(ms)))).UTC()
 	}))
 }
 
@@ -155,7 +155,7 @@ func FuzzDecodeHour(f *testing.F) {
 }
 
 func FuzzDecodeBatch(f *testing.F) {
-	f.Add(batch{body: []byte("body"), spans: []regSpan{{1, 5, 10}, {2, -5, latest}}}.encode())
+	f.Add(batch{body: []byte("body"), runs: []run{{1, 5, 10, 3}, {2, -5, 1, 1}, {2, earliest, latest, 2}}}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 5 {
 			fixSum(b)
@@ -165,7 +165,7 @@ func FuzzDecodeBatch(f *testing.F) {
 			return
 		}
 		again, err := decodeBatch(got.encode())
-		if err != nil || again.hash != got.hash || !reflect.DeepEqual(again.spans, got.spans) || string(again.body) != string(got.body) {
+		if err != nil || again.hash != got.hash || !reflect.DeepEqual(again.runs, got.runs) || string(again.body) != string(got.body) {
 			t.Fatalf("%v\n got %+v\nwant %+v", err, again, got)
 		}
 	})

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -42,7 +40,7 @@ func Open(path string, o Options) (*Store, Report, error) {
 	o = o.filled()
 	var report Report
 	for range 4 { // each turn begins again after a file came, went or was set aside
-		if err := ensure(path, o, &report); err != nil {
+		if err := ensure(path, &report); err != nil {
 			return nil, report, fmt.Errorf("the store %s cannot be opened: %w", path, err)
 		}
 		s, err := open(path, o)
@@ -61,7 +59,7 @@ func Open(path string, o Options) (*Store, Report, error) {
 			}
 			report.SetAside, report.Reason = where, bad.why
 			o.Logger.Error("the store is corrupt: it was set aside and a clean one is begun", "path", path, "set aside", where, "cause", bad.why)
-		case errors.Is(err, bolterrors.ErrTimeout):
+		case errors.Is(err, errLocked), errors.Is(err, bolterrors.ErrTimeout):
 			return nil, report, fmt.Errorf("%w: %s is held by %s: stop that first, or ask it instead through its page or API", ErrInUse, path, holder(path))
 		default:
 			return nil, report, fmt.Errorf("the store %s cannot be opened: %w", path, err)
@@ -70,46 +68,69 @@ func Open(path string, o Options) (*Store, Report, error) {
 	return nil, report, fmt.Errorf("the store %s cannot be opened: the file is replaced again and again by something else", path)
 }
 
-// errMoved says that the file that was locked is no longer the one at the path.
-var errMoved = errors.New("the file was replaced")
+var (
+	errMoved  = errors.New("the file was replaced") // the file that was opened is no longer the one at the path
+	errLocked = errors.New("the file is locked")
+)
 
-// corruptError carries the file that was found corrupt. It is still locked
-// unless bbolt let go of it, so that nobody takes its successor for it.
-type corruptError struct {
-	why   string
-	info  fs.FileInfo
-	close func()
+// open opens a file that exists.
+func open(path string, o Options) (*Store, error) {
+	if err := inspect(path); err != nil {
+		return nil, err
+	}
+	return attach(path, o)
 }
 
-func (e *corruptError) Error() string { return e.why }
-
-// setAside renames the corrupt file and lets go of it. It is errMoved when
-// another process has done so already.
-func (e *corruptError) setAside(path string, now time.Time) (string, error) {
-	if there, err := os.Stat(path); err != nil || !os.SameFile(there, e.info) {
-		e.close()
-		return "", errMoved
-	}
-	base := path + ".corrupt-" + now.UTC().Format("20060102T150405Z")
-	where := base
-	for n := 2; ; n++ {
-		if _, err := os.Lstat(where); errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		where = fmt.Sprintf("%s-%d", base, n)
-	}
-	err := os.Rename(path, where)
-	e.close()
-	if err != nil { // some systems rename no file that is open
-		err = os.Rename(path, where)
+// inspect looks through the file under its lock, before bbolt sees it: bbolt
+// trusts what it reads, to the point of allocating what a bad page asks for.
+func inspect(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errMoved
 	}
 	if err != nil {
-		return "", err
+		return err
 	}
-	return where, syncFolder(filepath.Dir(path))
+	info, err := lock(f, path)
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	why := errors.New("it is empty")
+	if info.Size() > 0 {
+		why = checkFile(f, info.Size())
+	}
+	if why != nil {
+		return &corruptError{why: why.Error(), info: info, close: func() { _ = f.Close() }}
+	}
+	return f.Close()
 }
 
-func open(path string, o Options) (_ *Store, err error) {
+// lock waits for the file's lock and makes sure that the file is still the one at the path.
+func lock(f *os.File, path string) (fs.FileInfo, error) {
+	for begun := time.Now(); ; time.Sleep(lockWait / 50) {
+		ok, err := tryLock(f)
+		if err != nil {
+			return nil, fmt.Errorf("locking it: %w", err)
+		}
+		if ok {
+			break
+		}
+		if time.Since(begun) > lockWait {
+			return nil, errLocked
+		}
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if there, err := os.Stat(path); err != nil || !os.SameFile(there, info) {
+		return nil, errMoved
+	}
+	return info, nil
+}
+
+// attach hands the file to bbolt.
+func attach(path string, o Options) (_ *Store, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	s := &Store{path: path, o: o, log: o.Logger, offered: map[uint32]*window{}}
 	var info fs.FileInfo // of the file that was opened, which may not be at the path any more
@@ -117,12 +138,14 @@ func open(path string, o Options) (_ *Store, err error) {
 		if s.db != nil {
 			s.quietly(func() { _ = s.db.Close() })
 		}
-		_ = s.file.Close() // bbolt has done so, unless it panicked
+		_ = release(s.file) // bbolt has done so, unless it panicked
 	}
-	corrupt := func(why string) error { return &corruptError{why: why, info: info, close: letGo} }
+	corrupt := func(why any) error {
+		return &corruptError{why: fmt.Sprint(why), info: info, close: letGo}
+	}
 	defer func() {
 		if r := recover(); r != nil {
-			err = corrupt(fmt.Sprintf("reading it failed: %v", r))
+			err = corrupt(r)
 		}
 	}()
 	s.db, err = bolt.Open(path, 0o600, &bolt.Options{
@@ -138,12 +161,8 @@ func open(path string, o Options) (_ *Store, err error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errMoved
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum):
-		return nil, corrupt("it is not a store: " + err.Error())
-	case errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, corrupt("it has another file format")
-	case err != nil && strings.Contains(err.Error(), "file size too small"):
-		return nil, corrupt("it is cut off: " + err.Error())
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return nil, corrupt(err)
 	case err != nil:
 		return nil, err
 	}
@@ -151,37 +170,17 @@ func open(path string, o Options) (_ *Store, err error) {
 		letGo()
 		return nil, errMoved
 	}
-	if why, err := s.inspect(); err != nil {
-		letGo()
-		return nil, err
-	} else if why != nil {
-		return nil, corrupt(why.Error())
-	}
 	s.db.AllocSize = allocate
-	switch err := s.mend(); {
-	case errors.Is(err, ErrDamaged):
-		return nil, corrupt(err.Error())
-	case err != nil && !errors.Is(err, ErrFull):
+	err = s.view("looking through the store", prepared)
+	if err == nil {
+		err = s.mend()
+	}
+	switch {
+	case errors.Is(err, errFormat), errors.Is(err, ErrDamaged):
+		return nil, corrupt(err)
+	case err != nil && !errors.Is(err, ErrFull): // what cannot be mended for want of room is mended another time
 		letGo()
 		return nil, err
 	}
 	return s, nil
-}
-
-// inspect looks through the file while its lock is held. The first result is
-// what is wrong with the file, the second why it could not be looked at.
-func (s *Store) inspect() (why, err error) {
-	f, err := os.Open(s.path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if why := checkFile(f, info.Size()); why != nil {
-		return why, nil
-	}
-	return s.view("looking through the store", prepared), nil
 }

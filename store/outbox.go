@@ -106,7 +106,9 @@ func (s *Store) PendingKeys() (keys []energy.Key, err error) {
 				return err
 			}
 			keys = append(keys, k)
-			key, _ = c.Seek(be32(id + 1)) // ids start at 1 and are few
+			if key, _ = c.Seek(be32(id + 1)); key != nil && bytes.Compare(key, be32(id+1)) < 0 {
+				return fmt.Errorf("the index of what is pending: %w: it is out of order", ErrDamaged)
+			}
 		}
 		return nil
 	})
@@ -140,6 +142,7 @@ func (s *Store) Seal(sequence uint64, hash [32]byte, body []byte, spans []energy
 			return fmt.Errorf("batch %d cannot be sealed after batch %d: %w", sequence, last, ErrSequence)
 		}
 		out := batch{hash: hash, body: body}
+		var in []regSpan
 		for _, span := range spans {
 			r, ok, err := findRegister(tx, span.Key)
 			if err != nil {
@@ -150,14 +153,15 @@ func (s *Store) Seal(sequence uint64, hash [32]byte, body []byte, spans []energy
 			}
 			regs[span.Key] = r.id
 			lo, hi := bounds(span.From, span.To)
-			out.spans = append(out.spans, regSpan{r.id, lo, hi})
+			in = append(in, regSpan{r.id, lo, hi})
 		}
-		if err := s.eachStatus(tx, out.spans, func(reg uint32, e *entry) error {
+		if err := s.eachStatus(tx, in, func(reg uint32, e *entry) error {
 			start := e.Start.UnixMilli()
 			if e.status != pending || !s.inBatch(reg, start) {
 				return nil
 			}
 			e.status = sealed
+			out.add(reg, start)
 			return reseal(tx, reg, start, sequence)
 		}); err != nil {
 			return err
@@ -210,7 +214,7 @@ func (s *Store) Acknowledge(sequence uint64) error {
 			return fmt.Errorf("batch %d cannot be acknowledged, the last one sealed is %d: %w", sequence, last, ErrSequence)
 		}
 		return s.settle(tx, sequence, func(seq uint64, b batch) error {
-			if err := s.eachStatus(tx, b.spans, func(reg uint32, e *entry) error {
+			if err := s.eachInBatch(tx, b, func(reg uint32, e *entry) error {
 				if e.status != sealed {
 					return nil
 				}
@@ -233,15 +237,19 @@ func (s *Store) Acknowledge(sequence uint64) error {
 // Unseal forgets every batch that is sealed and not acknowledged: what was in
 // them is pending again, and Chain is what it was before them.
 func (s *Store) Unseal() error {
-	return s.update("unsealing", func(tx *bolt.Tx) error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	var again []change
+	err := s.updateLocked("unsealing", func(tx *bolt.Tx) error {
 		sequence, hash, err := head(tx, keyAcked)
 		if err != nil {
 			return err
 		}
 		if err := s.settle(tx, ^uint64(0), func(seq uint64, b batch) error {
-			if err := s.eachStatus(tx, b.spans, func(reg uint32, e *entry) error {
+			if err := s.eachInBatch(tx, b, func(reg uint32, e *entry) error {
 				if e.status == sealed {
 					e.status = pending
+					again = append(again, change{reg, e.Start.UnixMilli()})
 				}
 				return tx.Bucket(bucketResealed).Delete(resealKey(reg, e.Start.UnixMilli()))
 			}); err != nil {
@@ -253,6 +261,10 @@ func (s *Store) Unseal() error {
 		}
 		return putHead(tx, keyChain, sequence, hash)
 	})
+	if err == nil {
+		s.noteChanges(again)
+	}
+	return err
 }
 
 // Adopt continues the relay's chain from its head, where this store's own was

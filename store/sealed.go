@@ -14,30 +14,56 @@ import (
 // batch is a sealed batch as it is kept until it is acknowledged:
 //
 //	version 1 byte (1) | CRC-32C of what follows, 4 bytes little endian | hash 32 bytes |
-//	count of spans uvarint | register id uvarint, from varint ms, to varint ms, .. | body
+//	count of runs uvarint | register id uvarint, from varint ms, step uvarint ms, count uvarint, .. | body
 type batch struct {
-	hash  [32]byte
-	spans []regSpan
-	body  []byte
+	hash [32]byte
+	runs []run
+	body []byte
 }
 
 const batchVersion = 1
 
-// regSpan is a span of a register's half-hours, [from, to) by Start, Unix ms.
-type regSpan struct {
-	reg      uint32
-	from, to int64
+// run names half-hours of a register one by one: those that start at from,
+// from+step, .. A span of time would not do: a half-hour that comes into the
+// span later is not in the batch.
+type run struct {
+	reg        uint32
+	from, step int64 // Unix ms, ms
+	count      int64
+}
+
+func (r run) last() int64 { return r.from + r.step*(r.count-1) }
+
+func (r run) holds(start int64) bool {
+	return start >= r.from && start <= r.last() && (start-r.from)%r.step == 0
+}
+
+// add names one more half-hour, which comes after those named before or is of another register.
+func (b *batch) add(reg uint32, start int64) {
+	if n := len(b.runs); n > 0 && b.runs[n-1].reg == reg {
+		r := &b.runs[n-1]
+		switch {
+		case r.count == 1 && start > r.from:
+			r.step, r.count = start-r.from, 2
+			return
+		case start == r.last()+r.step:
+			r.count++
+			return
+		}
+	}
+	b.runs = append(b.runs, run{reg, start, 1, 1})
 }
 
 func (b batch) encode() []byte {
-	v := make([]byte, 5, 64+24*len(b.spans)+len(b.body))
+	v := make([]byte, 5, 64+24*len(b.runs)+len(b.body))
 	v[0] = batchVersion
 	v = append(v, b.hash[:]...)
-	v = binary.AppendUvarint(v, uint64(len(b.spans)))
-	for _, s := range b.spans {
-		v = binary.AppendUvarint(v, uint64(s.reg))
-		v = binary.AppendVarint(v, s.from)
-		v = binary.AppendVarint(v, s.to)
+	v = binary.AppendUvarint(v, uint64(len(b.runs)))
+	for _, r := range b.runs {
+		v = binary.AppendUvarint(v, uint64(r.reg))
+		v = binary.AppendVarint(v, r.from)
+		v = binary.AppendUvarint(v, uint64(r.step))
+		v = binary.AppendUvarint(v, uint64(r.count))
 	}
 	v = append(v, b.body...)
 	binary.LittleEndian.PutUint32(v[1:], crc32.Checksum(v[5:], castagnoli))
@@ -53,19 +79,41 @@ func decodeBatch(v []byte) (b batch, err error) {
 	r := reader{b: p}
 	copy(b.hash[:], r.bytes(32))
 	n := r.uvarint()
-	if r.bad || n > uint64(len(r.b)/3) {
-		return b, fmt.Errorf("%w: it claims %d spans", errPacked, n)
+	if r.bad || n > uint64(len(r.b)/4) {
+		return b, fmt.Errorf("%w: it claims %d runs", errPacked, n)
 	}
-	b.spans = make([]regSpan, n)
-	for i := range b.spans {
-		reg := r.uvarint()
-		b.spans[i] = regSpan{uint32(reg), r.varint(), r.varint()}
-		if s := b.spans[i]; r.bad || reg > math.MaxUint32 || s.from < earliest || s.to > latest+1 {
-			return b, fmt.Errorf("%w: span %d of %d", errPacked, i+1, n)
+	b.runs = make([]run, n)
+	for i := range b.runs {
+		reg, from, step, count := r.uvarint(), r.varint(), r.uvarint(), r.uvarint()
+		if r.bad || reg > math.MaxUint32 || from < earliest || from > latest || step == 0 || step > latest || count == 0 ||
+			count-1 > uint64(latest-from)/step {
+			return b, fmt.Errorf("%w: run %d of %d", errPacked, i+1, n)
 		}
+		b.runs[i] = run{uint32(reg), from, int64(step), int64(count)}
 	}
 	b.body = r.b
 	return b, nil
+}
+
+// regSpan is a span of a register's half-hours, [from, to) by Start, Unix ms.
+type regSpan struct {
+	reg      uint32
+	from, to int64
+}
+
+// eachInBatch calls f for every half-hour that the batch names.
+func (s *Store) eachInBatch(tx *bolt.Tx, b batch, f func(reg uint32, e *entry) error) error {
+	for _, r := range b.runs {
+		if err := s.eachStatus(tx, []regSpan{{r.reg, r.from, r.last() + 1}}, func(reg uint32, e *entry) error {
+			if !r.holds(e.Start.UnixMilli()) {
+				return nil
+			}
+			return f(reg, e)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // eachStatus calls f for every half-hour in the spans and stores the days whose
@@ -138,9 +186,8 @@ func (s *Store) settle(tx *bolt.Tx, sequence uint64, f func(seq uint64, b batch)
 }
 
 // A half-hour that is corrected while it is in a sealed batch may get into a
-// second one before the first is acknowledged. The spans of both cover it, so
-// the bucket "resealed" remembers which batch carries the value that counts:
-// 0 until it is sealed again.
+// second one before the first is acknowledged. Both name it, so the bucket "resealed" remembers which of them carries the value that counts: 0 until it
+// is sealed again.
 
 func resealKey(reg uint32, start int64) []byte {
 	return binary.BigEndian.AppendUint64(be32(reg), uint64(start)^1<<63)

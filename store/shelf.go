@@ -15,27 +15,39 @@ import (
 // once, in order, when the next slot begins.
 type shelf struct {
 	hot, cold *bolt.Bucket
-	newest    *int32 // the newest hot slot, or the least number there is
+	newest    *newest
 }
 
-// fill is how full bbolt packs a page that it splits. Finished slots come in
+// newest is the newest hot slot, looked up when it is first needed.
+type newest struct {
+	known bool
+	slot  int32
+}
+
+// newestHot is the newest hot slot, or the least number there is. It walks
+// forwards: bbolt's Cursor.Last never ends in a bucket of several pages that
+// this transaction has emptied (v1.4.3).
+func (f shelf) newestHot() int32 {
+	if !f.newest.known {
+		*f.newest = newest{known: true, slot: math.MinInt32}
+		c := f.hot.Cursor()
+		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+			f.newest.slot, _ = splitSlotKey(k)
+		}
+	}
+	return f.newest.slot
+}
+
+// fillPercent is how full bbolt packs a page that it splits. Finished slots come in
 // order and are then rewritten in the same size, so there is no room to leave.
-const fill = 1.0
+const fillPercent = 1.0
 
 func dayShelf(tx *bolt.Tx) shelf  { return newShelf(tx, bucketDayHot, bucketDays) }
 func hourShelf(tx *bolt.Tx) shelf { return newShelf(tx, bucketHourHot, bucketHours) }
 
 func newShelf(tx *bolt.Tx, hot, cold []byte) shelf {
-	f := shelf{hot: tx.Bucket(hot), cold: tx.Bucket(cold)}
-	f.hot.FillPercent, f.cold.FillPercent = fill, fill
-	// Walked forwards, once: bbolt's Cursor.Last never ends in a bucket of
-	// several pages that this transaction has emptied (v1.4.3).
-	f.newest = new(int32)
-	*f.newest = math.MinInt32
-	c := f.hot.Cursor()
-	for k, _ := c.First(); k != nil; k, _ = c.Next() {
-		*f.newest, _ = splitSlotKey(k)
-	}
+	f := shelf{hot: tx.Bucket(hot), cold: tx.Bucket(cold), newest: new(newest)}
+	f.hot.FillPercent, f.cold.FillPercent = fillPercent, fillPercent
 	return f
 }
 
@@ -62,10 +74,10 @@ func (f shelf) get(slot int32, reg uint32) []byte {
 // put stores a value. The caller has called roll with the newest slot it puts.
 func (f shelf) put(slot int32, reg uint32, v []byte) error {
 	k := slotKey(slot, reg)
-	if f.hot.Get(k) == nil && (slot < *f.newest || f.cold.Get(k) != nil) {
+	if f.hot.Get(k) == nil && (slot < f.newestHot() || f.cold.Get(k) != nil) {
 		return f.cold.Put(k, v)
 	}
-	*f.newest = max(*f.newest, slot)
+	f.newest.slot = max(f.newestHot(), slot)
 	return f.hot.Put(k, v)
 }
 
@@ -116,6 +128,8 @@ func nextIn(b *bolt.Bucket, reg uint32, from, to int32) (int32, []byte, bool) {
 		}
 		slot, r := splitSlotKey(k)
 		switch {
+		case slot < from || slot == from && r < reg: // bbolt's search goes astray on a damaged page: it would for ever
+			panic("keys are out of order")
 		case slot > to:
 			return 0, nil, false
 		case r == reg:

@@ -74,7 +74,7 @@ func commitStatements(tx *bolt.Tx, all []energy.KeyedStatement) error {
 func hasStatement(tx *bolt.Tx, v []byte) bool {
 	for bucket, skip := range statementBuckets() {
 		c := tx.Bucket(bucket).Cursor()
-		for k, old := c.Last(); k != nil; k, old = c.Prev() {
+		for k, old := c.First(); k != nil; k, old = c.Next() {
 			if len(old) >= skip && bytes.Equal(old[skip:], v) {
 				return true
 			}

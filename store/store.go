@@ -19,6 +19,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -106,22 +107,33 @@ type Store struct {
 }
 
 // Close lets go of the file. A store that was found damaged is let go of
-// without touching it again.
-func (s *Store) Close() error {
+// without touching it again. Closing twice is an error.
+func (s *Store) Close() (err error) {
 	s.write.Lock()
 	defer s.write.Unlock()
-	if s.dead.Load() != nil || s.stuck.Load() != nil {
-		return s.file.Close()
-	}
-	closed := fmt.Errorf("the store %s is closed", s.path)
+	dead := s.dead.Load()
+	closed := fmt.Errorf("%w: %s", errClosed, s.path)
 	s.begin.Lock()
 	s.dead.Store(&closed)
 	s.begin.Unlock()
+	switch {
+	case dead != nil && errors.Is(*dead, errClosed):
+		return *dead
+	case dead != nil || s.stuck.Load() != nil:
+		return release(s.file)
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = errors.Join(s.panicked("closing", r), release(s.file))
+		}
+	}()
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("closing the store %s: %w", s.path, err)
 	}
 	return nil
 }
+
+var errClosed = errors.New("the store is closed")
 
 // Path is the file that holds the store.
 func (s *Store) Path() string { return s.path }

@@ -65,6 +65,8 @@ func (q *quiet) has(s string) bool {
 	return false
 }
 
+func newLogger(h slog.Handler) *slog.Logger { return slog.New(h) }
+
 func options() Options {
 	return Options{Logger: slog.New(&quiet{}), Now: func() time.Time { return day0.AddDate(0, 1, 0) }}
 }

@@ -79,6 +79,9 @@ func (s *Store) updateLocked(what string, f func(*bolt.Tx) error) (err error) {
 		return err
 	}
 	committing = true
+	if err := checkFreelist(s.file); err != nil {
+		panic(err)
+	}
 	if err := tx.Commit(); err != nil {
 		if isFull(err) {
 			return fmt.Errorf("%s in %s: %w (%v): free some space; nothing already stored is lost", what, s.path, ErrFull, err)

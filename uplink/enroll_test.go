@@ -5,14 +5,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
 	"errors"
-	"io"
-	"log"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,95 +16,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
 )
-
-const goodCode = "7K2M-9QXA-04TB"
-
-// memDirectory issues certificates for a code, and can be made to go wrong.
-type memDirectory struct {
-	t     *testing.T
-	pki   *identitytest.PKI
-	relay string
-	used  bool
-	spoil func(answer map[string]string)
-}
-
-func (d *memDirectory) ServeHTTP(w http.ResponseWriter, q *http.Request) {
-	var in struct {
-		Code       string `json:"code"`
-		ClientCSR  string `json:"client_csr"`
-		SigningCSR string `json:"signing_csr"`
-	}
-	if err := json.NewDecoder(q.Body).Decode(&in); err != nil || q.URL.Path != "/gateway/v1/enrollments" {
-		refuse(w, 400, "invalid_request", nil)
-		return
-	}
-	if in.Code != goodCode || d.used {
-		refuse(w, 403, "invalid_code", nil)
-		return
-	}
-	d.used = true
-	a := map[string]string{
-		"gateway": gatewayURL, "member": memberURL, "organisation": "Shop Ltd", "relay": d.relay,
-		"client_certificate":  string(d.issue(in.ClientCSR, d.pki.ClientCA, d.pki.Client(gatewayURL, "Shop Ltd", memberURL).Cert())),
-		"signing_certificate": string(d.issue(in.SigningCSR, d.pki.SigningCA, d.pki.Signing(gatewayURL, "Shop Ltd", memberURL).Cert())),
-		"signing_roots":       string(identity.EncodeCertificates(d.pki.SigningCA.Root)),
-		"client_roots":        string(identity.EncodeCertificates(d.pki.ClientCA.Root)),
-	}
-	if d.spoil != nil {
-		d.spoil(a)
-	}
-	w.WriteHeader(http.StatusCreated)
-	json.NewEncoder(w).Encode(a)
-}
-
-// issue makes a certificate like the template for the key of a request.
-func (d *memDirectory) issue(csr string, h *identitytest.Hierarchy, like *x509.Certificate) []byte {
-	pub, err := identity.ParseCSR([]byte(csr))
-	if err != nil {
-		d.t.Error(err)
-		return nil
-	}
-	c := *like
-	c.SerialNumber = new(big.Int).Add(like.SerialNumber, big.NewInt(1))
-	c.ExtraExtensions = like.Extensions
-	der, err := x509.CreateCertificate(rand.Reader, &c, h.Issuer, pub, h.IssuerKey)
-	if err != nil {
-		d.t.Error(err)
-		return nil
-	}
-	x, err := x509.ParseCertificate(der)
-	if err != nil {
-		d.t.Error(err)
-		return nil
-	}
-	return identity.EncodeCertificates(x, h.Issuer)
-}
-
-// serve starts a TLS server of the scheme; with roots it is mutual TLS.
-func serve(t *testing.T, pki *identitytest.PKI, clients *x509.CertPool, h http.Handler) string {
-	t.Helper()
-	leaf := pki.Server("127.0.0.1")
-	s := httptest.NewUnstartedServer(h)
-	s.TLS = identity.ServerTLS(leaf.Get, clients)
-	s.TLS.Certificates = []tls.Certificate{*leaf.TLS()}
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	return s.URL
-}
-
-func caFile(t *testing.T, pki *identitytest.PKI) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(path, identity.EncodeCertificates(pki.ServerCA.Root), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 // From a code to a delivered half-hour, over real mutual TLS.
 func TestEnrollAndDeliver(t *testing.T) {
@@ -337,65 +245,4 @@ func TestEnrollSaysWhatToDo(t *testing.T) {
 			t.Errorf("%s: the code was spent", name)
 		}
 	}
-}
-
-// What the relay's TLS says no to is said in words that help.
-func TestStatusOverTLS(t *testing.T) {
-	pki := identitytest.New(t)
-	stranger := identitytest.New(t)
-	relay := newRelay(t, pki)
-	ended := *pki
-	ended.NotAfter = time.Now().Add(-time.Hour)
-	for name, c := range map[string]struct {
-		server *identitytest.PKI
-		client *identitytest.PKI
-		trust  *identitytest.PKI
-		want   string
-	}{
-		"stranger at the relay":   {pki, stranger, pki, "refused this gateway's certificate"},
-		"own certificate ended":   {pki, &ended, pki, "this gateway's certificate ended on"},
-		"relay not trusted":       {pki, pki, stranger, "does not trust"},
-		"relay certificate ended": {&ended, pki, pki, "set the clock"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			identityFolder(t, dir, pki)
-			c.client.Client(gatewayURL, "Shop Ltd", memberURL).Write(dir, "client")
-			if err := os.WriteFile(filepath.Join(dir, serverCAFile), identity.EncodeCertificates(c.trust.ServerCA.Root), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			client, err := New(Config{URL: serve(t, c.server, pki.ClientCA.Pool(), relay), Dir: dir, Outbox: newOutbox(), Logger: slog.New(slog.DiscardHandler),
-				Site: Site{Meters: []SiteMeter{{ID: "main", Type: "electricity", Measures: []energy.Measure{energy.Import}}}}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = client.step(t.Context())
-			if err == nil {
-				t.Fatal("it worked")
-			}
-			client.failed("send", err)
-			if s := client.Status(); s.Connected || !strings.Contains(s.Error, c.want) {
-				t.Errorf("status %q, want ..%s.. (%v)", s.Error, c.want, err)
-			}
-		})
-	}
-}
-
-func TestClockOff(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		r := newRig(t, 1)
-		c := r.start()
-		r.stop()
-		for off, want := range map[time.Duration]string{-26 * time.Hour: "26h0m0s behind the relay's: set it", 10 * time.Minute: "10m0s ahead of the relay's: set it"} {
-			c.noteClock(http.Header{"Date": {time.Now().Add(-off).UTC().Format(http.TimeFormat)}})
-			c.failed("send", &refusal{status: 400, code: "invalid_batch"})
-			if s := c.Status(); s.ClockOff != off || !strings.Contains(s.Error, want) {
-				t.Errorf("got %v %q, want ..%s..", s.ClockOff, s.Error, want)
-			}
-		}
-		c.noteClock(http.Header{"Date": {time.Now().UTC().Format(http.TimeFormat)}})
-		if s := c.Status(); s.ClockOff != 0 {
-			t.Errorf("still %v", s.ClockOff)
-		}
-	})
 }

@@ -74,8 +74,10 @@ func (c *Client) explainLocked(err error) string {
 }
 
 func (c *Client) cause(err error, relay, since string) string {
-	if certErr := c.ownCertificate(); certErr != "" && kindOf(err) == "alert" {
-		return certErr
+	if kindOf(err) == "alert" {
+		if s := c.ownCertificate(); s != "" {
+			return s
+		}
 	}
 	return explain(err, "the relay "+relay, since, c.now())
 }

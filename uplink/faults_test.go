@@ -12,7 +12,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
 )
 
-var schedules = flag.Int("schedules", 12, "how many random schedules of faults TestFaults plays")
+var schedules = flag.Int("schedules", 8, "how many random schedules of faults TestFaults plays")
 
 // Days of trouble: answers lost, late, twice, cut off or wrong, the network
 // away, the power cut at any call of the store, grants given and withdrawn,
@@ -108,9 +108,7 @@ func trouble(t *testing.T, seed uint64) {
 	// All is well again: it comes to rest by itself.
 	r.stop()
 	r.out.powerOn(0)
-	r.wire.mu.Lock()
-	r.wire.pick = nil
-	r.wire.mu.Unlock()
+	r.wire.trouble(nil)
 	r.relay.grant(grantOf("last", keys...))
 	r.start()
 	pass(2 * time.Hour) // late ones come in as well

@@ -66,7 +66,7 @@ func (c *Client) pollGrants(ctx context.Context) {
 	var b backoff
 	wait, etag := time.Duration(0), c.held.ETag // the first one at once
 	for ctx.Err() == nil {
-		began := time.Now()
+		began, asked := time.Now(), wait
 		fresh, recalled, err := c.fetchGrants(ctx, wait, etag)
 		switch {
 		case ctx.Err() != nil:
@@ -88,7 +88,7 @@ func (c *Client) pollGrants(ctx context.Context) {
 		}
 		b.reset()
 		wait, etag = longPoll, c.etag()
-		if took := time.Since(began); took < minPoll && !rest(ctx, minPoll-took, 0, c.recall) {
+		if took := time.Since(began); asked > 0 && took < minPoll && !rest(ctx, minPoll-took, 0, c.recall) {
 			return
 		}
 	}
@@ -135,7 +135,7 @@ func (c *Client) fetchGrants(ctx context.Context, wait time.Duration, etag strin
 		fresh, err = c.take(a.body, a.header.Get("ETag"))
 		return fresh, recalled, err
 	case http.StatusNotModified:
-		return false, recalled, nil
+		return false, recalled, c.reopen(nil)
 	default:
 		return false, recalled, a.refused(c.now())
 	}
@@ -156,6 +156,7 @@ func (c *Client) take(raw []byte, etag string) (fresh bool, err error) {
 			s.Issued.Format(time.RFC3339), old.Format(time.RFC3339))
 	}
 	fresh = string(c.held.Raw) != string(raw)
+	gone := forgotten(c.held.set.Grants, s.Grants)
 	c.held = heldSet{set: s, Raw: slices.Clone(raw), ETag: etag, Received: now.UTC()}
 	kept, jsonErr := json.Marshal(c.held)
 	if f := c.inFlight; f != nil && !permitted(s.Grants, c.instantLocked(), f.batch) {
@@ -166,6 +167,11 @@ func (c *Client) take(raw []byte, etag string) (fresh bool, err error) {
 		return false, nil
 	}
 	c.log.Info("new grants", "grants", len(s.Grants), "issued", s.Issued)
+	// Noted before the set is kept: after a crash in between the older set is
+	// found again, and the same is noted once more.
+	if err := c.reopen(gone); err != nil {
+		return true, err
+	}
 	if err := errors.Join(jsonErr, c.out.SetMeta(metaGrants, kept)); err != nil {
 		return true, fmt.Errorf("the grants could not be kept, they hold until the next start: %w", err)
 	}

@@ -36,6 +36,9 @@ type Outbox interface {
 	// Adopt continues the relay's chain from its head. It needs that nothing
 	// is sealed.
 	Adopt(sequence uint64, hash [32]byte) error
+	// Reopen makes the acknowledged half-hours in the spans pending again: the
+	// relay has deleted or lost them. Sending one twice does no harm.
+	Reopen(spans []energy.Span) error
 	// PendingStatements gives the baseline statements that are not in a sealed
 	// batch, oldest first, at most max.
 	PendingStatements(max int) ([]energy.KeyedStatement, error)

@@ -257,3 +257,16 @@ func (o *memOutbox) powerOn(fuse int) {
 	defer o.mu.Unlock()
 	o.dead, o.fuse = false, fuse
 }
+
+func (o *memOutbox) Reopen(spans []energy.Span) error {
+	return o.call(func() error {
+		for _, s := range spans {
+			for at, h := range o.hours[s.Key] {
+				if t := time.Unix(at, 0); !t.Before(s.From) && t.Before(s.To) {
+					h.acked = false
+				}
+			}
+		}
+		return nil
+	})
+}

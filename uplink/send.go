@@ -208,8 +208,12 @@ func (c *Client) conflict(b *batch.Signed, a *answer) (outcome, error) {
 		return idle, errors.New("the relay refuses the very batch that it waits for")
 	}
 	if *head.Sequence+1 < b.Sequence {
-		c.log.Error("the relay has lost batches that it had acknowledged: the business should be told; what is in them is kept here and can be read with perseus-agent readings",
+		c.log.Error("the relay has lost batches that it had acknowledged: everything a permission covers is sent again",
 			"relay", *head.Sequence, "here", b.Sequence-1)
+		live, _ := c.live()
+		if err := c.out.Reopen(covered(live)); err != nil {
+			return idle, err
+		}
 	} else {
 		c.log.Warn("taking up the relay's chain", "relay", *head.Sequence, "here", b.Sequence-1)
 	}

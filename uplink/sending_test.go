@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -160,10 +161,11 @@ func TestRefusals(t *testing.T) {
 				r := newRig(t, 1)
 				r.out.add(mainImport, hours(time.Now(), 3)...)
 				r.relay.grant(grantOf("g1", mainImport))
-				posts, well := 0, false
+				var posts atomic.Int64
+				var well atomic.Bool
 				r.wire.h = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-					if q.Method == http.MethodPost && !well {
-						posts++
+					if q.Method == http.MethodPost && !well.Load() {
+						posts.Add(1)
 						w.WriteHeader(c.status)
 						w.Write([]byte(c.body))
 						return
@@ -177,10 +179,10 @@ func TestRefusals(t *testing.T) {
 				if !strings.Contains(s.Error, c.want) || !s.Connected {
 					t.Errorf("status %q, want ..%s..", s.Error, c.want)
 				}
-				if posts < 5 || posts > 60 {
-					t.Errorf("%d tries in an hour", posts)
+				if n := posts.Load(); n < 5 || n > 60 {
+					t.Errorf("%d tries in an hour", n)
 				}
-				well = true
+				well.Store(true)
 				pass(6 * time.Minute)
 				r.settled(mainImport)
 				if s := client.Status(); s.Error != "" {

@@ -65,7 +65,8 @@ type Client struct {
 
 	mu         sync.Mutex
 	site       Site
-	registered []byte // hash of the site as last registered; nil: not yet
+	registered []byte        // hash of the site as last registered; nil: not yet
+	lost       []energy.Span // what the relay deleted and the outbox does not know of yet; pollGrants alone uses it
 	held       heldSet
 	inFlight   *flight
 	state      state

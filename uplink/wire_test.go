@@ -44,6 +44,13 @@ type wire struct {
 	wg  sync.WaitGroup // requests still under way
 }
 
+// trouble changes what the wire does, while it is in use.
+func (w *wire) trouble(pick func(*http.Request) fault) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pick = pick
+}
+
 func (w *wire) fault(q *http.Request) fault {
 	w.mu.Lock()
 	defer w.mu.Unlock()

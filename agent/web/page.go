@@ -198,7 +198,7 @@ func uplinkWords(st agent.Status) uplinkView {
 		v.Words = append(v.Words, fmt.Sprintf("This gateway's clock is wrong by %s: set it, or let it follow a time server.", d.ClockOff.Abs()))
 	}
 	for _, g := range d.Grants {
-		v.Permits = append(v.Permits, permit(g, st.Now))
+		v.Permits = append(v.Permits, permit(g, st.Wall))
 	}
 	return v
 }
@@ -209,8 +209,12 @@ func permit(g grant.Grant, now time.Time) permitView {
 	for _, c := range g.Covers {
 		covers = append(covers, fmt.Sprintf("%s of meter %s", c.Measure, c.Meter))
 	}
-	v := permitView{Words: fmt.Sprintf("%s may receive %s (%s), from %s until %s. Given on %s.",
-		client(g.Client), purpose(g.License), strings.Join(covers, ", "), day(g.From), day(g.Expires), day(g.Granted))}
+	name := g.Name
+	if name == "" {
+		name = client(g.Client)
+	}
+	v := permitView{Words: fmt.Sprintf("%s may have %s (%s), from %s until %s. Given on %s.",
+		name, receives(g), strings.Join(covers, ", "), day(g.From), day(g.Expires), day(g.Granted))}
 	switch {
 	case !g.Revoked.IsZero():
 		v.Ended = "Withdrawn on " + day(g.Revoked) + ": nothing leaves under it."
@@ -222,17 +226,18 @@ func permit(g grant.Grant, now time.Time) permitView {
 	return v
 }
 
-// purpose is what a licence is for, by its name in the scheme.
-func purpose(license string) string {
+// receives is what the client of a grant gets to see. A bank never sees more
+// than months of emissions, though half-hours leave for them to be worked out.
+func receives(g grant.Grant) string {
 	switch {
-	case strings.Contains(license, "/energy-consumption-emissions-edp-cap-fsp/"):
+	case g.Parts == "fsp":
+		return "monthly emissions and nothing finer, worked out from half-hourly energy"
+	case strings.Contains(g.License, "/energy-consumption-emissions-edp-cap-fsp/"):
 		return "half-hourly energy, and pass on monthly emissions to a bank"
-	case strings.Contains(license, "/energy-consumption-edp-cap/"):
+	case strings.Contains(g.License, "/energy-consumption-edp-cap/"):
 		return "half-hourly energy, to work out emissions"
-	case strings.Contains(license, "/emissions-cap-fsp/"):
-		return "monthly emissions worked out from half-hourly energy"
 	}
-	return "half-hourly energy under the licence " + license
+	return "half-hourly energy under the licence " + g.License
 }
 
 // client is an application's URL without its scheme, which a person reads past.

@@ -143,7 +143,7 @@ func TestStatusHealthAndMetrics(t *testing.T) {
 		m := body(t, ask("GET", "/metrics"))
 		for _, want := range []string{
 			`perseus_agent_info{version="1.2.3"} 1`, `perseus_meter_up{meter="dead"} 0`, `perseus_meter_up{meter="main"} 1`, `perseus_polls_total{bus="bus"} `,
-			`perseus_poll_errors_total{bus="bus",kind="timeout"} `, `perseus_register_half_hours_total{measure="import",meter="main"} 6`, `perseus_store_waiting_half_hours 0`,
+			`perseus_poll_errors_total{bus="bus",kind="timeout"} `, `perseus_half_hours_total 6`, `perseus_meter_failures{meter="dead"} `, `perseus_store_waiting_half_hours 0`,
 		} {
 			if !strings.Contains(m, want) {
 				t.Errorf("metrics lack %s", want)

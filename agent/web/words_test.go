@@ -1,11 +1,14 @@
 package web
 
 import (
+	"html/template"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/agent"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/uplink"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
 
@@ -64,8 +67,13 @@ func TestPermits(t *testing.T) {
 		Covers: []grant.Cover{{Meter: "main", Measure: energy.Import}},
 		From:   now.AddDate(-1, 0, 0), Granted: now.AddDate(0, -1, 0), Expires: now.AddDate(0, 11, 0),
 	}
-	want := "bank.example/a/1 may receive half-hourly energy, and pass on monthly emissions to a bank (import of meter main), from 22 November 2025 until 22 October 2027. Given on 22 October 2026."
+	want := "bank.example/a/1 may have half-hourly energy, and pass on monthly emissions to a bank (import of meter main), from 22 November 2025 until 22 October 2027. Given on 22 October 2026."
 	if p := permit(g, now); p.Words != want || p.Ended != "" {
+		t.Errorf("%+v", p)
+	}
+	g.Name, g.Parts = "Northern Bank", "fsp"
+	want = "Northern Bank may have monthly emissions and nothing finer, worked out from half-hourly energy (import of meter main), from 22 November 2025 until 22 October 2027. Given on 22 October 2026."
+	if p := permit(g, now); p.Words != want {
 		t.Errorf("%+v", p)
 	}
 	if p := permit(g, now.AddDate(2, 0, 0)); !strings.HasPrefix(p.Ended, "Ended on") {
@@ -74,5 +82,48 @@ func TestPermits(t *testing.T) {
 	g.Revoked = now
 	if p := permit(g, now); !strings.HasPrefix(p.Ended, "Withdrawn on 22 November 2026") {
 		t.Errorf("%+v", p)
+	}
+}
+
+// Every state of the uplink is said in words, and ended permissions are told
+// apart from live ones.
+func TestUplinkInWords(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	live := grant.Grant{License: "https://r/license/energy-consumption-edp-cap/1", Client: "https://cap.example/a/1", Covers: []grant.Cover{{Meter: "main", Measure: energy.Import}},
+		From: now.AddDate(-1, 0, 0), Granted: now.AddDate(0, -1, 0), Expires: now.AddDate(0, 11, 0)}
+	gone := live
+	gone.Client, gone.Revoked = "https://other.example/a/2", now.AddDate(0, 0, -3)
+	detail := func(connected bool, grants ...grant.Grant) *uplink.Status {
+		return &uplink.Status{Relay: "https://relay.example.org", Connected: connected, Since: now, Pending: 1200, Acknowledged: 7, AcknowledgedAt: now, Grants: grants}
+	}
+	for _, c := range []struct {
+		name string
+		in   *agent.UplinkStatus
+		want []string
+	}{
+		{"record only", nil, []string{"only records", "Nothing leaves it"}},
+		{"not enrolled", &agent.UplinkStatus{State: "not enrolled"}, []string{"no identity yet", "perseus-agent enroll"}},
+		{"cannot begin", &agent.UplinkStatus{State: "cannot begin", Reason: "others can read this key"}, []string{"Nothing can be sent", "others can read this key"}},
+		{"starting", &agent.UplinkStatus{State: "starting"}, []string{"Starting"}},
+		{"no permission", &agent.UplinkStatus{State: "waiting for a permission", Status: detail(true, gone)}, []string{"No permission is live", "Withdrawn on 19 November 2026"}},
+		{"offline", &agent.UplinkStatus{State: "offline", Status: detail(false, live)}, []string{"cannot be reached since 12:00 on 22 November", "sent later"}},
+		{"sending", &agent.UplinkStatus{State: "sending", Status: detail(true, live, gone)}, []string{"Connected to relay.example.org", "1\u202f200 half-hours wait", "Batch 7 is safely stored", "cap.example/a/1 may have"}},
+	} {
+		st := agent.Status{Now: now, Wall: now, Uplink: c.in, Code: "7K2M-9QXA-04TB", Healthy: true}
+		var b strings.Builder
+		if err := pageTemplate.Execute(&b, view{Style: template.CSS(style), Status: st, Uplink: uplinkWords(st), Today: "today"}); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%s: the page lacks %q", c.name, want)
+			}
+		}
+		if has := strings.Contains(b.String(), "7K2M-9QXA-04TB"); has != (c.in != nil) {
+			t.Errorf("%s: the code is shown: %v", c.name, has)
+		}
+		if n := strings.Count(b.String(), `class="ended"`); n != strings.Count(strings.Join(c.want, ""), "Withdrawn") && c.name != "sending" {
+			t.Errorf("%s: %d ended permissions", c.name, n)
+		}
 	}
 }

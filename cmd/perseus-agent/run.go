@@ -39,7 +39,7 @@ Stops cleanly on SIGINT and SIGTERM: the last readings are stored first.`,
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		return serve(ctx, *file, clock, log, nil)
+		return serve(ctx, *file, clock, log, notifier(os.Getenv, log))
 	},
 }
 
@@ -54,6 +54,11 @@ func newLogger(w io.Writer, level string) (*slog.Logger, error) {
 // serve runs the daemon of a configuration until ctx ends. A service wrapper
 // calls it with its own context, log and notify (see agent.Options.Notify).
 func serve(ctx context.Context, file string, clock rehearsal.Clock, log *slog.Logger, notify func(state string)) error {
+	// A gateway has little memory and much time: collect early. Polls allocate
+	// next to nothing, so that this costs milliseconds a minute.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(25)
+	}
 	cfg, err := config.Load(file)
 	if err != nil {
 		return configProblem(err)
@@ -61,21 +66,18 @@ func serve(ctx context.Context, file string, clock rehearsal.Clock, log *slog.Lo
 	if err := checkRehearsal(clock, cfg); err != nil {
 		return err
 	}
-	// A gateway has little memory and much time: collect early.
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-	}
 	s, opened, err := openStore(cfg, log)
 	if err != nil {
 		return err
 	}
 	a, err := agent.New(agent.Options{
-		Config: cfg, Store: s, Opened: opened, Now: clock.Now, Wall: time.Now, Logger: log, Notify: notify, Version: programVersion(),
+		Config: cfg, Store: s, Opened: opened, Now: clock.Now, Wall: time.Now, Logger: log, Notify: notify, Watchdog: watchdogInterval(os.Getenv), Version: programVersion(),
 		Page: func(a *agent.Agent) http.Handler { return web.New(a, cfg.Web.Listen, log) },
 	})
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
+	debug.FreeOSMemory() // what it took to read the configuration is not needed again
 	return errors.Join(a.Run(ctx), s.Close())
 }
 
@@ -87,6 +89,12 @@ func openStore(cfg *config.Config, log *slog.Logger) (*store.Store, store.Report
 	s, r, err := store.Open(cfg.Store.Path, store.Options{KeepHalfHours: cfg.Store.KeepHalfHours, KeepSamples: cfg.Store.KeepSamples, Logger: log})
 	if errors.Is(err, store.ErrInUse) {
 		err = fmt.Errorf("%w: is the agent running already?", err)
+	}
+	// Made by root (import before the first start), it is still the service's.
+	if err == nil && (r.Created || r.SetAside != "") {
+		if err := handOver(cfg.Store.Path); err != nil {
+			log.Warn("the store cannot be given to the account of its folder", "path", cfg.Store.Path, "error", err)
+		}
 	}
 	return s, r, err
 }

@@ -39,7 +39,7 @@ func wireSize() error {
 		s.Values = append(s.Values, batch.Value{Energy: l.HalfHour(t), Quality: energy.Measured, Rule: energy.RuleBracketed})
 	}
 	raw, err := batch.Encode(batch.Batch{
-		Gateway: "https://directory.example.org/g/7k2m9qxa04tb", Serial: make([]byte, 16), Sequence: 1234, Previous: batch.Hash{1, 2, 3},
+		Gateway: "https://directory.example.org/g/7k2m9qxa04tb", Serial: []byte("sixteen byte no."), Sequence: 1234, Previous: batch.Hash{1, 2, 3},
 		Made: start.AddDate(0, 0, 1).Add(time.Minute), Grants: []string{"q9Zx3vB7nM2kL8pR4tY6wA"}, Series: []batch.Series{s},
 	}, key)
 	if err != nil {

@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"uplink":              {"energy"},
 	"agent":               {"energy", "drivers", "store", "uplink", "configs", "internal/rehearsal"},
 	"configs":             {},
+	"packaging":           {},
 	"provenance":          {},
 	"directory":           {},
 	"relay":               {"energy", "uplink/batch", "uplink/grant", "provenance", "configs"},
@@ -31,7 +32,7 @@ var allowed = map[string][]string{
 	"internal/bench":      {"*"},
 	"internal/house":      {},
 	"integration":         {"*"},
-	"cmd/perseus-agent":   {"agent", "drivers", "energy", "store", "uplink", "configs", "internal/rehearsal"},
+	"cmd/perseus-agent":   {"agent", "drivers", "energy", "store", "uplink", "configs", "packaging", "internal/rehearsal"},
 	"cmd/perseus-central": {"directory", "relay", "provenance", "uplink/batch", "uplink/grant", "energy", "configs"},
 	"cmd/perseus-sim":     {"sim", "internal/rehearsal"},
 }

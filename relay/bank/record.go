@@ -100,22 +100,25 @@ func (s *Service) record(a Access, months []emissions.Monthly, from, to time.Tim
 }
 
 // assurance says how far the readings were measured. A month is only delivered
-// complete, so that nothing is ever Missing here.
+// complete, so that nothing is ever Missing here. An estimate is the exact
+// advance over a gap, spread: the data is whole, its origin derived. Only a
+// value put in a missing one's place is a substitute.
 func (s *Service) assurance(ms []emissions.Monthly, origin bool) *provenance.Assurance {
-	made := slices.ContainsFunc(ms, func(m emissions.Monthly) bool {
-		q := m.Result.Inputs.Qualities
-		return q[energy.Estimated.String()]+q[energy.Substituted.String()] > 0
-	})
+	has := func(qs ...energy.Quality) bool {
+		return slices.ContainsFunc(ms, func(m emissions.Monthly) bool {
+			return slices.ContainsFunc(qs, func(q energy.Quality) bool { return m.Result.Inputs.Qualities[q.String()] > 0 })
+		})
+	}
 	sc := s.c.Scheme
 	a := &provenance.Assurance{MissingData: sc.Assurance("missing-data", "Complete")}
-	if made {
+	if has(energy.Substituted) {
 		a.MissingData = sc.Assurance("missing-data", "Substituted")
 	}
 	if !origin {
 		return a
 	}
 	a.OriginMethod = sc.Assurance("origin-method", "Exact")
-	if made {
+	if has(energy.Substituted, energy.Estimated) {
 		a.OriginMethod = sc.Assurance("origin-method", "Derived")
 		a.OriginMethodDerived = sc.Assurance("origin-method-derived", "Other")
 	}

@@ -71,7 +71,7 @@ func TestRecord(t *testing.T) {
 
 // An estimate never turns into a measurement on its way (law 2).
 func TestEstimatesShow(t *testing.T) {
-	for _, quality := range []string{"estimated", "substituted"} {
+	for quality, missing := range map[string]string{"estimated": "missing-data/Complete", "substituted": "missing-data/Substituted"} {
 		w := newWorld(t)
 		w.months = func(m emissions.Month, k emissions.Kind) emissions.Monthly {
 			out := w.complete(m, k)
@@ -80,7 +80,7 @@ func TestEstimatesShow(t *testing.T) {
 			}
 			return out
 		}
-		if s := string(w.steps("?from=2026-01-01")[1].JSON); !strings.Contains(s, "missing-data/Substituted") || !strings.Contains(s, `origin-method/Derived"`) || !strings.Contains(s, `origin-method-derived/Other"`) {
+		if s := string(w.steps("?from=2026-01-01")[1].JSON); !strings.Contains(s, missing) || !strings.Contains(s, `origin-method/Derived"`) || !strings.Contains(s, `origin-method-derived/Other"`) {
 			t.Errorf("%s: %s", quality, s)
 		}
 		if s := string(w.steps("?from=2026-01-01&to=2026-02-01")[1].JSON); !strings.Contains(s, "missing-data/Complete") || !strings.Contains(s, `origin-method/Exact"`) {

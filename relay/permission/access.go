@@ -112,6 +112,6 @@ func (s *Service) LiveGrants(ctx context.Context, gateway string, now time.Time)
 // grant is a permission as a gateway needs to know it. Granted is the first
 // grant: a renewal must not open a gap where the gateway's clock is behind.
 func (p row) grant() grant.Grant {
-	return grant.Grant{ID: p.ID, Gateway: p.Gateway, License: p.License, Client: p.Client, Covers: p.Covers,
+	return grant.Grant{ID: p.ID, Gateway: p.Gateway, License: p.License, Client: p.Client, Name: p.ClientName, Parts: p.Parts, Covers: p.Covers,
 		From: p.From, Granted: p.Granted, Expires: p.Expires, Revoked: p.Revoked}
 }

@@ -39,8 +39,10 @@ func (b *business) agree(ctx context.Context, link string) (*url.URL, error) {
 			}
 		}
 		for _, in := range page.form {
-			if in.kind == "submit" && in.name != "" { // the first named button is the one that goes on
-				values.Set(in.name, in.value)
+			if in.kind == "submit" { // the first button is the one that goes on
+				if in.name != "" {
+					values.Set(in.name, in.value)
+				}
 				break
 			}
 		}
@@ -60,7 +62,8 @@ func (b *business) agree(ctx context.Context, link string) (*url.URL, error) {
 type page struct {
 	url      string
 	action   string
-	form     []input
+	form     []input // of the first form
+	forms    int     // met so far
 	text     string
 	redirect *url.URL // set when the page sends the browser elsewhere
 }
@@ -122,10 +125,12 @@ func (p *page) read(n *html.Node, base *url.URL) {
 		p.text = strings.TrimSpace(p.text + " " + strings.Join(strings.Fields(n.Data), " "))
 	case n.Type == html.ElementNode && (n.Data == "style" || n.Data == "script"):
 		return
-	case n.Type == html.ElementNode && n.Data == "form" && len(p.form) == 0 && attr("action") != "":
-		if to, err := base.Parse(attr("action")); err == nil {
+	case n.Type == html.ElementNode && n.Data == "form":
+		p.forms++
+		if to, err := base.Parse(attr("action")); err == nil && p.forms == 1 && attr("action") != "" {
 			p.action = to.String()
 		}
+	case n.Type == html.ElementNode && p.forms > 1: // the second form is the way out
 	case n.Type == html.ElementNode && n.Data == "input":
 		kind := attr("type")
 		if kind == "" {

@@ -40,7 +40,7 @@ const Registry = "https://registry.core.sandbox.trust.ib1.org"
 const (
 	rehearseBack  = 62 * time.Minute
 	rehearseSpeed = 120
-	rehearseLead  = 10 * time.Second // first sample before the first boundary
+	rehearseLead  = 4 * time.Minute // two seconds to start in, before the first boundary
 )
 
 type demo struct {

@@ -16,6 +16,8 @@ type Grant struct {
 	Gateway string    `json:"gateway"`          // the gateway's URL
 	License string    `json:"license"`          // the scheme's licence URL
 	Client  string    `json:"client"`           // application URL of who receives
+	Name    string    `json:"client_name"`      // its member's name, as people know it
+	Parts   string    `json:"client_parts"`     // what the client is in it: "cap" (sees half-hours), "fsp" (sees monthly emissions only) or "cap fsp"
 	Covers  []Cover   `json:"covers"`           // never empty in a live grant
 	From    time.Time `json:"from"`             // earliest half-hour that may leave (dataAvailableFrom), inclusive
 	Granted time.Time `json:"granted"`          //

@@ -147,7 +147,7 @@ func (r *recorder) collect() {
 		b.mu.Lock()
 		r.round.HalfHours = append(r.round.HalfHours, b.pending...)
 		r.round.Statements = append(r.round.Statements, b.said...)
-		b.pending, b.said = b.pending[:0], b.said[:0]
+		b.pending, b.said = nil, nil // seldom needed: not worth keeping their memory
 		for _, m := range b.meters {
 			for i := range m.registers {
 				r.collectRegister(&m.registers[i])
@@ -172,10 +172,7 @@ func (r *recorder) collectRegister(reg *register) {
 // kept marks the round as stored.
 func (r *recorder) kept() {
 	clear(r.round.States) // they hold on to arenas that were outgrown
-	r.round.HalfHours, r.round.Statements = r.round.HalfHours[:0], nil
-	if cap(r.round.HalfHours) > maxWaiting/4 {
-		r.round.HalfHours = nil // a long outage is over: give the memory back
-	}
+	r.round.HalfHours, r.round.Statements = nil, nil
 	for _, b := range r.agent.buses {
 		b.mu.Lock()
 		for _, m := range b.meters {

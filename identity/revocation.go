@@ -99,10 +99,10 @@ func NewRevocations(c RevocationsConfig) (*Revocations, error) {
 // serials of the scheme are 128 random bits, so that one is enough to name a
 // certificate across its hierarchies.
 func (r *Revocations) Revoked(serial *big.Int) bool {
-	key := string(serial.Bytes())
+	key := serial.Bytes()
 	for i := range r.lists {
 		if l := r.lists[i].Load(); l != nil {
-			if _, is := l.revoked[key]; is {
+			if _, is := l.revoked[string(key)]; is {
 				return true
 			}
 		}

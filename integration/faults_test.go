@@ -202,7 +202,7 @@ func TestRelayAwayForAWeek(t *testing.T) {
 	key := energy.Key{Meter: "unit-1", Measure: energy.Import}
 	w.startGateway()
 	w.permit()
-	w.waitForStored(key, time.Time{})
+	w.waitForStored(time.Time{}, key)
 	l.begin(clock.Now())
 	first, _ := history(1)
 	must(t, "perseus-agent", "import", "--config", w.gateway.config, "--meter", "unit-1", first)
@@ -229,7 +229,7 @@ func TestRelayAwayForAWeek(t *testing.T) {
 		file, _ := history(day)
 		must(t, "perseus-agent", "import", "--config", w.gateway.config, "--meter", "unit-1", file)
 	}
-	w.waitForStored(key, gone.Add(6*time.Hour))
+	w.waitForStored(gone.Add(6*time.Hour), key)
 	until(t, 30*time.Second, "the gateway says that the relay is away", []*process{w.gateway.process}, func() error {
 		s, err := w.gateway.status()
 		if err == nil && (s.Uplink.State != "offline" || s.Uplink.Pending < 7*48 && !s.Uplink.Sealed || !s.Healthy) {
@@ -239,7 +239,7 @@ func TestRelayAwayForAWeek(t *testing.T) {
 	})
 	l.end(clock.Now())
 	last := l.to.Truncate(energy.Period).Add(2 * energy.Period)
-	w.waitForStored(key, last)
+	w.waitForStored(last, key)
 	w.startCentral()
 	w.waitForCentral()
 	arrived("the week has arrived", seam.AddDate(0, 0, -8), seam)
@@ -273,25 +273,6 @@ func TestRelayAwayForAWeek(t *testing.T) {
 	}
 }
 
-// waitForStored waits until a register has a half-hour that starts at or after t.
-func (w *world) waitForStored(key energy.Key, at time.Time) {
-	w.t.Helper()
-	until(w.t, 90*time.Second, fmt.Sprintf("the gateway has a half-hour of %v", at), []*process{w.gateway.process}, func() error {
-		s, err := w.gateway.status()
-		if err != nil {
-			return err
-		}
-		for _, m := range s.Meters {
-			for _, r := range m.Registers {
-				if m.ID == key.Meter && r.Measure == key.Measure && r.Settled > 0 && !r.Newest.Before(at) {
-					return nil
-				}
-			}
-		}
-		return fmt.Errorf("not yet")
-	})
-}
-
 // waitForHealth waits until /healthz says what it should.
 func (g *gateway) waitForHealth(what string, want int) (reasons []string) {
 	g.t.Helper()
@@ -313,6 +294,13 @@ func checkFull(t *testing.T, g *gateway, l *load, fill, free func(), kill bool) 
 	t.Helper()
 	g.run()
 	g.waitForPeriods("the agent works", time.Time{})
+	until(t, 30*time.Second, "the register is in the store", []*process{g.process}, func() error {
+		s, err := g.status()
+		if err == nil && (s.Store.Usage == nil || s.Store.Usage.HalfHours == 0) {
+			err = fmt.Errorf("%+v", s.Store)
+		}
+		return err
+	})
 	g.waitForHealth("all is well", http.StatusOK)
 	l.begin(time.Now())
 	g.waitForPeriods("the meter counts", time.Now())

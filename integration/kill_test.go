@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -83,7 +85,7 @@ func TestKillAtRandomMoments(t *testing.T) {
 	})
 	k.startGateway()
 	k.permit()
-	k.waitForHalfHours("the gateway has settled a half-hour of every register", time.Time{})
+	k.waitForStored(time.Time{}, k.keys()...)
 	for _, l := range k.loads {
 		l.begin(clock.Now())
 	}
@@ -97,10 +99,12 @@ func TestKillAtRandomMoments(t *testing.T) {
 		l.end(stop)
 	}
 	last := stop.Truncate(energy.Period).Add(2 * energy.Period) // by then every register has stood still for a half-hour
-	k.waitForHalfHours("the gateway has settled what the meters counted", last)
+	k.waitForStored(last, k.keys()...)
 	k.settle(last.Add(energy.Period))
 	k.check(last.Add(energy.Period))
 }
+
+func (k *killing) keys() []energy.Key { return slices.Collect(maps.Keys(k.loads)) }
 
 // kill kills, and starts again, in an order and after times drawn by lot.
 func (k *killing) kill() {
@@ -191,26 +195,6 @@ func (k *killing) importHistory() {
 		p.kill()
 	}
 	must(k.t, "perseus-agent", args...)
-}
-
-// waitForHalfHours waits until every register has a stored half-hour that
-// starts at or after t.
-func (k *killing) waitForHalfHours(what string, t time.Time) {
-	k.t.Helper()
-	until(k.t, 90*time.Second, what, k.both(), func() error {
-		s, err := k.gateway.status()
-		if err != nil {
-			return err
-		}
-		for _, m := range s.Meters {
-			for _, r := range m.Registers {
-				if r.Settled == 0 || r.Newest.Before(t) {
-					return fmt.Errorf("%s %s: newest half-hour %v, want %v", m.ID, r.Measure, r.Newest, t)
-				}
-			}
-		}
-		return nil
-	})
 }
 
 // settle waits until the consumption API serves, of every register, all that

@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 	"github.com/perseus-edge/perseus-edge/internal/rehearsal"
 	"github.com/perseus-edge/perseus-edge/sim/meter"
@@ -29,6 +31,7 @@ type world struct {
 	config  string // of central
 	url     struct{ issuer, server, directory string }
 	clock   rehearsal.Clock
+	from    time.Time // what the clock showed when the world was made
 }
 
 const centralYAML = `database: sqlite:central.db
@@ -58,7 +61,7 @@ meters:
 // units answer in the test's own process, by the world's clock.
 func newWorld(t testing.TB, clock rehearsal.Clock, meters string, units map[uint8]meter.Unit) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), clock: clock}
+	w := &world{t: t, dir: t.TempDir(), clock: clock, from: clock.Now()}
 	var err error
 	if w.scheme, err = scheme.New(registry); err != nil {
 		t.Fatal(err)
@@ -130,6 +133,28 @@ func (w *world) both() []*process { return []*process{w.gateway.process, w.centr
 
 // startGateway starts the agent by the world's clock.
 func (w *world) startGateway() { w.t.Helper(); w.gateway.run("--rehearse", w.clock.String()) }
+
+// waitForStored waits until the gateway's store has, of each register, a
+// half-hour that starts at or after a time; zero: any that was measured.
+func (w *world) waitForStored(at time.Time, keys ...energy.Key) {
+	w.t.Helper()
+	if at.IsZero() {
+		at = w.from
+	}
+	until(w.t, 90*time.Second, fmt.Sprintf("the gateway has stored a half-hour of %v", at), []*process{w.gateway.process}, func() error {
+		var doc struct{ Data []halfHour }
+		code, err := w.gateway.get("/api/v1/readings?from="+at.UTC().Format(time.RFC3339), &doc)
+		if err != nil || code != http.StatusOK { // 400: its clock is not there yet
+			return fmt.Errorf("readings: %d, %w", code, err)
+		}
+		for _, k := range keys {
+			if !slices.ContainsFunc(doc.Data, func(h halfHour) bool { return h.Meter == k.Meter && h.Measure == k.Measure.String() }) {
+				return fmt.Errorf("none of %s yet", k)
+			}
+		}
+		return nil
+	})
+}
 
 // permit has the business agree to what the carbon accountant asks for.
 func (w *world) permit() {

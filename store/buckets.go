@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -65,7 +66,32 @@ func prepared(tx *bolt.Tx) error {
 	if v := tx.Bucket(bucketSelf).Get(keyFormat); len(v) != 1 || v[0] != formatVersion {
 		return fmt.Errorf("%w: format %x, this program knows %d", errFormat, v, formatVersion)
 	}
-	return nil
+	return namesAgree(tx)
+}
+
+// namesAgree checks that every register's record is sound and that its number
+// leads back to it. Without that nothing else can be told apart.
+func namesAgree(tx *bolt.Tx) error {
+	names, n := tx.Bucket(bucketIDs), 0
+	if err := tx.Bucket(bucketRegisters).ForEach(func(k, v []byte) error {
+		r, err := decodeRegister(k, v)
+		if err == nil && !bytes.Equal(names.Get(be32(r.id)), k) {
+			err = fmt.Errorf("%w: its number %d is another's", ErrDamaged, r.id)
+		}
+		if err != nil {
+			return fmt.Errorf("register %q: %w", k, err)
+		}
+		n++
+		return nil
+	}); err != nil {
+		return err
+	}
+	return names.ForEach(func(k, _ []byte) error {
+		if n--; n < 0 {
+			return fmt.Errorf("register number %x: %w: it has no record", k, ErrDamaged)
+		}
+		return nil
+	})
 }
 
 // register is what is known of a register without reading its half-hours.
@@ -87,7 +113,7 @@ func findRegister(tx *bolt.Tx, k energy.Key) (r register, ok bool, err error) {
 	if v == nil {
 		return register{}, false, nil
 	}
-	r, err = decodeRegister(v)
+	r, err = decodeRegister(registerKey(k), v)
 	if err != nil {
 		return register{}, false, fmt.Errorf("register %s: %w", k, err)
 	}
@@ -115,17 +141,21 @@ func makeRegister(tx *bolt.Tx, k energy.Key) (register, error) {
 }
 
 func putRegister(tx *bolt.Tx, k energy.Key, r register) error {
-	v := make([]byte, 0, 28)
+	v := make([]byte, packHead, packHead+28)
 	v = binary.BigEndian.AppendUint32(v, r.id)
 	v = binary.BigEndian.AppendUint64(v, uint64(r.first))
 	v = binary.BigEndian.AppendUint64(v, uint64(r.last))
 	v = binary.BigEndian.AppendUint64(v, r.n)
-	return tx.Bucket(bucketRegisters).Put(registerKey(k), v)
+	return tx.Bucket(bucketRegisters).Put(registerKey(k), stamp(v, smallVersion, registerKey(k)))
 }
 
-func decodeRegister(v []byte) (register, error) {
-	if len(v) != 28 {
-		return register{}, fmt.Errorf("%w: its record has %d bytes, not 28", ErrDamaged, len(v))
+func decodeRegister(key, v []byte) (register, error) {
+	v, err := unpacked(v, smallVersion, key)
+	if err == nil && len(v) != 28 {
+		err = fmt.Errorf("%w: %d bytes, not 28", errPacked, len(v))
+	}
+	if err != nil {
+		return register{}, fmt.Errorf("its record: %w: %w", ErrDamaged, err)
 	}
 	return register{
 		id:    binary.BigEndian.Uint32(v),

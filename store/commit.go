@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -60,7 +59,7 @@ func (s *Store) commit(r Round) error {
 			if err != nil {
 				return err
 			}
-			if err := tx.Bucket(bucketStates).Put(be32(reg.id), bytes.Clone(st.State)); err != nil {
+			if err := tx.Bucket(bucketStates).Put(be32(reg.id), pack(smallVersion, be32(reg.id), st.State)); err != nil {
 				return err
 			}
 		}
@@ -152,14 +151,29 @@ func group[T any](tx *bolt.Tx, items []T, place func(T) (energy.Key, int32)) ([]
 }
 
 // State is the accumulator state last committed for a register; nil, nil when
-// there is none.
+// there is none. One that is damaged counts as none, and is logged: the
+// accumulator then begins anew, where a wrong baseline would make a wrong half-hour.
 func (s *Store) State(k energy.Key) (state []byte, err error) {
 	err = s.view("reading a state", func(tx *bolt.Tx) error {
 		r, ok, err := findRegister(tx, k)
 		if ok {
-			state = bytes.Clone(tx.Bucket(bucketStates).Get(be32(r.id)))
+			state = s.small(tx, bucketStates, be32(r.id))
 		}
 		return err
 	})
 	return state, err
+}
+
+// small reads a small value; nil when there is none, or only a damaged one.
+func (s *Store) small(tx *bolt.Tx, bucket, key []byte) []byte {
+	v := tx.Bucket(bucket).Get(key)
+	if v == nil {
+		return nil
+	}
+	p, err := unpacked(v, smallVersion, key)
+	if err != nil {
+		s.log.Error("a damaged value in the store counts as none", "path", s.path, "part", string(bucket), "key", fmt.Sprintf("%q", key), "cause", err)
+		return nil
+	}
+	return append([]byte{}, p...)
 }

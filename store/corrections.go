@@ -26,7 +26,7 @@ func (s *Store) keepOld(tx *bolt.Tx, reg uint32, old entry) error {
 		return err
 	}
 	start := old.Start.UnixMilli()
-	v := append(be64(uint64(s.o.Now().UnixMilli())), encodeDay(dayOf(start), []entry{old})...)
+	v := append(be64(uint64(s.o.Now().UnixMilli())), encodeDay(reg, dayOf(start), []entry{old})...)
 	if err := b.Put(append(resealKey(reg, start), be64(n)...), v); err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func decodeCorrection(key, v []byte) (old energy.HalfHour, when time.Time, err e
 		return old, when, errPacked
 	}
 	start := int64(binary.BigEndian.Uint64(key[4:]) ^ 1<<63)
-	entries, err := decodeDay(dayOf(start), v[8:])
+	entries, err := decodeDay(binary.BigEndian.Uint32(key), dayOf(start), v[8:])
 	if err != nil {
 		return old, when, err
 	}

@@ -2,9 +2,7 @@ package store
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"hash/crc32"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
@@ -12,7 +10,7 @@ import (
 
 // The half-hours of one register and one UTC day are one value:
 //
-//	version 1 byte (1) | CRC-32C of what follows, 4 bytes little endian |
+//	head (see pack.go), version 1 |
 //	count uvarint | step uvarint, ms | entries, by Start
 //
 // An entry is two bytes of flags, then only what the flags do not already say.
@@ -59,8 +57,6 @@ const (
 
 const dayMillis = 24 * 60 * 60 * 1000
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // dayOf is the UTC day, counted from 1970, that an instant falls in.
 func dayOf(ms int64) int32 { return int32(floorDiv(ms, dayMillis)) }
 
@@ -95,21 +91,19 @@ func (c *basis) move(e *energy.HalfHour, start int64) {
 }
 
 // encodeDay packs entries, which must be of the day and in order of Start.
-func encodeDay(day int32, entries []entry) []byte {
+func encodeDay(reg uint32, day int32, entries []entry) []byte {
 	step := energy.Period.Milliseconds()
 	if len(entries) > 1 {
 		step = entries[1].Start.UnixMilli() - entries[0].Start.UnixMilli()
 	}
-	b := make([]byte, 5, 16+16*len(entries))
-	b[0] = dayVersion
+	b := make([]byte, packHead, 16+16*len(entries))
 	b = binary.AppendUvarint(b, uint64(len(entries)))
 	b = binary.AppendUvarint(b, uint64(step))
 	c := newBasis(day, step)
 	for i := range entries {
 		b = c.append(b, &entries[i])
 	}
-	binary.LittleEndian.PutUint32(b[1:], crc32.Checksum(b[5:], castagnoli))
-	return b
+	return stamp(b, dayVersion, slotKey(day, reg))
 }
 
 func (c *basis) append(b []byte, e *entry) []byte {
@@ -176,27 +170,11 @@ func isNoSample(s energy.Sample) bool { return s.At.UnixMilli() == earliest && s
 // The least bytes that an entry takes: what bounds an allocation by the input's length.
 const leastEntry = 3
 
-var errPacked = errors.New("packed value is damaged")
-
-// unpacked checks the version and the checksum and returns what follows them.
-func unpacked(b []byte, version byte) ([]byte, error) {
-	if len(b) < 5 {
-		return nil, fmt.Errorf("%w: %d bytes", errPacked, len(b))
-	}
-	if b[0] != version {
-		return nil, fmt.Errorf("%w: version %d, this program knows %d", errPacked, b[0], version)
-	}
-	if got := crc32.Checksum(b[5:], castagnoli); got != binary.LittleEndian.Uint32(b[1:]) {
-		return nil, fmt.Errorf("%w: checksum is %08x", errPacked, got)
-	}
-	return b[5:], nil
-}
-
 // decodeDay is the inverse of encodeDay. It never panics, allocates in
 // proportion to its input, and refuses entries that are out of order or not of
 // the day.
-func decodeDay(day int32, b []byte) ([]entry, error) {
-	p, err := unpacked(b, dayVersion)
+func decodeDay(reg uint32, day int32, b []byte) ([]entry, error) {
+	p, err := unpacked(b, dayVersion, slotKey(day, reg))
 	if err != nil {
 		return nil, err
 	}

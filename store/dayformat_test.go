@@ -1,8 +1,6 @@
 package store
 
 import (
-	"encoding/binary"
-	"hash/crc32"
 	"math"
 	"reflect"
 	"slices"
@@ -81,7 +79,7 @@ func TestDayRoundTrip(t *testing.T) {
 			return
 		}
 		want := dayEntries(t, day)
-		got, err := decodeDay(day, encodeDay(day, want))
+		got, err := decodeDay(1, day, encodeDay(1, day, want))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,9 +92,9 @@ func TestDayRoundTrip(t *testing.T) {
 // A byte that changed is noticed, wherever it is.
 func TestDayNoticesDamage(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		v := encodeDay(20513, dayEntries(t, 20513))
+		v := encodeDay(1, 20513, dayEntries(t, 20513))
 		v[rapid.IntRange(0, len(v)-1).Draw(t, "at")] ^= byte(rapid.IntRange(1, 255).Draw(t, "by"))
-		if _, err := decodeDay(20513, v); err == nil {
+		if _, err := decodeDay(1, 20513, v); err == nil {
 			t.Fatal("not noticed")
 		}
 	})
@@ -108,22 +106,22 @@ func FuzzDecodeDay(f *testing.F) {
 		day = append(day, entry{h, acked})
 	}
 	const d = 20513 // day0
-	f.Add(int32(d), encodeDay(d, day))
-	f.Add(int32(d), encodeDay(d, day[:1]))
-	f.Add(int32(d), encodeDay(d, nil))
+	f.Add(int32(d), encodeDay(1, d, day))
+	f.Add(int32(d), encodeDay(1, d, day[:1]))
+	f.Add(int32(d), encodeDay(1, d, nil))
 	f.Add(int32(0), []byte{dayVersion, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, day int32, b []byte) {
 		if len(b) > 5 { // the checksum would stop everything: put it right
-			fixSum(b)
+			fixSum(b, slotKey(day, 1))
 		}
-		entries, err := decodeDay(day, b)
+		entries, err := decodeDay(1, day, b)
 		if err != nil {
 			return
 		}
 		if len(entries) > len(b)/leastEntry {
 			t.Fatalf("%d half-hours out of %d bytes", len(entries), len(b))
 		}
-		again, err := decodeDay(day, encodeDay(day, entries))
+		again, err := decodeDay(1, day, encodeDay(1, day, entries))
 		if err != nil || len(entries) > 0 && !reflect.DeepEqual(again, entries) {
 			t.Fatalf("%v\n got %+v\nwant %+v", err, again, entries)
 		}
@@ -136,35 +134,35 @@ func FuzzDecodeHour(f *testing.F) {
 	for i := range 360 {
 		samples = append(samples, energy.Sample{At: day0.Add(time.Duration(i) * 10 * time.Second), Value: int64(i * 3)})
 	}
-	f.Add(int32(h), encodeHour(h, samples))
-	f.Add(int32(h), encodeHour(h, samples[:1]))
+	f.Add(int32(h), encodeHour(1, h, samples))
+	f.Add(int32(h), encodeHour(1, h, samples[:1]))
 	f.Fuzz(func(t *testing.T, hour int32, b []byte) {
 		if len(b) > 5 {
-			fixSum(b)
+			fixSum(b, slotKey(hour, 1))
 		}
-		got, err := decodeHour(hour, b)
+		got, err := decodeHour(1, hour, b)
 		if err != nil || len(got) == 0 {
 			return
 		}
-		again, err := decodeHour(hour, encodeHour(hour, got))
+		again, err := decodeHour(1, hour, encodeHour(1, hour, got))
 		if err != nil || !reflect.DeepEqual(again, got) {
 			t.Fatalf("%v\n got %+v\nwant %+v", err, again, got)
 		}
-		_, _ = appendSamples(hour, b, got[len(got)-1:])
+		_, _ = appendSamples(1, hour, b, got[len(got)-1:])
 	})
 }
 
 func FuzzDecodeBatch(f *testing.F) {
-	f.Add(batch{body: []byte("body"), runs: []run{{1, 5, 10, 3}, {2, -5, 1, 1}, {2, earliest, latest, 2}}}.encode())
+	f.Add(batch{body: []byte("body"), runs: []run{{1, 5, 10, 3}, {2, -5, 1, 1}, {2, earliest, latest, 2}}}.encode(5))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 5 {
-			fixSum(b)
+			fixSum(b, be64(5))
 		}
-		got, err := decodeBatch(b)
+		got, err := decodeBatch(be64(5), b)
 		if err != nil {
 			return
 		}
-		again, err := decodeBatch(got.encode())
+		again, err := decodeBatch(be64(5), got.encode(5))
 		if err != nil || again.hash != got.hash || !reflect.DeepEqual(again.runs, got.runs) || string(again.body) != string(got.body) {
 			t.Fatalf("%v\n got %+v\nwant %+v", err, again, got)
 		}
@@ -175,7 +173,7 @@ func FuzzDecodeStatement(f *testing.F) {
 	f.Add(encodeStatement(energy.KeyedStatement{Key: main_, At: day0, Body: []byte("{}")}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 5 {
-			fixSum(b)
+			fixSum(b, nil)
 		}
 		if st, err := decodeStatement(b); err == nil {
 			if again, err := decodeStatement(encodeStatement(st)); err != nil || !reflect.DeepEqual(again, st) {
@@ -205,12 +203,12 @@ func TestSamplesRoundTrip(t *testing.T) {
 				}
 			}
 			var err error
-			if packed, err = appendSamples(hour, packed, part); err != nil {
+			if packed, err = appendSamples(1, hour, packed, part); err != nil {
 				t.Fatal(err)
 			}
 			offsets = offsets[n:]
 		}
-		got, err := decodeHour(hour, packed)
+		got, err := decodeHour(1, hour, packed)
 		if err != nil || len(got) != len(want) {
 			t.Fatalf("%d samples of %d, %v", len(got), len(want), err)
 		}
@@ -222,7 +220,7 @@ func TestSamplesRoundTrip(t *testing.T) {
 	})
 }
 
-func fixSum(b []byte) { binary.LittleEndian.PutUint32(b[1:], crc32.Checksum(b[5:], castagnoli)) }
+func fixSum(b, key []byte) { stamp(b, b[0], key) }
 
 func sortSamples(all []energy.Sample) {
 	slices.SortStableFunc(all, func(a, b energy.Sample) int { return a.At.Compare(b.At) })

@@ -20,7 +20,7 @@ func (s *Store) loadDay(tx *bolt.Tx, f shelf, reg uint32, day int32) ([]entry, e
 	if v == nil {
 		return nil, nil
 	}
-	entries, bad := decodeDay(day, v)
+	entries, bad := decodeDay(reg, day, v)
 	if bad == nil {
 		return entries, nil
 	}
@@ -43,7 +43,7 @@ func (s *Store) putAside(tx *bolt.Tx, bucket, key, v []byte, why error) error {
 
 // storeDay writes a changed day and keeps the index of days with pending half-hours.
 func storeDay(tx *bolt.Tx, f shelf, reg uint32, day int32, entries []entry) error {
-	if err := f.put(day, reg, encodeDay(day, entries)); err != nil {
+	if err := f.put(day, reg, encodeDay(reg, day, entries)); err != nil {
 		return err
 	}
 	dirty, key := tx.Bucket(bucketDirty), dirtyKey(reg, day)

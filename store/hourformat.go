@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
@@ -11,7 +10,7 @@ import (
 
 // The samples of one register and one UTC hour are one value:
 //
-//	version 1 byte (1) | CRC-32C of what follows, 4 bytes little endian |
+//	head (see pack.go), version 1 |
 //	count 4 bytes | last at 8 bytes, Unix ms | last value 8 bytes (big endian) |
 //	per sample, by time: at - the one before (the first: - the hour), uvarint ms; value - the one before, varint
 //
@@ -20,7 +19,7 @@ const hourVersion = 1
 
 const (
 	hourMillis = 60 * 60 * 1000
-	hourHead   = 5 + 4 + 8 + 8
+	hourHead   = packHead + 4 + 8 + 8
 )
 
 func hourOf(ms int64) int32 { return int32(floorDiv(ms, hourMillis)) }
@@ -28,11 +27,11 @@ func hourOf(ms int64) int32 { return int32(floorDiv(ms, hourMillis)) }
 // appendSamples adds samples, which are of the hour and in order of time, to a
 // packed hour (nil: none yet) and returns the new value. A sample at an instant
 // that is already there changes nothing: the first one stays.
-func appendSamples(hour int32, packed []byte, samples []energy.Sample) ([]byte, error) {
+func appendSamples(reg uint32, hour int32, packed []byte, samples []energy.Sample) ([]byte, error) {
 	if packed == nil {
-		return encodeHour(hour, samples), nil
+		return encodeHour(reg, hour, samples), nil
 	}
-	p, err := unpacked(packed, hourVersion)
+	p, err := unpacked(packed, hourVersion, slotKey(hour, reg))
 	if err != nil {
 		return nil, err
 	}
@@ -43,9 +42,9 @@ func appendSamples(hour int32, packed []byte, samples []energy.Sample) ([]byte, 
 	if samples[0].At.UnixMilli() > at {
 		b := make([]byte, len(packed), len(packed)+4*len(samples)+8)
 		copy(b, packed)
-		return packSamples(b, count, at, value, samples), nil
+		return packSamples(b, slotKey(hour, reg), count, at, value, samples), nil
 	}
-	old, err := decodeHour(hour, packed)
+	old, err := decodeHour(reg, hour, packed)
 	if err != nil {
 		return nil, err
 	}
@@ -57,16 +56,15 @@ func appendSamples(hour int32, packed []byte, samples []energy.Sample) ([]byte, 
 			merged, samples = append(merged, samples[0]), samples[1:]
 		}
 	}
-	return encodeHour(hour, merged), nil
+	return encodeHour(reg, hour, merged), nil
 }
 
-func encodeHour(hour int32, samples []energy.Sample) []byte {
+func encodeHour(reg uint32, hour int32, samples []energy.Sample) []byte {
 	b := make([]byte, hourHead, hourHead+4*len(samples)+8)
-	b[0] = hourVersion
-	return packSamples(b, 0, int64(hour)*hourMillis, 0, samples)
+	return packSamples(b, slotKey(hour, reg), 0, int64(hour)*hourMillis, 0, samples)
 }
 
-func packSamples(b []byte, count uint32, at, value int64, samples []energy.Sample) []byte {
+func packSamples(b, key []byte, count uint32, at, value int64, samples []energy.Sample) []byte {
 	for _, s := range samples {
 		ms := s.At.UnixMilli()
 		if count > 0 && ms <= at {
@@ -80,14 +78,13 @@ func packSamples(b []byte, count uint32, at, value int64, samples []energy.Sampl
 	binary.BigEndian.PutUint32(b[5:], count)
 	binary.BigEndian.PutUint64(b[9:], uint64(at))
 	binary.BigEndian.PutUint64(b[17:], uint64(value))
-	binary.LittleEndian.PutUint32(b[1:], crc32.Checksum(b[5:], castagnoli))
-	return b
+	return stamp(b, hourVersion, key)
 }
 
 // decodeHour reads the samples of a packed hour. It never panics and allocates
 // in proportion to its input.
-func decodeHour(hour int32, b []byte) ([]energy.Sample, error) {
-	p, err := unpacked(b, hourVersion)
+func decodeHour(reg uint32, hour int32, b []byte) ([]energy.Sample, error) {
+	p, err := unpacked(b, hourVersion, slotKey(hour, reg))
 	if err != nil {
 		return nil, err
 	}

@@ -2,67 +2,91 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
 
 	bolt "go.etcd.io/bbolt"
 )
 
 // mend looks through what the outbox cannot do without, when the store is
-// opened. A damaged statement is put aside. A sealed batch that is damaged could be neither sent nor
-// acknowledged, and would hold up everything after it. Then all sealed batches
-// are forgotten: what was in them is pending again, and the relay, which knows
-// what it has, takes nothing twice.
+// opened. A damaged statement is put aside. A sealed batch that is damaged
+// could be neither sent nor acknowledged, and a damaged head of the chain could
+// not be continued; either would hold up everything after it. Then all sealed
+// batches are forgotten: what was in them is pending again, and the relay,
+// which knows what it has, takes nothing twice.
 func (s *Store) mend() error {
-	sound, stated := true, true
-	if err := s.view("looking through the outbox", func(tx *bolt.Tx) error {
-		for _, key := range [][]byte{keyChain, keyAcked} {
-			if _, _, err := head(tx, key); err != nil {
-				return err
-			}
-		}
-		if err := tx.Bucket(bucketStatements).ForEach(func(_, v []byte) error {
-			_, err := decodeStatement(v)
-			stated = stated && err == nil
-			return nil
-		}); err != nil {
-			return err
-		}
-		return tx.Bucket(bucketSealed).ForEach(func(k, v []byte) error {
-			if _, err := decodeBatch(v); err != nil || len(k) != 8 {
-				sound = false
-			}
-			return nil
-		})
-	}); err != nil || sound && stated {
+	var sound, stated, heads bool
+	look := func(tx *bolt.Tx) error {
+		heads = headsSound(tx)
+		stated = all(tx, bucketStatements, statementSound)
+		sound = all(tx, bucketSealed, batchSound)
+		return nil
+	}
+	if err := s.view("looking through the outbox", look); err != nil || sound && stated && heads {
 		return err
 	}
 	return s.update("mending the outbox", func(tx *bolt.Tx) error {
-		if !sound {
-			if err := s.forgetSealed(tx); err != nil {
-				return err
+		if err := s.drop(tx, bucketStatements, statementSound); err != nil {
+			return err
+		}
+		if !heads { // the relay says where its chain is, and it is adopted
+			s.log.Error("the chain of batches was damaged: it is begun anew", "path", s.path)
+			for _, key := range [][]byte{keyChain, keyAcked} {
+				if err := tx.Bucket(bucketSelf).Delete(key); err != nil {
+					return err
+				}
 			}
 		}
-		return s.drop(tx, bucketStatements, func(v []byte) (bad error) {
-			_, bad = decodeStatement(v)
-			return bad
-		})
+		if sound && heads {
+			return nil
+		}
+		return s.forgetSealed(tx)
 	})
 }
 
-// drop empties a bucket of the values that bad objects to, and puts those aside.
-func (s *Store) drop(tx *bolt.Tx, bucket []byte, bad func(v []byte) error) error {
+func headsSound(tx *bolt.Tx) bool {
+	_, _, chain := head(tx, keyChain)
+	_, _, acked := head(tx, keyAcked)
+	return chain == nil && acked == nil
+}
+
+func statementSound(_, v []byte) error {
+	_, err := decodeStatement(v)
+	return err
+}
+
+func batchSound(k, v []byte) error {
+	if len(k) != 8 {
+		return fmt.Errorf("%w: its key has %d bytes", errPacked, len(k))
+	}
+	_, err := decodeBatch(k, v)
+	return err
+}
+
+// all reports whether every value of a bucket is sound.
+func all(tx *bolt.Tx, bucket []byte, sound func(k, v []byte) error) bool {
+	c := tx.Bucket(bucket).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		if sound(k, v) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// drop puts aside the values of a bucket that are not sound.
+func (s *Store) drop(tx *bolt.Tx, bucket []byte, sound func(k, v []byte) error) error {
 	var keys [][]byte
 	b := tx.Bucket(bucket)
-	if err := b.ForEach(func(k, v []byte) error {
-		if bad(v) != nil {
+	c := b.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		if sound(k, v) != nil {
 			keys = append(keys, bytes.Clone(k))
 		}
-		return nil
-	}); err != nil {
-		return err
 	}
 	for _, k := range keys {
 		v := b.Get(k)
-		if err := s.putAside(tx, bucket, k, v, bad(v)); err != nil {
+		if err := s.putAside(tx, bucket, k, v, sound(k, v)); err != nil {
 			return err
 		}
 		if err := b.Delete(k); err != nil {
@@ -75,29 +99,20 @@ func (s *Store) drop(tx *bolt.Tx, bucket []byte, bad func(v []byte) error) error
 // forgetSealed does what Unseal does without knowing what is in the batches: it
 // goes through every half-hour.
 func (s *Store) forgetSealed(tx *bolt.Tx) error {
-	regs := map[uint32]bool{}
-	if err := tx.Bucket(bucketRegisters).ForEach(func(_, v []byte) error {
-		r, err := decodeRegister(v)
-		regs[r.id] = true
-		return err
-	}); err != nil {
-		return err
+	var spans []regSpan
+	c := tx.Bucket(bucketIDs).Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		spans = append(spans, regSpan{binary.BigEndian.Uint32(k), earliest, latest + 1})
 	}
-	for reg := range regs {
-		all := []regSpan{{reg, earliest, latest + 1}}
-		if err := s.eachStatus(tx, all, func(_ uint32, e *entry) error {
-			if e.status == sealed {
-				e.status = pending
-			}
-			return nil
-		}); err != nil {
-			return err
+	if err := s.eachStatus(tx, spans, func(_ uint32, e *entry) error {
+		if e.status == sealed {
+			e.status = pending
 		}
-	}
-	if err := s.drop(tx, bucketSealed, func(v []byte) error {
-		_, err := decodeBatch(v)
-		return err
+		return nil
 	}); err != nil {
+		return err
+	}
+	if err := s.drop(tx, bucketSealed, batchSound); err != nil {
 		return err
 	}
 	for _, name := range [][]byte{bucketSealed, bucketResealed} {

@@ -20,17 +20,20 @@ var (
 
 func head(tx *bolt.Tx, key []byte) (sequence uint64, hash [32]byte, err error) {
 	v := tx.Bucket(bucketSelf).Get(key)
-	switch {
-	case v == nil:
+	if v == nil {
 		return 0, hash, nil
-	case len(v) != 40:
-		return 0, hash, fmt.Errorf("the outbox's %s: %w: %d bytes", key, ErrDamaged, len(v))
+	}
+	if v, err = unpacked(v, smallVersion, key); err == nil && len(v) != 40 {
+		err = fmt.Errorf("%w: %d bytes", errPacked, len(v))
+	}
+	if err != nil {
+		return 0, hash, fmt.Errorf("the outbox's %s: %w: %w", key, ErrDamaged, err)
 	}
 	return binary.BigEndian.Uint64(v), [32]byte(v[8:]), nil
 }
 
 func putHead(tx *bolt.Tx, key []byte, sequence uint64, hash [32]byte) error {
-	return tx.Bucket(bucketSelf).Put(key, append(be64(sequence), hash[:]...))
+	return tx.Bucket(bucketSelf).Put(key, pack(smallVersion, key, append(be64(sequence), hash[:]...)))
 }
 
 // Pending gives at most max half-hours of a register with Start in [from, to)
@@ -63,7 +66,11 @@ func (s *Store) Pending(k energy.Key, from, to time.Time, max int) (found []ener
 			if id != reg || day > dayOf(hi-1) {
 				return nil
 			}
-			entries, err := decodeDay(day, f.get(day, reg))
+			v := f.get(day, reg)
+			if v == nil {
+				continue
+			}
+			entries, err := decodeDay(reg, day, v)
 			if err != nil {
 				s.log.Error("a day of half-hours cannot be read and is not sent", "path", s.path, "register", k.String(), "day", dayName(day), "cause", err)
 				continue
@@ -169,7 +176,7 @@ func (s *Store) Seal(sequence uint64, hash [32]byte, body []byte, spans []energy
 		if err := sealStatements(tx, sequence, statements); err != nil {
 			return err
 		}
-		if err := tx.Bucket(bucketSealed).Put(be64(sequence), out.encode()); err != nil {
+		if err := tx.Bucket(bucketSealed).Put(be64(sequence), out.encode(sequence)); err != nil {
 			return err
 		}
 		return putHead(tx, keyChain, sequence, hash)
@@ -190,7 +197,7 @@ func (s *Store) Oldest() (sequence uint64, body []byte, err error) {
 		if k == nil {
 			return nil
 		}
-		b, err := decodeBatch(v)
+		b, err := decodeBatch(k, v)
 		if err != nil {
 			return fmt.Errorf("batch %x: %w: %w", k, ErrDamaged, err)
 		}

@@ -53,7 +53,7 @@ func (s *Store) pruneDays(tx *bolt.Tx, day int32) (int, error) {
 	gone, lost := map[uint32]uint64{}, map[uint32]bool{} // half-hours dropped, and whether a day could not be read, by register
 	for _, k := range keys {
 		slot, reg := splitSlotKey(k)
-		entries, bad := decodeDay(slot, days.get(slot, reg))
+		entries, bad := decodeDay(reg, slot, days.get(slot, reg))
 		gone[reg] += uint64(len(entries))
 		if bad != nil {
 			lost[reg] = true
@@ -94,7 +94,7 @@ func shrink(tx *bolt.Tx, days shelf, reg uint32, n uint64) error {
 	slot, v, ok := days.next(reg, minSlot, maxSlot)
 	if !ok {
 		r.n, r.first, r.last = 0, 0, 0
-	} else if entries, err := decodeDay(slot, v); err == nil && len(entries) > 0 {
+	} else if entries, err := decodeDay(reg, slot, v); err == nil && len(entries) > 0 {
 		r.first = entries[0].Start.UnixMilli()
 	}
 	return putRegister(tx, k, r)
@@ -115,7 +115,7 @@ func recount(tx *bolt.Tx, reg uint32) error {
 			return putRegister(tx, k, r)
 		}
 		slot = at
-		entries, _ := decodeDay(at, v)
+		entries, _ := decodeDay(reg, at, v)
 		for i := range entries {
 			r.add(entries[i].Start.UnixMilli())
 		}
@@ -196,7 +196,7 @@ func (s *Store) Usage() (u Usage, err error) {
 		}
 		var all register
 		err := tx.Bucket(bucketRegisters).ForEach(func(k, v []byte) error {
-			r, err := decodeRegister(v)
+			r, err := decodeRegister(k, v)
 			if err != nil {
 				return err
 			}

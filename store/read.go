@@ -63,7 +63,7 @@ func ceilMillis(t time.Time) int64 {
 // slots walks the packed values of a register that hold [lo, hi) and yields
 // what is in them.
 func slots[T any](s *Store, k energy.Key, what string, lo, hi, width int64, open func(*bolt.Tx) shelf,
-	decode func(int32, []byte) ([]T, error), at func(*T) int64) iter.Seq2[T, error] {
+	decode func(uint32, int32, []byte) ([]T, error), at func(*T) int64) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		if lo >= hi {
@@ -81,7 +81,7 @@ func slots[T any](s *Store, k energy.Key, what string, lo, hi, width int64, open
 				}
 				var v []byte
 				if slot, v, found = open(tx).next(r.id, slot, end); found {
-					items, bad = decode(slot, v)
+					items, bad = decode(r.id, slot, v)
 				}
 				return nil
 			})
@@ -138,12 +138,11 @@ func (s *Store) Bounds(k energy.Key) (first, last time.Time, n int, err error) {
 	return first, last, n, err
 }
 
-// Meta reads a named value; nil, nil when there is none.
+// Meta reads a named value; nil, nil when there is none. One that is damaged
+// counts as none, and is logged.
 func (s *Store) Meta(name string) (v []byte, err error) {
 	err = s.view("reading "+name, func(tx *bolt.Tx) error {
-		if b := tx.Bucket(bucketMeta).Get([]byte(name)); b != nil {
-			v = append([]byte{}, b...)
-		}
+		v = s.small(tx, bucketMeta, []byte(name))
 		return nil
 	})
 	return v, err
@@ -155,6 +154,6 @@ func (s *Store) SetMeta(name string, v []byte) error {
 		if v == nil {
 			return tx.Bucket(bucketMeta).Delete([]byte(name))
 		}
-		return tx.Bucket(bucketMeta).Put([]byte(name), append([]byte{}, v...))
+		return tx.Bucket(bucketMeta).Put([]byte(name), pack(smallVersion, []byte(name), v))
 	})
 }

@@ -28,12 +28,12 @@ func (s *Store) commitSamples(tx *bolt.Tx, all []KeyedSample) error {
 		}
 		slices.SortStableFunc(samples, func(a, b energy.Sample) int { return a.At.Compare(b.At) })
 		old := f.get(g.slot, g.reg)
-		v, err := appendSamples(g.slot, old, samples)
+		v, err := appendSamples(g.reg, g.slot, old, samples)
 		if err != nil {
 			if err := s.putAside(tx, bucketHours, slotKey(g.slot, g.reg), old, err); err != nil {
 				return err
 			}
-			v = encodeHour(g.slot, samples)
+			v = encodeHour(g.reg, g.slot, samples)
 		}
 		if err := f.put(g.slot, g.reg, v); err != nil {
 			return err

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"math"
 	"slices"
 
@@ -13,7 +12,7 @@ import (
 
 // batch is a sealed batch as it is kept until it is acknowledged:
 //
-//	version 1 byte (1) | CRC-32C of what follows, 4 bytes little endian | hash 32 bytes |
+//	head (see pack.go), version 1 | hash 32 bytes |
 //	count of runs uvarint | register id uvarint, from varint ms, step uvarint ms, count uvarint, .. | body
 type batch struct {
 	hash [32]byte
@@ -54,9 +53,8 @@ func (b *batch) add(reg uint32, start int64) {
 	b.runs = append(b.runs, run{reg, start, 1, 1})
 }
 
-func (b batch) encode() []byte {
-	v := make([]byte, 5, 64+24*len(b.runs)+len(b.body))
-	v[0] = batchVersion
+func (b batch) encode(sequence uint64) []byte {
+	v := make([]byte, packHead, 64+24*len(b.runs)+len(b.body))
 	v = append(v, b.hash[:]...)
 	v = binary.AppendUvarint(v, uint64(len(b.runs)))
 	for _, r := range b.runs {
@@ -66,13 +64,12 @@ func (b batch) encode() []byte {
 		v = binary.AppendUvarint(v, uint64(r.count))
 	}
 	v = append(v, b.body...)
-	binary.LittleEndian.PutUint32(v[1:], crc32.Checksum(v[5:], castagnoli))
-	return v
+	return stamp(v, batchVersion, be64(sequence))
 }
 
-// decodeBatch is the inverse of encode. The body is a part of v.
-func decodeBatch(v []byte) (b batch, err error) {
-	p, err := unpacked(v, batchVersion)
+// decodeBatch is the inverse of encode; the key is the sequence, 8 bytes. The body is a part of v.
+func decodeBatch(key, v []byte) (b batch, err error) {
+	p, err := unpacked(v, batchVersion, key)
 	if err != nil {
 		return b, err
 	}
@@ -131,7 +128,7 @@ func (s *Store) eachStatus(tx *bolt.Tx, spans []regSpan, f func(reg uint32, e *e
 			if day, v, ok = days.next(span.reg, day, end); !ok {
 				break
 			}
-			entries, err := decodeDay(day, v)
+			entries, err := decodeDay(span.reg, day, v)
 			if err != nil {
 				s.log.Error("a day of half-hours cannot be read", "path", s.path, "day", dayName(day), "cause", err)
 				continue
@@ -171,7 +168,7 @@ func (s *Store) settle(tx *bolt.Tx, sequence uint64, f func(seq uint64, b batch)
 	}
 	for _, k := range keys {
 		v := bytes.Clone(bucket.Get(k))
-		b, err := decodeBatch(v)
+		b, err := decodeBatch(k, v)
 		if err != nil {
 			return fmt.Errorf("batch %d: %w: %w", binary.BigEndian.Uint64(k), ErrDamaged, err)
 		}

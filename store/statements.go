@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -13,7 +12,7 @@ import (
 
 // A statement of baseline is stored as
 //
-//	version 1 byte (1) | CRC-32C of what follows, 4 bytes little endian |
+//	head (see pack.go; without the key, since statements move), version 1 |
 //	measure 1 byte | length of the meter's id uvarint | id | at varint, Unix ms | body
 //
 // under a number that grows, so that the order of the commits is kept. It moves
@@ -22,19 +21,17 @@ import (
 const statementVersion = 1
 
 func encodeStatement(st energy.KeyedStatement) []byte {
-	v := make([]byte, 5, 32+len(st.Meter)+len(st.Body))
-	v[0] = statementVersion
+	v := make([]byte, packHead, 32+len(st.Meter)+len(st.Body))
 	v = append(v, byte(st.Measure))
 	v = binary.AppendUvarint(v, uint64(len(st.Meter)))
 	v = append(v, st.Meter...)
 	v = binary.AppendVarint(v, st.At.UnixMilli())
 	v = append(v, st.Body...)
-	binary.LittleEndian.PutUint32(v[1:], crc32.Checksum(v[5:], castagnoli))
-	return v
+	return stamp(v, statementVersion, nil)
 }
 
 func decodeStatement(v []byte) (st energy.KeyedStatement, err error) {
-	p, err := unpacked(v, statementVersion)
+	p, err := unpacked(v, statementVersion, nil)
 	if err != nil {
 		return st, err
 	}

@@ -10,11 +10,58 @@ import (
 	"testing"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/perseus-edge/perseus-edge/energy"
 )
 
+// truth is everything that was ever stored.
+type truth struct {
+	halfHours map[at]energy.HalfHour
+	samples   map[KeyedSample]bool
+}
+
+func truthOf(t testing.TB, s *Store) truth {
+	t.Helper()
+	all := truth{map[at]energy.HalfHour{}, map[KeyedSample]bool{}}
+	for _, k := range tenMeters() {
+		for _, h := range collect(t, s.HalfHours(k, time.Time{}, forever)) {
+			all.halfHours[at{k, int(h.Start.Sub(day0) / energy.Period)}] = h
+		}
+		for _, sample := range collect(t, s.Samples(k, time.Time{}, forever)) {
+			all.samples[KeyedSample{k, sample}] = true
+		}
+	}
+	return all
+}
+
+// only fails when the store gives anything that was never stored: an error is
+// right, nothing is right, a wrong figure never (law 2).
+func (all truth) only(t testing.TB, s *Store, what string) {
+	t.Helper()
+	keys, _ := s.Keys()
+	for _, k := range keys {
+		for h, err := range s.HalfHours(k, time.Time{}, forever) {
+			if err == nil && all.halfHours[at{k, int(h.Start.Sub(day0) / energy.Period)}] != h {
+				t.Fatalf("%s: %s has %+v", what, k, h)
+			}
+		}
+		for sample, err := range s.Samples(k, time.Time{}, forever) {
+			if err == nil && !all.samples[KeyedSample{k, sample}] {
+				t.Fatalf("%s: %s has %+v", what, k, sample)
+			}
+		}
+		if state, err := s.State(k); err == nil && state != nil && string(state) != string(make([]byte, 60)) {
+			t.Fatalf("%s: %s has the state %x", what, k, state)
+		}
+	}
+	if v, err := s.Meta("site-code"); err == nil && v != nil && string(v) != "x" {
+		t.Fatalf("%s: the meta value is %q", what, v)
+	}
+}
+
 // fullOfEverything is a store that uses every part of its file.
-func fullOfEverything(t testing.TB) (path string, content []byte) {
+func fullOfEverything(t testing.TB) (content []byte, all truth) {
 	t.Helper()
 	s := fastStore(t)
 	for day := range 20 {
@@ -42,11 +89,12 @@ func fullOfEverything(t testing.TB) (path string, content []byte) {
 	}
 	must(t, s.Commit(Round{HalfHours: fix}))
 	must(t, s.SetMeta("site-code", []byte("x")))
+	all = truthOf(t, s)
 	must(t, s.Prune(day0.AddDate(0, 0, 12))) // leaves free pages
 	must(t, s.Close())
 	content, err := os.ReadFile(s.path)
 	must(t, err)
-	return s.path, content
+	return content, all
 }
 
 // exercise calls everything. It returns how many calls gave an error.
@@ -159,7 +207,7 @@ func harm(random *rand.Rand, content []byte, open bool) ([]byte, string) {
 func TestTornFiles(t *testing.T) {
 	const seed, turns = 7, 250
 	random := rand.New(rand.NewPCG(seed, 2))
-	_, content := fullOfEverything(t)
+	content, all := fullOfEverything(t)
 	dir := fastDir(t)
 	aside, partly := 0, 0
 	for turn := range turns {
@@ -179,6 +227,7 @@ func TestTornFiles(t *testing.T) {
 				t.Fatalf("turn %d (%s): the bad file was not kept as it was: %v", turn, what, err)
 			}
 		}
+		all.only(t, s, fmt.Sprintf("turn %d (%s)", turn, what))
 		failures := exercise(s)
 		if failures > 0 && report.Created {
 			t.Fatalf("turn %d (%s): %d failures in the clean store", turn, what, failures)
@@ -209,7 +258,7 @@ func TestDamageWhileRunning(t *testing.T) {
 	}
 	const seed, turns = 11, 120
 	random := rand.New(rand.NewPCG(seed, 3))
-	_, content := fullOfEverything(t)
+	content, all := fullOfEverything(t)
 	dir := fastDir(t)
 	damaged := 0
 	for turn := range turns {
@@ -225,6 +274,7 @@ func TestDamageWhileRunning(t *testing.T) {
 		must(t, err)
 		must(t, f.Truncate(int64(len(bad))))
 		must(t, f.Close())
+		all.only(t, s, fmt.Sprintf("turn %d (%s)", turn, what))
 		if exercise(s) > 0 {
 			damaged++
 		}
@@ -272,4 +322,85 @@ func TestDamagedErrors(t *testing.T) {
 		t.Errorf("%+v", report)
 	}
 	must(t, s.Commit(Round{HalfHours: halfHours(main_, 0, 1)}))
+}
+
+// What the outbox cannot do without is mended when the store is opened.
+func TestMend(t *testing.T) {
+	for name, spoil := range map[string]func(tx *bolt.Tx) error{
+		"nothing": func(tx *bolt.Tx) error { return nil },
+		"a batch": func(tx *bolt.Tx) error { return tx.Bucket(bucketSealed).Put(be64(3), []byte("garbled")) },
+		"another batch's place": func(tx *bolt.Tx) error {
+			return tx.Bucket(bucketSealed).Put(be64(4), append([]byte{}, tx.Bucket(bucketSealed).Get(be64(3))...))
+		},
+		"the chain":           func(tx *bolt.Tx) error { return tx.Bucket(bucketSelf).Put(keyChain, make([]byte, 45)) },
+		"the acknowledgement": func(tx *bolt.Tx) error { return tx.Bucket(bucketSelf).Put(keyAcked, []byte("x")) },
+		"a statement":         func(tx *bolt.Tx) error { return tx.Bucket(bucketStatements).Put(be64(9), []byte("garbled")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := fastStore(t)
+			statements := []energy.KeyedStatement{{Key: main_, At: day0, Body: []byte("1")}, {Key: main_, At: day0, Body: []byte("2")}, {Key: main_, At: day0, Body: []byte("3")}}
+			must(t, s.Commit(Round{HalfHours: halfHours(main_, 0, 60), Statements: statements}))
+			for i := range 4 {
+				must(t, s.Seal(uint64(i+1), hash(byte(i+1)), []byte{byte(i)}, []energy.Span{span(main_, i*10, i*10+10)}, i%2))
+			}
+			must(t, s.Acknowledge(2))
+			must(t, s.update("test", spoil))
+			must(t, s.Close())
+			s, report := mustOpen(t, s.path)
+			same(t, "report", report, Report{})
+			seq, _, err := s.Chain()
+			must(t, err)
+			oldest, _, err := s.Oldest()
+			must(t, err)
+			left := pend(t, s, main_)
+			sts, err := s.PendingStatements(10)
+			must(t, err)
+			got := []any{seq, oldest, left, len(sts)}
+			switch name {
+			case "nothing", "a statement":
+				same(t, "outbox", got, []any{uint64(4), uint64(3), upTo(40, 60), 1})
+			case "a batch", "another batch's place":
+				same(t, "outbox", got, []any{uint64(2), uint64(0), upTo(20, 60), 2})
+			default:
+				same(t, "outbox", got, []any{uint64(0), uint64(0), upTo(20, 60), 2})
+				must(t, s.Adopt(2, hash(2)))
+				seq = 2
+			}
+			must(t, s.Seal(seq+1, hash(9), nil, []energy.Span{span(main_, 0, 60)}, len(sts)))
+			must(t, s.Acknowledge(seq+1))
+			same(t, "pending at the end", pend(t, s, main_), []int(nil))
+		})
+	}
+}
+
+// A day that fails its checksum reads as an error, holds up neither its
+// neighbours nor the outbox, and is begun anew when it is committed to again.
+func TestDamagedDay(t *testing.T) {
+	s := fastStore(t)
+	must(t, s.Commit(Round{HalfHours: halfHours(main_, 0, 3*48)}))
+	must(t, s.update("test", func(tx *bolt.Tx) error {
+		f := dayShelf(tx)
+		day := dayOf(day0.UnixMilli()) + 1
+		v := append([]byte{}, f.get(day, 1)...)
+		v[40] ^= 1
+		return f.put(day, 1, v)
+	}))
+	good, bad := 0, 0
+	for _, err := range s.HalfHours(main_, time.Time{}, forever) {
+		if err == nil {
+			good++
+		} else if bad++; !errors.Is(err, ErrDamaged) {
+			t.Errorf("%v", err)
+		}
+	}
+	same(t, "good and bad", []int{good, bad}, []int{96, 1})
+	same(t, "pending", pend(t, s, main_), append(upTo(0, 48), upTo(96, 144)...))
+	must(t, s.Commit(Round{HalfHours: halfHours(main_, 50, 60)}))
+	same(t, "half-hours", len(collect(t, s.HalfHours(main_, time.Time{}, forever))), 106)
+	_, _, n, err := s.Bounds(main_)
+	must(t, err)
+	same(t, "counted", n, 106)
+	u, err := s.Usage()
+	must(t, err)
+	same(t, "put aside", u.Damaged, 1)
 }

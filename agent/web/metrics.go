@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/perseus-edge/perseus-edge/agent"
+	"github.com/perseus-edge/perseus-edge/energy"
 )
 
 // metrics serves the agent's figures in Prometheus form. They are worked out
@@ -42,7 +43,7 @@ var (
 	descValue      = desc("register_base_units", "What the register shows, in Wh, varh or litres.", "meter", "measure", "unit")
 	descAnsweredAt = desc("meter_answer_timestamp_seconds", "When the meter last answered.", "meter")
 	descHalfHours  = desc("half_hours_total", "Half-hours settled since the start, of all registers.")
-	descEvents     = desc("register_events_total", "What was noticed about the register since the start, by kind.", "meter", "measure", "kind")
+	descEvents     = desc("register_events_total", "What was noticed about the register since the start, by kind; its opening apart.", "meter", "measure", "kind")
 	descCommits    = desc("store_commits_total", "Rounds stored since the start.")
 	descCommitFail = desc("store_commit_failures_total", "Rounds that could not be stored at the first attempt or again.")
 	descWaiting    = desc("store_waiting_half_hours", "Half-hours in memory that are not stored yet.")
@@ -93,6 +94,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 			measure := r.Measure.String()
 			settled += r.Settled
 			for k, n := range r.Events {
+				if k == energy.Opened.String() {
+					continue // every register has one: nothing to watch
+				}
 				count(descEvents, n, m.ID, measure, k)
 			}
 			if r.Base >= 0 {

@@ -9,12 +9,12 @@ import (
 
 // parseDays reads the layouts with a row per day.
 func parseDays(h *heads, rows []row, o Options) (*File, error) {
-	layout, label := LayoutDays, o.Label
+	layout, label := LayoutDays, Start
 	switch {
 	case h.headless:
-		layout, label = LayoutBare, Start
+		layout = LayoutBare
 	case h.numbered:
-		layout, label = LayoutNumbers, Start
+		layout = LayoutNumbers
 	default:
 		var err error
 		if label, err = h.byTime(o.Label); err != nil {

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/klauspost/compress/gzip"
+	"compress/gzip"
 
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"

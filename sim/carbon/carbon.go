@@ -140,9 +140,14 @@ func (s *server) regional(w http.ResponseWriter, r *http.Request) {
 	w.Write(body)
 }
 
+// apiError is a message in the words of the real API.
+type apiError string
+
+func (e apiError) Error() string { return string(e) }
+
 // window reads the two path elements; the second may be fw24h, fw48h or pt24h.
 func (s *server) window(a, b string) (from, to time.Time, err error) {
-	bad := fmt.Errorf("Please enter a valid date in ISO8601 format YYYY-MM-DDThh:mmZ.")
+	bad := apiError("Please enter a valid date in ISO8601 format YYYY-MM-DDThh:mmZ.")
 	if from, err = parse(a); err != nil {
 		return from, to, bad
 	}
@@ -158,7 +163,7 @@ func (s *server) window(a, b string) (from, to time.Time, err error) {
 		return from, to, bad
 	}
 	if to.Sub(from) > 14*24*time.Hour {
-		return from, to, fmt.Errorf("The maximum date range is limited to 14 days.")
+		return from, to, apiError("The maximum date range is limited to 14 days.")
 	}
 	return from, to, nil
 }

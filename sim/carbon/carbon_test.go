@@ -123,7 +123,7 @@ func TestSeed(t *testing.T) {
 		}
 		return out
 	}
-	if run(1) != run(1) || run(1) == run(2) || !strings.Contains(run(1), "2") || !strings.Contains(run(1), "5") {
+	if first, again := run(1), run(1); first != again || run(1) == run(2) || !strings.Contains(run(1), "2") || !strings.Contains(run(1), "5") {
 		t.Errorf("%s, %s, %s", run(1), run(1), run(2))
 	}
 }

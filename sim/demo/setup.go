@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
@@ -143,6 +142,3 @@ func (d *demo) makeBank(id string) error {
 	}
 	return nil
 }
-
-// agentBinary is where the built gateway program lies.
-func (d *demo) agentBinary() string { return filepath.Join(d.programs.bin, "perseus-agent") }

@@ -236,10 +236,38 @@ func checkDescription(t *testing.T, d *description) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, token := range map[string]string{"member_token": d.MemberToken, "admin_token": d.AdminToken, "none": ""} {
-		a, err := ask(t.Context(), c.people, http.MethodGet, d.Directory+"/members/organizations", token, nil)
-		if err != nil || (a.status == http.StatusOK) != (token != "") {
-			t.Errorf("the directory's member API with %s: %d %s, %v", name, a.status, a.body, err)
+	var me struct{ ID string }
+	member := func(token, organisation string) int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.Directory+"/members/me", nil)
+		if err != nil {
+			t.Fatal(err)
 		}
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+		if organisation != "" {
+			req.Header.Set("X-Organization", organisation)
+		}
+		res, err := c.people.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if res.StatusCode == http.StatusOK {
+			if err := json.NewDecoder(res.Body).Decode(&me); err != nil {
+				t.Error(err)
+			}
+		}
+		return res.StatusCode
+	}
+	if code := member(d.MemberToken, ""); code != http.StatusOK || me.ID == "" {
+		t.Errorf("the directory's member API with member_token: %d, %+v", code, me)
+	}
+	if code := member(d.AdminToken, me.ID); code != http.StatusOK {
+		t.Errorf("the directory's member API with admin_token for %s: %d", me.ID, code)
+	}
+	if code := member("", ""); code != http.StatusUnauthorized {
+		t.Errorf("the directory's member API without a token: %d", code)
 	}
 }

@@ -205,7 +205,7 @@ func harm(random *rand.Rand, content []byte, open bool) ([]byte, string) {
 
 // Whatever has happened to the file, the store opens and works (law 9).
 func TestTornFiles(t *testing.T) {
-	const seed, turns = 7, 250
+	const seed, turns = 202, 25000
 	random := rand.New(rand.NewPCG(seed, 2))
 	content, all := fullOfEverything(t)
 	dir := fastDir(t)
@@ -256,7 +256,7 @@ func TestDamageWhileRunning(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("an open file cannot be overwritten from outside on Windows")
 	}
-	const seed, turns = 11, 120
+	const seed, turns = 202, 1500
 	random := rand.New(rand.NewPCG(seed, 3))
 	content, all := fullOfEverything(t)
 	dir := fastDir(t)

@@ -180,11 +180,16 @@ func serviceStart(w io.Writer, m manager, _ string) error {
 		return nil
 	}
 	if err := m.start(); err != nil {
-		s, serr := m.state()
-		if serr == nil && s.lastError != "" {
-			return fmt.Errorf("it does not start: %s\n(%w; the whole log: %s)", s.lastError, err, s.log)
+		why := []string{err.Error()}
+		if s, err := m.state(); err == nil {
+			for _, more := range []string{s.trouble, s.lastError} {
+				if more != "" {
+					why = append(why, more)
+				}
+			}
+			why = append(why, "the log: "+s.log)
 		}
-		return fmt.Errorf("it does not start: %w", err)
+		return fmt.Errorf("it does not start:\n  %s", strings.Join(why, "\n  "))
 	}
 	fmt.Fprintln(w, "It runs. Next: perseus-agent service status, or perseus-agent status for the meters.")
 	return nil
@@ -261,12 +266,20 @@ func times(n int) string {
 	return count(n, "time") + " since it was started"
 }
 
-// lastError finds the last line of a log that tells of an error.
+// lastError finds the last line of a log that tells of an error: the agent's, or
+// systemd's when it could not even begin.
 func lastError(log string) string {
-	last := ""
+	last, open := "", false
 	for line := range strings.Lines(log) {
-		if strings.Contains(line, "level=ERROR") || strings.HasPrefix(line, "perseus-agent run: ") || strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
-			last = strings.TrimSpace(line)
+		line = strings.TrimSpace(line)
+		if open { // "the configuration has 1 mistake:" says little without the next line
+			last, open = last+" "+line, false
+		}
+		for _, mark := range []string{"level=ERROR", "perseus-agent run: ", "panic: ", "fatal error: ", ".service: Failed to ", ".service: Failed at step "} {
+			if strings.Contains(line, mark) {
+				last, open = line, strings.HasSuffix(line, ":")
+				break
+			}
 		}
 	}
 	return last

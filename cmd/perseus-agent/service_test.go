@@ -148,7 +148,7 @@ func TestServiceSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("status lacks %q:\n%s", want, out)
 		}
 	}
-	if code, _, errs = verb(m, "start"); code != failed || !strings.Contains(errs, "level=ERROR msg=x") || !strings.Contains(errs, "job failed") || !strings.Contains(errs, "journalctl") {
+	if code, _, errs = verb(m, "start"); code != failed || !strings.Contains(errs, "level=ERROR msg=x") || !strings.Contains(errs, "job failed") || !strings.Contains(errs, "no sign of life") || !strings.Contains(errs, "journalctl") {
 		t.Errorf("start: exit %d %s", code, errs)
 	}
 }
@@ -159,6 +159,8 @@ func TestLastError(t *testing.T) {
 		{"time=1 level=INFO msg=running\ntime=2 level=WARN msg=x\n", ""},
 		{"time=1 level=ERROR msg=a\ntime=2 level=ERROR msg=b\ntime=3 level=INFO msg=c\n", "time=2 level=ERROR msg=b"},
 		{"perseus-agent run: configuration: no such file\nMain process exited\n", "perseus-agent run: configuration: no such file"},
+		{"perseus-agent.service: Failed at step USER spawning /a: x\nperseus-agent.service: Failed with result 'exit-code'.\n", "perseus-agent.service: Failed at step USER spawning /a: x"},
+		{"perseus-agent run: 1 mistake:\n/etc/a.yaml:1:1: unknown key\nMain process exited\n", "perseus-agent run: 1 mistake: /etc/a.yaml:1:1: unknown key"},
 		{"panic: oh\n\ngoroutine 1 [running]:\n", "panic: oh"},
 	} {
 		if got := lastError(c.log); got != c.want {

@@ -1,6 +1,7 @@
 package consumption
 
 import (
+	"compress/gzip"
 	"fmt"
 	"io"
 	"net/http"
@@ -8,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"compress/gzip"
 
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"

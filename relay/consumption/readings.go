@@ -2,6 +2,7 @@ package consumption
 
 import (
 	"bufio"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,8 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-
-	"compress/gzip"
 
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"

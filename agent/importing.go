@@ -108,6 +108,13 @@ func ImportFile(s ImportStore, c *config.Config, r ImportRequest, now time.Time)
 		}
 	}
 	series, err := pick(f.Series, r.ID)
+	if err != nil && len(f.Series) == 0 && len(f.Problems) > 0 {
+		first := f.Problems[0] // a line to look at helps more than what holds for the whole file
+		if i := slices.IndexFunc(f.Problems, func(p hhfile.Problem) bool { return p.Line > 0 }); i >= 0 {
+			first = f.Problems[i]
+		}
+		return rep, fmt.Errorf("%s: %w: %s%s", r.File, err, first, andMore(len(f.Problems)-1))
+	}
 	if err != nil {
 		return rep, fmt.Errorf("%s: %w", r.File, err)
 	}
@@ -126,6 +133,13 @@ func ImportFile(s ImportStore, c *config.Config, r ImportRequest, now time.Time)
 		rep.Series = append(rep.Series, out)
 	}
 	return rep, nil
+}
+
+func andMore(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d more)", n)
 }
 
 // pick chooses the series of one meter out of a file.

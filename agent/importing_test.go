@@ -90,6 +90,8 @@ func TestImportRefusals(t *testing.T) {
 	}{
 		{"no such meter", string(councilFile(1, "1")), "mian", "", `no meter "mian" in the configuration: it has main`},
 		{"not a half-hourly file", "hello\n", "main", "", "f.csv: "},
+		{"every row refused", "id,measure,start,kWh,quality\nm,import,2026-01-01T00:00:00Z,1,actual\nm,import,2026-01-01T00:30:00Z,1,actual\n", "main", "",
+			`no half-hours in it: line 2: unknown quality "actual": use one of missing,`},
 		{"several meters", two, "main", "", "it holds several meters: say which one with --id: 1200051234567, 1200057654321"},
 		{"another meter", two, "main", "999", "it does not hold 999: it holds 1200051234567, 1200057654321"},
 	} {

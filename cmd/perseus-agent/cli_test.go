@@ -117,7 +117,7 @@ func TestImportAndReadWithoutAnAgent(t *testing.T) {
 	cfg := configured(t, "127.0.0.1:1", "127.0.0.1:1")
 	file := history(t, "0.5", "05/01/2026", "06/01/2026")
 	code, out, errs := cli(t, "import", "--config", cfg, "--meter", "main", "--label", "start", file)
-	if code != done || !strings.Contains(out, "taken: 96, 48000 WHR") {
+	if code != done || !strings.Contains(out, "taken: 96, 48000 Wh") {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	code, out, _ = cli(t, "import", "--config", cfg, "--meter", "main", "--label", "start", "--format", "json", file)

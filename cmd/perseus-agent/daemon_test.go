@@ -88,7 +88,7 @@ func TestDaemon(t *testing.T) {
 		t.Errorf("exit %d, %v\n%s", code, err, out)
 	}
 	code, out, errs := cli(t, "import", "--config", cfg, "--meter", "main", "--label", "start", history(t, "0.25", "05/01/2026"))
-	if code != done || !strings.Contains(out, "taken: 48, 12000 WHR") {
+	if code != done || !strings.Contains(out, "taken: 48, 12000 Wh") {
 		t.Errorf("import: exit %d\n%s%s", code, out, errs)
 	}
 	for _, format := range []string{"table", "csv", "json"} {

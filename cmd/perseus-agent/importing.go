@@ -162,7 +162,7 @@ func printSeries(w io.Writer, meter string, s agent.ImportSeries) {
 		fmt.Fprintf(w, "    not taken: %s\n", s.Refused)
 		return
 	}
-	fmt.Fprintf(w, "    taken: %d, %s %s\n", s.Taken+s.Corrected, s.Energy, s.UnitCode)
+	fmt.Fprintf(w, "    taken: %d, %s %s\n", s.Taken+s.Corrected, s.Energy, spelled(s.UnitCode))
 	for _, x := range []struct {
 		n    int
 		text string
@@ -176,4 +176,17 @@ func printSeries(w io.Writer, meter string, s agent.ImportSeries) {
 			fmt.Fprintf(w, "    %d %s\n", x.n, x.text)
 		}
 	}
+}
+
+// spelled is a unit code as people write the unit.
+func spelled(code string) string {
+	switch code {
+	case "WHR":
+		return "Wh"
+	case "K3":
+		return "kvarh"
+	case "MTQ":
+		return "m3"
+	}
+	return code
 }

@@ -13,7 +13,7 @@ import (
 // and panics (or walks in circles) when it should not. Every page that can be
 // reached must be what it is said to be, lie within the file, be reached once,
 // have its keys in order, and not be in the list of free pages, from which a
-// later commit would overwrite it. What values hold is not looked at: they
+// later commit would overwrite it; every other page must be in that list. What values hold is not looked at: they
 // carry checksums of their own.
 //
 // The format is bbolt's version 2, unchanged since 2014, in the byte order of
@@ -151,6 +151,7 @@ func (c *fileCheck) node(b, low, high []byte, depth int) error {
 	}
 	var children []child
 	var before []byte
+	end := uint64(pageHead + 16*count) // what the entries say lies one after the other, without a gap
 	for i := range count {
 		at := pageHead + 16*i
 		e := b[at : at+16]
@@ -161,9 +162,10 @@ func (c *fileCheck) node(b, low, high []byte, depth int) error {
 			pos, klen, vlen = uint64(native.Uint32(e[4:])), uint64(native.Uint32(e[8:])), uint64(native.Uint32(e[12:]))
 		}
 		from := uint64(at) + pos
-		if klen == 0 || from < uint64(pageHead+16*count) || from+klen+vlen > uint64(len(b)) {
-			return fmt.Errorf("entry %d of %d lies outside of it", i+1, count)
+		if klen == 0 || from != end || from+klen+vlen > uint64(len(b)) {
+			return fmt.Errorf("entry %d of %d is not where it should be", i+1, count)
 		}
+		end = from + klen + vlen
 		key := b[from : from+klen]
 		if i == 0 && low != nil && bytes.Compare(key, low) < 0 || i > 0 && bytes.Compare(key, before) <= 0 ||
 			high != nil && bytes.Compare(key, high) >= 0 {
@@ -185,11 +187,11 @@ func (c *fileCheck) node(b, low, high []byte, depth int) error {
 		}
 	}
 	for i, ch := range children {
-		end := high
+		next := high
 		if i+1 < len(children) {
-			end = children[i+1].key
+			next = children[i+1].key
 		}
-		if err := c.tree(ch.id, ch.key, end, depth+1); err != nil {
+		if err := c.tree(ch.id, ch.key, next, depth+1); err != nil {
 			return err
 		}
 	}
@@ -252,6 +254,11 @@ func (c *fileCheck) freelist() error {
 			return fmt.Errorf("the list of free pages names page %d, which is in use, named twice or does not exist", id)
 		}
 		c.seen[id] = true
+	}
+	for id := uint64(2); id < c.meta.high; id++ {
+		if !c.seen[id] { // it was cut off with a part of a page that led to it, or of this list
+			return fmt.Errorf("page %d is neither in use nor free", id)
+		}
 	}
 	return nil
 }

@@ -256,7 +256,7 @@ func TestDamageWhileRunning(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("an open file cannot be overwritten from outside on Windows")
 	}
-	const seed, turns = 202, 1500
+	const seed, turns = 11, 120
 	random := rand.New(rand.NewPCG(seed, 3))
 	content, all := fullOfEverything(t)
 	dir := fastDir(t)

@@ -183,7 +183,7 @@ func serviceStart(w io.Writer, m manager, _ string) error {
 		why := []string{err.Error()}
 		if s, err := m.state(); err == nil {
 			for _, more := range []string{s.trouble, s.lastError} {
-				if more != "" {
+				if more != "" && more != why[0] {
 					why = append(why, more)
 				}
 			}

@@ -72,8 +72,6 @@ type rotating struct {
 	file *os.File
 }
 
-const logSize = 5 << 20
-
 func openRotating(path string, most int64) (*rotating, error) {
 	r := &rotating{path: path, most: most}
 	return r, r.open()

@@ -16,6 +16,8 @@ import (
 	"github.com/perseus-edge/perseus-edge/internal/rehearsal"
 )
 
+const logSize = 5 << 20 // bytes; one older file of as much is kept
+
 // logFile is where the agent logs when it runs as a service.
 func logFile() string { return filepath.Join(config.DataDir(), "agent.log") }
 
@@ -93,7 +95,7 @@ func (h *host) Execute(_ []string, requests <-chan svc.ChangeRequest, changes ch
 			}
 			h.err = err
 			h.log.Error("the service ends", "error", err)
-			event(fmt.Errorf("Perseus Edge ends: %w. The log is %s", err, logFile()))
+			event(fmt.Errorf("the service ends: %w (the log: %s)", err, logFile()))
 			return true, 1
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -270,7 +269,7 @@ func TestServiceIsInTheHelp(t *testing.T) {
 	if !strings.Contains(out.String(), "  service    run in the background") {
 		t.Error(out.String())
 	}
-	if err := serviceVerb(&invocation{FlagSet: flag.NewFlagSet("service", flag.ContinueOnError), cmd: serviceCommand, argv: []string{"-h"}}, &fakeManager{}); !errors.Is(err, flag.ErrHelp) {
-		t.Error(err)
+	if code, text, _ := verb(&fakeManager{}, "-h"); code != done || !strings.Contains(text, "uninstall  stop and remove the service") {
+		t.Errorf("exit %d\n%s", code, text)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/svc"
@@ -84,13 +85,39 @@ func (windowsManager) install(p plan) (did []string, err error) {
 	return did, closeFolders(p)
 }
 
+// definition is what a service runs, and how.
+type definition struct {
+	line, account string
+	automatic     bool
+}
+
+// defined asks for the basic definition. mgr.Service.Config asks for more, and
+// fails where a manager lacks it.
+func defined(s *mgr.Service) (definition, error) {
+	for size := uint32(1024); ; {
+		b := make([]byte, size)
+		c := (*windows.QUERY_SERVICE_CONFIG)(unsafe.Pointer(&b[0]))
+		err := windows.QueryServiceConfig(s.Handle, c, size, &size)
+		if errors.Is(err, windows.ERROR_INSUFFICIENT_BUFFER) && size > uint32(len(b)) {
+			continue
+		}
+		if err != nil {
+			return definition{}, err
+		}
+		return definition{
+			line: windows.UTF16PtrToString(c.BinaryPathName), account: windows.UTF16PtrToString(c.ServiceStartName),
+			automatic: c.StartType == mgr.StartAutomatic,
+		}, nil
+	}
+}
+
 // bring makes an installed service run our command line, automatically.
 func bring(s *mgr.Service, line string) (changed bool, err error) {
-	c, err := s.Config()
+	is, err := defined(s)
 	if err != nil {
 		return false, err
 	}
-	if c.BinaryPathName == line && c.StartType == mgr.StartAutomatic && strings.EqualFold(c.ServiceStartName, serviceAccount) {
+	if is.line == line && is.automatic && strings.EqualFold(is.account, serviceAccount) {
 		return false, nil
 	}
 	path, err := syscall.UTF16PtrFromString(line)
@@ -214,8 +241,8 @@ func (windowsManager) state() (state, error) {
 		return state{}, err
 	}
 	out := state{installed: true, running: st.State == svc.Running, log: logFile(), lastError: lastError(tail(logFile()))}
-	if c, err := s.Config(); err == nil {
-		out.automatic, out.definition = c.StartType == mgr.StartAutomatic, c.BinaryPathName
+	if is, err := defined(s); err == nil {
+		out.automatic, out.definition = is.automatic, is.line
 	}
 	switch st.State {
 	case svc.Running:

@@ -205,7 +205,7 @@ func harm(random *rand.Rand, content []byte, open bool) ([]byte, string) {
 
 // Whatever has happened to the file, the store opens and works (law 9).
 func TestTornFiles(t *testing.T) {
-	const seed, turns = 202, 25000
+	const seed, turns = 303, 250000
 	random := rand.New(rand.NewPCG(seed, 2))
 	content, all := fullOfEverything(t)
 	dir := fastDir(t)

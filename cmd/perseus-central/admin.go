@@ -160,8 +160,11 @@ func gatewayAdd(f *flag.FlagSet) adminFunc {
 	var g directory.Gateway
 	f.StringVar(&g.Member, "member", "", "`id` of the member that runs it")
 	f.StringVar(&g.Name, "name", "", "`name`")
-	f.StringVar(&g.Site, "site", "", "what the member calls the site")
+	f.StringVar(&g.Site, "site", "", "what the member calls the site; not public")
 	return func(ctx context.Context, c *config, d *directory.Service) (any, error) {
+		if g.Member == "" || g.Name == "" || g.Site == "" {
+			return nil, fmt.Errorf("%w: give --member, --name and --site", errUsage)
+		}
 		g, code, err := d.AddGateway(ctx, g)
 		return map[string]string{"id": g.ID, "url": d.GatewayURL(g.ID), "code": code}, err
 	}

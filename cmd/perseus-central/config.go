@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,18 +38,18 @@ type directoryConfig struct {
 }
 
 type relayConfig struct {
-	Issuer       string        `yaml:"issuer"`        // public address of the permission pages
-	IssuerListen string        `yaml:"issuer_listen"` //
-	Server       string        `yaml:"server"`        // public address for applications and gateways (mutual TLS)
-	ServerListen string        `yaml:"server_listen"` //
-	Member       string        `yaml:"member"`        // id of the member that runs the relay, in the directory
-	Organisation string        `yaml:"organisation"`  // its name, as people know it
-	Identity     string        `yaml:"identity"`      // folder: signing.pem, signing.key, seal.key, roots (default relay-identity)
-	Gateways     []string      `yaml:"gateways"`      // member URLs whose gateways are served; default: the relay's own member
-	Carbon       carbonConfig  `yaml:"carbon"`
-	DirectoryCA  string        `yaml:"directory_ca"` // PEM roots for fetching the CRLs; default: the system's, or the local authorities
-	TLS          tlsConfig     `yaml:"tls"`
-	History      time.Duration `yaml:"history"` // how far back before its grant a permission reaches; default 400 days
+	Issuer       string       `yaml:"issuer"`        // public address of the permission pages
+	IssuerListen string       `yaml:"issuer_listen"` //
+	Server       string       `yaml:"server"`        // public address for applications and gateways (mutual TLS)
+	ServerListen string       `yaml:"server_listen"` //
+	Member       string       `yaml:"member"`        // id of the member that runs the relay, in the directory
+	Organisation string       `yaml:"organisation"`  // its name, as people know it
+	Identity     string       `yaml:"identity"`      // folder: signing.pem, signing.key, seal.key, roots (default relay-identity)
+	Gateways     []string     `yaml:"gateways"`      // member URLs whose gateways are served; default: the relay's own member
+	Carbon       carbonConfig `yaml:"carbon"`
+	DirectoryCA  string       `yaml:"directory_ca"` // PEM roots for fetching the CRLs; default: the system's, or the local authorities
+	TLS          tlsConfig    `yaml:"tls"`
+	History      duration     `yaml:"history"` // how far back before its grant a permission reaches, e.g. 400d (the default)
 }
 
 type carbonConfig struct {
@@ -101,6 +102,9 @@ func (c *config) check() (err error) {
 	} else if !strings.HasPrefix(c.Database, "postgres://") {
 		return fmt.Errorf("database %q: use sqlite:PATH or postgres://USER@HOST/NAME", c.Database)
 	}
+	if c.Registry == "" {
+		return errors.New("registry: name the registry whose terms are spoken, such as https://registry.core.sandbox.trust.ib1.org")
+	}
 	if c.scheme, err = scheme.New(c.Registry); err != nil {
 		return err
 	}
@@ -117,10 +121,12 @@ func (c *config) check() (err error) {
 	}
 	problems := []error{address("directory.url", c.Directory.URL)}
 	if c.has("directory") {
-		problems = append(problems, listen("directory.listen", c.Directory.Listen))
+		// A directory alone needs the relay's address too: it tells it to the
+		// gateways that enrol.
+		problems = append(problems, listen("directory.listen", c.Directory.Listen), address("relay.server", c.Relay.Server))
 	}
 	if c.has("relay") {
-		problems = append(problems, address("relay.issuer", c.Relay.Issuer), address("relay.server", c.Relay.Server),
+		problems = append(problems, address("relay.issuer", c.Relay.Issuer), serverOf(c),
 			listen("relay.issuer_listen", c.Relay.IssuerListen), listen("relay.server_listen", c.Relay.ServerListen))
 		if c.Relay.Member == "" || c.Relay.Organisation == "" {
 			problems = append(problems, errors.New("relay.member and relay.organisation: name the member that runs the relay"))
@@ -133,6 +139,14 @@ func (c *config) check() (err error) {
 		c.Relay.Gateways = []string{c.Directory.URL + "/m/" + c.Relay.Member}
 	}
 	return errors.Join(problems...)
+}
+
+// serverOf checks relay.server where the directory's check has not.
+func serverOf(c *config) error {
+	if c.has("directory") {
+		return nil
+	}
+	return address("relay.server", c.Relay.Server)
 }
 
 func setDefault(s *string, v string) {
@@ -160,4 +174,26 @@ func listen(key, s string) error {
 func host(address string) string {
 	u, _ := url.Parse(address) // checked when the configuration was read
 	return u.Hostname()
+}
+
+// duration is a time.Duration that may also be given in days: 400d.
+type duration time.Duration
+
+// UnmarshalYAML reads "9600h" or "400d".
+func (d *duration) UnmarshalYAML(b []byte) error {
+	s := strings.Trim(strings.TrimSpace(string(b)), `"'`)
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return fmt.Errorf("%q is not a number of days such as 400d", s)
+		}
+		*d = duration(time.Duration(n) * 24 * time.Hour)
+		return nil
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil || v < 0 {
+		return fmt.Errorf("%q is not a duration such as 400d or 9600h", s)
+	}
+	*d = duration(v)
+	return nil
 }

@@ -60,7 +60,7 @@ func initialise(ctx context.Context, c *config, out io.Writer) error {
 		if _, err := directory.CreateAuthorities(folder, c.Directory.Operator, time.Now()); err != nil {
 			return err
 		}
-		fmt.Fprintf(os.Stderr, "made the certificate authorities in %s: move its folder offline/ to a safe\n", folder)
+		fmt.Fprintf(out, "made the certificate authorities in %s: move its folder offline/ to a safe\n", folder)
 	}
 	db, dir, err := openDirectory(ctx, c)
 	if err != nil {
@@ -84,6 +84,15 @@ func initRelay(ctx context.Context, c *config, dir *directory.Service) error {
 	_, err = dir.AddApplication(ctx, directory.Application{ID: relayApplication, Member: c.Relay.Member, Name: c.Relay.Organisation + " relay", Roles: roles})
 	if err != nil && !errors.Is(err, directory.ErrExists) {
 		return err
+	}
+	for _, s := range []directory.DataService{
+		{ID: relayApplication + "-consumption", Title: "Energy consumption data", ConformsTo: c.scheme.StandardConsumption()},
+		{ID: relayApplication + "-emissions", Title: "Emissions data", ConformsTo: c.scheme.StandardEmissions()},
+	} {
+		s.Application, s.Endpoint, s.OAuthIssuer = relayApplication, c.Relay.Server, c.Relay.Issuer
+		if _, err := dir.AddDataService(ctx, s); err != nil && !errors.Is(err, directory.ErrExists) {
+			return err
+		}
 	}
 	folder := c.path(c.Relay.Identity)
 	if err := os.MkdirAll(folder, 0o700); err != nil {

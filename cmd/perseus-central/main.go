@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -22,7 +24,7 @@ const usage = `perseus-central is the Perseus Edge directory and relay.
   perseus-central application add --config FILE --member ID --id ID --name NAME [--role ..]
   perseus-central certificate issue --config FILE --application ID --kind client|signing --out PREFIX
   perseus-central certificate revoke --config FILE --serial DECIMAL
-  perseus-central gateway add --config FILE --member ID --name NAME [--site NAME]
+  perseus-central gateway add --config FILE --member ID --name NAME --site NAME
   perseus-central token issue --config FILE --member ID --access reader|owner|admin
   perseus-central version
 
@@ -32,6 +34,10 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration.
 
 // errUsage marks what the caller got wrong; it ends the program with 2.
 var errUsage = errors.New("wrong usage: see perseus-central help")
+
+// errConfig marks a mistake in the configuration; it too ends with 2. Its own
+// text is empty: the mistake speaks for itself.
+var errConfig = errors.New("")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -44,7 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 		return 0
-	case errors.Is(err, errUsage):
+	case errors.Is(err, errUsage), errors.Is(err, errConfig):
 		fmt.Fprintln(stderr, "perseus-central:", err)
 		return 2
 	default:
@@ -74,7 +80,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		}
 		c, err := loadConfig(*path)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errUsage, err)
+			return fmt.Errorf("%w%w", errConfig, err)
 		}
 		return f(c)
 	}
@@ -86,7 +92,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		fmt.Fprintln(stdout, "perseus-central", version())
 		return nil
 	case "init":
-		return withConfig(func(c *config) error { return initialise(ctx, c, stdout) })
+		return withConfig(func(c *config) error { return initialise(ctx, c, stderr) })
 	case "serve":
 		return withConfig(func(c *config) error { return serve(ctx, c, stderr) })
 	}
@@ -94,7 +100,22 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		do := cmd(flags)
 		return withConfig(func(c *config) error { return admin(ctx, c, stdout, do) })
 	}
+	if verbs := verbsOf(command); len(verbs) > 0 {
+		return fmt.Errorf("%w: %s what? Use one of: %s", errUsage, strings.Fields(command)[0], strings.Join(verbs, ", "))
+	}
 	return fmt.Errorf("%w: no command %q", errUsage, command)
+}
+
+// verbsOf lists the commands that begin with a word, such as "member add".
+func verbsOf(word string) (verbs []string) {
+	word, _, _ = strings.Cut(word, " ")
+	for c := range adminCommands {
+		if strings.HasPrefix(c, word+" ") {
+			verbs = append(verbs, c)
+		}
+	}
+	slices.Sort(verbs)
+	return verbs
 }
 
 func version() string {

@@ -50,7 +50,7 @@ func relaySites(ctx context.Context, c *config, db *database.DB, dir *directory.
 	}
 	r, err := relay.New(ctx, relay.Config{
 		DB: db, Scheme: c.scheme, Issuer: c.Relay.Issuer, Server: c.Relay.Server, Organisation: c.Relay.Organisation, Members: c.Relay.Gateways,
-		SigningRoots: identity.Pool(signingRoots...), Signer: key, Chain: chain, SealKey: seal, History: c.Relay.History,
+		SigningRoots: identity.Pool(signingRoots...), Signer: key, Chain: chain, SealKey: seal, History: time.Duration(c.Relay.History),
 		Carbon:  neso.Config{BaseURL: c.Relay.Carbon.URL, Interval: time.Duration(float64(time.Second) / c.Relay.Carbon.PerSecond)},
 		Revoked: revocations.Revoked, Logger: logger,
 	})

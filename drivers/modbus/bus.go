@@ -271,11 +271,19 @@ func (b *Bus) explain(r request, unit uint8, err error) error {
 		e.Kind = drivers.Exception
 	case errors.Is(err, wire.ErrRequestTimedOut), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
-		e.Kind, e.Hint = drivers.Timeout, "check the unit number and the wiring; a converter may speak RTU: try rtuovertcp://"
+		e.Kind, e.Hint = drivers.Timeout, "check the unit number and the wiring; "+otherFraming(b.framed)
 	case errors.Is(err, io.EOF) || strings.Contains(err.Error(), "connection reset"):
 		e.Kind, e.Hint = drivers.Refused, "the device closed the connection: does another program use it?"
 	}
 	return e
+}
+
+// otherFraming is what to try when a box takes the connection and stays silent.
+func otherFraming(framed bool) string {
+	if framed {
+		return "the box may speak Modbus TCP: try tcp://"
+	}
+	return "a converter may pass serial frames through: try rtuovertcp://"
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

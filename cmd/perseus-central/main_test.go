@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/identity"
+)
+
+const example = `database: sqlite:central.db
+registry: https://registry.example
+directory: {url: "https://localhost:%[1]d", listen: "127.0.0.1:%[1]d"}
+relay:
+  issuer: https://localhost:%[2]d
+  issuer_listen: 127.0.0.1:%[2]d
+  server: https://localhost:%[3]d
+  server_listen: 127.0.0.1:%[3]d
+  member: metering
+  organisation: Metering Ltd
+  history: 30d
+`
+
+// ports gives n ports that are free now.
+func ports(t *testing.T, n int) (out []any) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		out = append(out, l.Addr().(*net.TCPAddr).Port)
+	}
+	return out
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "central.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func call(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = run(t.Context(), args, &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestConfigurationMistakes(t *testing.T) {
+	good := fmt.Sprintf(example, 1, 2, 3)
+	for want, text := range map[string]string{
+		`unknown field "databse"`:                  good + "databse: x\n",
+		"registry: name the registry":              strings.Replace(good, "registry: https://registry.example\n", "", 1),
+		"use sqlite:PATH or postgres://":           strings.Replace(good, "sqlite:central.db", "mysql://x", 1),
+		`relay.issuer: "http://localhost`:          strings.Replace(good, "issuer: https", "issuer: http", 1),
+		`relay.server_listen: "127.0.0.1"`:         strings.Replace(good, "server_listen: 127.0.0.1:3", "server_listen: 127.0.0.1", 1),
+		"name the member that runs the relay":      strings.Replace(good, "  member: metering\n", "", 1),
+		`"30 days" is not a duration such as 400d`: strings.Replace(good, "30d", "30 days", 1),
+		"use directory, relay or both":             good + "roles: [bank]\n",
+		"needs certificate and key":                good + "roles: [relay]\n",
+	} {
+		code, _, errs := call(t, "serve", "--config", write(t, text))
+		if code != 2 || !strings.Contains(errs, want) || strings.Contains(errs, "wrong usage") {
+			t.Errorf("want %d and %q, got %d and %s", 2, want, code, errs)
+		}
+	}
+}
+
+func TestUsageMistakes(t *testing.T) {
+	for want, args := range map[string][]string{
+		`no command "sirve"`:                  {"sirve"},
+		"member what? Use one of: member add": {"member"},
+		"certificate what?":                   {"certificate", "make"},
+		"unexpected \"x\"":                    {"serve", "x"},
+		"docs/operator.md":                    {"serve", "--config", "/nowhere/central.yaml"},
+	} {
+		if code, _, errs := call(t, args...); code != 2 || !strings.Contains(errs, want) {
+			t.Errorf("%v: %d, %s", args, code, errs)
+		}
+	}
+	if code, out, _ := call(t, "help"); code != 0 || !strings.Contains(out, "perseus-central serve") {
+		t.Errorf("help: %d, %s", code, out)
+	}
+}
+
+// A newcomer's first quarter of an hour: init (twice), a bank, a gateway,
+// serve; then every address answers as it should, and stop.
+func TestFromNothingToServing(t *testing.T) {
+	p := ports(t, 3)
+	path := write(t, fmt.Sprintf(example, p...))
+	dir := filepath.Dir(path)
+	for range 2 {
+		if code, _, errs := call(t, "init", "--config", path); code != 0 {
+			t.Fatalf("init: %d, %s", code, errs)
+		}
+	}
+	for _, args := range [][]string{
+		{"member", "add", "--id", "bank", "--name", "Bank plc", "--role", "fsp"},
+		{"application", "add", "--member", "bank", "--id", "bank-app", "--name", "Loans", "--role", "fsp"},
+		{"certificate", "issue", "--application", "bank-app", "--kind", "client", "--out", filepath.Join(dir, "bank")},
+		{"gateway", "add", "--member", "metering", "--name", "G1", "--site", "S1"},
+		{"token", "issue", "--member", "metering", "--access", "owner"},
+		{"token", "issue", "--access", "admin"},
+	} {
+		code, out, errs := call(t, append(args, "--config", path)...)
+		if code != 0 || !json.Valid([]byte(out)) {
+			t.Fatalf("%v: %d, %s%s", args, code, out, errs)
+		}
+	}
+	if code, _, errs := call(t, "application", "add", "--member", "bank", "--id", "x", "--name", "X", "--role", "cap", "--config", path); code != 1 || !strings.Contains(errs, "role") {
+		t.Errorf("an application with a role that its member lacks: %d, %s", code, errs)
+	}
+
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan int)
+	var log bytes.Buffer
+	go func() { done <- run(ctx, []string{"serve", "--config", path}, &log, &log) }()
+	roots, err := identity.ReadCertificates(filepath.Join(dir, "authorities", "server", "root.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := identity.KeyPair(filepath.Join(dir, "bank-bundle.pem"), filepath.Join(dir, "bank-key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := &http.Client{Transport: &http.Transport{TLSClientConfig: identity.ClientTLS(identity.Pool(roots...), nil)}}
+	mutual := &http.Client{Transport: &http.Transport{TLSClientConfig: identity.ClientTLS(identity.Pool(roots...), func() (*tls.Certificate, error) { return pair, nil })}}
+	for _, c := range []struct {
+		client *http.Client
+		url    string
+		want   int // 0: the connection is refused
+	}{
+		{plain, fmt.Sprintf("https://localhost:%d/healthz", p[0]), 200},
+		{plain, fmt.Sprintf("https://localhost:%d/m/bank", p[0]), 200},
+		{plain, fmt.Sprintf("https://localhost:%d/healthz", p[1]), 200},
+		{plain, fmt.Sprintf("https://localhost:%d/.well-known/oauth-authorization-server", p[1]), 200},
+		{plain, fmt.Sprintf("https://localhost:%d/healthz", p[2]), 0},
+		{mutual, fmt.Sprintf("https://localhost:%d/healthz", p[2]), 200},
+		{mutual, fmt.Sprintf("https://localhost:%d/emissions?from=2026-01-01T00:00:00Z", p[2]), 401},
+		{mutual, fmt.Sprintf("https://localhost:%d/heartbeat", p[2]), 200},
+	} {
+		if got := status(t, c.client, c.url); got != c.want {
+			t.Errorf("%s: %d, want %d", c.url, got, c.want)
+		}
+	}
+	var services struct{ APIs []any }
+	resp, err := plain.Get(fmt.Sprintf("https://localhost:%d/query/data-services?conformsTo=https://registry.example/scheme/perseus/standard/energy-consumption-data/2026-03-12", p[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&services); err != nil || len(services.APIs) != 1 {
+		t.Errorf("the relay's consumption API is not listed: %v, %v", services, err)
+	}
+	resp.Body.Close()
+	plain.CloseIdleConnections()
+	mutual.CloseIdleConnections()
+	stop()
+	select {
+	case code := <-done:
+		if code != 0 {
+			t.Errorf("serve ended with %d:\n%s", code, log.String())
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("serve does not stop")
+	}
+}
+
+// status gives the answer's code; it waits for the listener for ten seconds.
+func status(t *testing.T, c *http.Client, url string) int {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		resp, err := c.Get(url)
+		if err == nil {
+			resp.Body.Close()
+			return resp.StatusCode
+		}
+		if !strings.Contains(err.Error(), "connection refused") {
+			return 0
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTakenPortIsSaidAtOnce(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	p := append(ports(t, 2), l.Addr().(*net.TCPAddr).Port)
+	path := write(t, fmt.Sprintf(example, p...))
+	if code, _, errs := call(t, "init", "--config", path); code != 0 {
+		t.Fatal(errs)
+	}
+	code, _, errs := call(t, "serve", "--config", path)
+	if code != 1 || !strings.Contains(errs, "cannot listen at") {
+		t.Errorf("%d, %s", code, errs)
+	}
+}

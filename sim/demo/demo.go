@@ -75,6 +75,9 @@ func Run(ctx context.Context, o Options) error {
 	if d.scheme, err = scheme.New(Registry); err != nil {
 		return err
 	}
+	if err := d.checkPorts(); err != nil { // first: a demo that runs must not lose its folder
+		return err
+	}
 	if err := d.clear(); err != nil {
 		return err
 	}

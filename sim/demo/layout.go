@@ -3,6 +3,7 @@ package demo
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 
@@ -40,6 +41,18 @@ func (l layout) server() string    { return l.https(portServer) }
 func (l layout) directory() string { return l.https(portDirectory) }
 func (l layout) gateway() string   { return l.http(portGateway) }
 func (l layout) bankPage() string  { return l.http(portBank) }
+
+// checkPorts says which port is taken, before anything is started.
+func (l layout) checkPorts() error {
+	for _, n := range []int{portIssuer, portServer, portDirectory, portMeters, portCarbon, portBank, portGateway} {
+		s, err := net.Listen("tcp", l.listen(n))
+		if err != nil {
+			return fmt.Errorf("%s is taken (another demo?): stop what listens there, or give --port-base and --dir: %w", l.listen(n), err)
+		}
+		s.Close()
+	}
+	return nil
+}
 
 // marker tells a folder of ours from anything else that must not be wiped.
 const marker = ".perseus-demo"

@@ -97,20 +97,24 @@ func (b *bus) event(m *meter, reg *register, e energy.Event, raw uint64) {
 
 // describe says an event in plain words.
 func describe(e energy.Event, m energy.Measure) string {
-	u := m.BaseUnit()
+	show := func(base int64) string {
+		value, _ := Shown(m.Present(base), m.UnitCode())
+		return value
+	}
+	_, u := Shown("", m.UnitCode())
 	switch e.Kind {
 	case energy.Opened:
-		return fmt.Sprintf("first reading of %s: the register shows %d %s", m, e.After, u)
+		return fmt.Sprintf("first reading of %s: the register shows %s %s", m, show(e.After), u)
 	case energy.Glitch:
-		return fmt.Sprintf("%s showed %d %s for a moment, which it cannot have counted: not used", m, e.After, u)
+		return fmt.Sprintf("%s showed %s %s for a moment, which it cannot have counted: not used", m, show(e.After), u)
 	case energy.Rollover:
-		return fmt.Sprintf("the register of %s went round, from %d to %d %s: counted through", m, e.Before, e.After, u)
+		return fmt.Sprintf("the register of %s went round, from %s to %s %s: counted through", m, show(e.Before), show(e.After), u)
 	case energy.Reset:
-		return fmt.Sprintf("the register of %s went from %d to %d %s and stayed: counted from there; was the meter exchanged?", m, e.Before, e.After, u)
+		return fmt.Sprintf("the register of %s went from %s to %s %s and stayed: counted from there; was the meter exchanged?", m, show(e.Before), show(e.After), u)
 	case energy.OutOfOrder:
 		return fmt.Sprintf("a reading of %s came with a time before the last one: not used; was the clock set back?", m)
 	case energy.TooFast:
-		return fmt.Sprintf("%s leapt from %d to %d %s, more than the meter can deliver: held until it is clear", m, e.Before, e.After, u)
+		return fmt.Sprintf("%s leapt from %s to %s %s, more than the meter can deliver: held until it is clear", m, show(e.Before), show(e.After), u)
 	}
 	return e.Kind.String()
 }

@@ -63,8 +63,12 @@ func (a *Agent) uplinkNotify() {
 }
 
 // siteCode is the code that the uplink goes by, which may have made itself a
-// new one, or else the one that was kept.
+// new one, or else the one that was kept. A gateway that only records shows
+// none: who has the code can answer for the business, and nobody asks for it.
 func (a *Agent) siteCode() string {
+	if a.opt.Config.Uplink == nil {
+		return ""
+	}
 	if c := a.uplink.Load(); c != nil {
 		return c.Code()
 	}

@@ -126,8 +126,8 @@ func (c *Config) On(bus string) []Meter {
 	return out
 }
 
-// anchor makes relative paths relative to the folder of the configuration, so
-// that a service and a person in a shell mean the same files.
+// anchor makes paths absolute, from the folder of the configuration, so that a
+// service and people in any folder mean the same files.
 func (c *Config) anchor(dir string) {
 	paths := []*string{&c.Store.Path}
 	if c.Uplink != nil {
@@ -158,6 +158,10 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.anchor(filepath.Dir(path))
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration %s: where it is cannot be found out: %w", path, err)
+	}
+	c.anchor(filepath.Dir(whole))
 	return c, nil
 }

@@ -109,6 +109,20 @@ func TestPathsAreRelativeToTheFile(t *testing.T) {
 	if c.Store.Path != filepath.Join(dir, "data/agent.db") || c.Uplink.Identity != filepath.Join(dir, "id") || c.Uplink.CA != "/etc/ca.pem" {
 		t.Errorf("%+v %+v", c.Store, c.Uplink)
 	}
+
+	// A file named relatively: its paths are absolute all the same, so that they
+	// mean the same to whoever is told them.
+	t.Chdir(dir)
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = Load("agent.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	if c.Store.Path != filepath.Join(here, "data/agent.db") || c.Uplink.Identity != filepath.Join(here, "id") {
+		t.Errorf("named relatively: %+v %+v", c.Store, c.Uplink)
+	}
 }
 
 func TestLoadRefusesWhatIsNoFileOfOurs(t *testing.T) {

@@ -22,7 +22,7 @@ type pointAt struct {
 }
 
 func (p *parse) meter(n ast.Node) {
-	o := p.object(n, "a meter", "id", "bus", "unit", "template", "registers", "measures", "poll", "ct", "serial", "virtual")
+	o := p.object(n, "a meter", meterLevel)
 	m := Meter{Poll: min(DefaultPoll, p.cfg.Period), Line: line(n)}
 	m.ID = p.id(n, o["id"], "meter", p.meters)
 	name := called("meter", m.ID)
@@ -149,15 +149,11 @@ func (p *parse) listOrNil(n ast.Node, what string) []ast.Node {
 
 // registers reads a map from measure to register.
 func (r *reader) registers(n ast.Node, name, ct string) []Register {
-	names := make([]string, 0, 5)
-	for _, m := range energy.Measures() {
-		names = append(names, m.String())
-	}
 	var out []Register
 	r.each(n, name+": registers", func(key ast.Node, measure string, value ast.Node) {
 		m, err := energy.ParseMeasure(measure)
 		if err != nil {
-			r.at(key, "%s: unknown measure %q: %s", name, measure, suggest(measure, names))
+			r.at(key, "%s: unknown measure %q: %s", name, measure, measuresLevel.hint(measure))
 			return
 		}
 		if reg, ok := r.register(value, name+": "+measure, m); ok {
@@ -174,7 +170,7 @@ func (r *reader) registers(n ast.Node, name, ct string) []Register {
 
 func (r *reader) register(n ast.Node, name string, m energy.Measure) (Register, bool) {
 	before := len(r.problems)
-	o := r.object(n, name, "address", "table", "type", "order", "unit", "scale", "modulus")
+	o := r.object(n, name, registerLevel)
 	reg := Register{Point: modbus.Point{Measure: m, Table: "holding"}}
 	if v, ok := r.whole(o["address"], name+": address", 0, 0xFFFF); ok {
 		reg.Address = uint16(v)

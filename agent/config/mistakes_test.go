@@ -1,8 +1,11 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/perseus-edge/perseus-edge/energy"
 )
 
 // head is a site and a bus, for cases that are about meters: lines 1 and 2.
@@ -49,6 +52,39 @@ meters:
 		`f.yaml:2:1: period has no value: give one or leave the key out`}},
 	{"no key is near", "site: {name: A}\nqwertyuiop: 1\n" + tail, []string{
 		`f.yaml:2:1: unknown key "qwertyuiop" in the configuration: use site, period, store, web, uplink, buses or meters`}},
+	{"keys of another level", `site: {name: A, perod: 30m}
+listen: 127.0.0.1:1
+url: "https://r"
+buses: [{id: b, driver: modbus, url: "tcp://h", keep_samples: 1d}]
+meters:
+  - id: m
+    bus: b
+    unit: 1
+    adress: 1
+    imprt: {}
+    order: ABCD
+    template: eastron-sdm120
+  - id: n
+    bus: b
+    unit: 2
+    registers: {address: 1, type: uint32, polls: 1s}
+  - id: o
+    bus: b
+    unit: 3
+    registers: {import: {address: 1, type: uint32, unit: Wh, templte: x, gas: {}}}
+`, []string{
+		`f.yaml:1:17: unknown key "perod" in site: did you mean "period"? It belongs at the top level of the file`,
+		`f.yaml:2:1: unknown key "listen" in the configuration: it belongs under web`,
+		`f.yaml:3:1: unknown key "url" in the configuration: it belongs under uplink or in a bus`,
+		`f.yaml:4:49: unknown key "keep_samples" in a bus: use id, driver, url, timeout, pause or format`,
+		`f.yaml:9:5: unknown key "adress" in a meter: did you mean "address"? It belongs under registers, inside import or another measure`,
+		`f.yaml:10:5: unknown key "imprt" in a meter: did you mean "import"? It belongs under registers`,
+		`f.yaml:11:5: unknown key "order" in a meter: it belongs under registers, inside import or another measure`,
+		`f.yaml:16:17: meter n: unknown measure "address": it belongs under registers, inside import or another measure`,
+		`f.yaml:16:29: meter n: unknown measure "type": it belongs under registers, inside import or another measure`,
+		`f.yaml:16:43: meter n: unknown measure "polls": did you mean "poll"? It belongs in a meter`,
+		`f.yaml:20:62: unknown key "templte" in meter o: import: did you mean "template"? It belongs in a meter`,
+		`f.yaml:20:74: unknown key "gas" in meter o: import: it belongs under registers`}},
 	{"period", "site: {name: A}\nperiod: 7m\n" + tail, []string{
 		`f.yaml:2:9: period: 7m does not divide 24h: use 30m`}},
 	{"uplink with another period", "site: {name: A, outcode: SW8}\nperiod: 15m\nuplink: {url: \"https://r\"}\n" + tail, []string{
@@ -164,5 +200,16 @@ func TestMistakes(t *testing.T) {
 				t.Errorf("said:\n%s\nwant:\n%s", got, want)
 			}
 		})
+	}
+}
+
+// The levels that hints go by are those that are read.
+func TestMeasuresOfTheLevels(t *testing.T) {
+	var names []string
+	for _, m := range energy.Measures() {
+		names = append(names, m.String())
+	}
+	if !slices.Equal(measuresLevel.keys, names) {
+		t.Errorf("%v, want %v", measuresLevel.keys, names)
 	}
 }

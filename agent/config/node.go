@@ -87,13 +87,13 @@ func (r *reader) tree(data []byte) (body ast.Node) {
 	return body
 }
 
-// object reads a mapping whose keys are all among the given ones.
-func (r *reader) object(n ast.Node, what string, keys ...string) map[string]ast.Node {
+// object reads a mapping whose keys are all among those of its level.
+func (r *reader) object(n ast.Node, what string, l *level) map[string]ast.Node {
 	out := map[string]ast.Node{}
 	r.each(n, what, func(key ast.Node, name string, value ast.Node) {
-		if !slices.Contains(keys, name) {
-			r.at(key, "unknown key %q in %s: %s", name, what, suggest(name, keys))
-			if meant := nearest(name, keys); meant != "" && out[meant] == nil {
+		if !slices.Contains(l.keys, name) {
+			r.at(key, "unknown key %q in %s: %s", name, what, l.hint(name))
+			if meant := nearest(name, l.keys); meant != "" && out[meant] == nil {
 				out[meant] = value // go on as if it were spelt right: no second complaint that it is missing
 			}
 			return

@@ -74,7 +74,7 @@ type parse struct {
 }
 
 func (p *parse) root(body ast.Node) {
-	o := p.object(body, "the configuration", "site", "period", "store", "web", "uplink", "buses", "meters")
+	o := p.object(body, "the configuration", topLevel)
 	p.site(body, o["site"])
 	if d, ok := p.duration(o["period"], "period", time.Second, Day); ok {
 		p.cfg.Period = d
@@ -115,7 +115,7 @@ func (p *parse) site(body, n ast.Node) {
 		p.at(body, "site is missing: write site: {name: \"...\", outcode: SW8}")
 		return
 	}
-	o := p.object(n, "site", "name", "outcode")
+	o := p.object(n, "site", siteLevel)
 	name, ok := p.text(o["name"], "name")
 	name = strings.TrimSpace(name)
 	switch {
@@ -137,7 +137,7 @@ func (p *parse) site(body, n ast.Node) {
 func (p *parse) store(n ast.Node) {
 	s := Store{Path: filepath.Join(DataDir(), "agent.db"), KeepHalfHours: DefaultKeepHalfHours, KeepSamples: DefaultKeepSamples}
 	if n != nil {
-		o := p.object(n, "store", "path", "keep_half_hours", "keep_samples")
+		o := p.object(n, "store", storeLevel)
 		if v, ok := p.text(o["path"], "path"); ok {
 			if s.Path = v; strings.TrimSpace(v) == "" {
 				p.at(o["path"], "store: path is empty: name the file, or leave the key out")
@@ -158,7 +158,7 @@ func (p *parse) web(n ast.Node) {
 	if n == nil {
 		return
 	}
-	o := p.object(n, "web", "listen")
+	o := p.object(n, "web", webLevel)
 	v, ok := p.text(o["listen"], "listen")
 	if !ok {
 		return
@@ -175,7 +175,7 @@ func (p *parse) uplink(n ast.Node) {
 	if n == nil {
 		return
 	}
-	o := p.object(n, "uplink", "url", "identity", "ca")
+	o := p.object(n, "uplink", uplinkLevel)
 	u := &Uplink{Identity: filepath.Join(DataDir(), "identity")}
 	if v, ok := p.text(o["url"], "url"); ok {
 		u.URL = strings.TrimRight(v, "/")
@@ -195,7 +195,7 @@ func (p *parse) uplink(n ast.Node) {
 }
 
 func (p *parse) bus(n ast.Node) {
-	o := p.object(n, "a bus", "id", "driver", "url", "timeout", "pause", "format")
+	o := p.object(n, "a bus", busLevel)
 	b := Bus{Timeout: DefaultTimeout, Line: line(n)}
 	b.ID = p.id(n, o["id"], "bus", p.buses)
 	name := called("bus", b.ID)

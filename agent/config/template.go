@@ -80,7 +80,7 @@ func parseTemplate(file string, data []byte) (Template, error) {
 }
 
 func (r *reader) template(body ast.Node, t *Template) {
-	o := r.object(body, "a template", "title", "manual", "checked", "note", "phases", "max_current", "registers")
+	o := r.object(body, "a template", templateLevel)
 	for _, f := range []struct {
 		key string
 		to  *string

@@ -134,7 +134,7 @@ func TestStatusHealthAndMetrics(t *testing.T) {
 		if err := json.Unmarshal([]byte(body(t, ask("GET", "/api/v1/status"))), &st); err != nil {
 			t.Fatal(err)
 		}
-		if st.Version != "1.2.3" || len(st.Code) != 14 || !st.Healthy || len(st.Meters) != 2 || st.Meters[0].State != "ok" || st.Meters[1].State != "failing" || st.Uplink != nil {
+		if st.Version != "1.2.3" || st.Code != "" || !st.Healthy || len(st.Meters) != 2 || st.Meters[0].State != "ok" || st.Meters[1].State != "failing" || st.Uplink != nil {
 			t.Errorf("%+v", st)
 		}
 		if r := ask("GET", "/healthz"); r.StatusCode != 200 {
@@ -228,13 +228,13 @@ func TestPage(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, want := range []string{
-			"Fish &amp; &lt;Chips&gt;", "Tell your bank this code", "does not answer", "no identity yet", "today, 6 half-hours so far", `class="measured"`, "18.000 kWh in 6 half-hours", "read &lt;unit&gt; 2",
+			"Fish &amp; &lt;Chips&gt;", "<h2>Your meter code</h2>", "Type it on the permission page that your bank sends you to. Keep it to yourself: who has it can answer for you.", "does not answer", "no identity yet", "today, 6 half-hours so far", `class="measured"`, "18.000 kWh in 6 half-hours", "read &lt;unit&gt; 2",
 		} {
 			if !strings.Contains(b, want) {
 				t.Errorf("the page lacks %q", want)
 			}
 		}
-		for _, never := range []string{"<Chips>", "<unit>", "<script", "javascript:", "style="} {
+		for _, never := range []string{"<Chips>", "<unit>", "<script", "javascript:", "style=", "Tell your bank"} {
 			if strings.Contains(b, never) {
 				t.Errorf("the page has %q", never)
 			}

@@ -65,7 +65,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"check", "--confg", good}, usage, "flag provided but not defined: -confg"},
 		{[]string{"check", "--config", bad}, usage, `bad.yaml:1:8: unknown key "nam" in site: did you mean "name"?`},
 		{[]string{"run", "--config", bad}, usage, "the configuration has 1 mistake:"},
-		{[]string{"check", "--config", bad + "x"}, usage, "no such file"},
+		{[]string{"check", "--config", bad + "x"}, usage, "no configuration at " + bad + "x: give one with --config FILE; examples: docs/installer.md"},
 		{[]string{"check", "--config", good}, done, "main, unit 1, every 50ms: import (holding 0x0100, uint64, Wh)"},
 		{[]string{"run", "--config", good, "--log", "loud"}, usage, "--log loud: use debug, info, warn or error"},
 		{[]string{"templates", "eastron-sdm63"}, usage, `did you mean "eastron-sdm630"?`},
@@ -78,10 +78,10 @@ func TestUsage(t *testing.T) {
 		{[]string{"import", "--config", good, "--meter", "main"}, usage, "give FILE..."},
 		{[]string{"import", "--config", good, bad}, usage, "--meter is missing"},
 		{[]string{"import", "--config", good, "--meter", "main", "--label", "middle", bad}, usage, `--label "middle": use start or end`},
-		{[]string{"import", "--config", good, "--meter", "main", bad}, failed, "1 of 1 files could not be taken"},
+		{[]string{"import", "--config", good, "--meter", "main", bad, bad}, failed, "2 of 2 files could not be taken"},
 		{[]string{"enroll", "--config", good}, usage, "give --url and --code"},
 		{[]string{"enroll", "--config", good, "--identity", t.TempDir(), "--url", "http://x", "--code", "7K2M-9QXA-04TB"}, failed, "https"},
-		{[]string{"probe", "--config", good}, failed, "1 register of 1 could not be read"},
+		{[]string{"probe", "--config", good}, failed, "1 of 1 register could not be read"},
 	} {
 		code, out, errs := cli(t, c.args...)
 		if c.code != done {
@@ -117,7 +117,7 @@ func TestImportAndReadWithoutAnAgent(t *testing.T) {
 	cfg := configured(t, "127.0.0.1:1", "127.0.0.1:1")
 	file := history(t, "0.5", "05/01/2026", "06/01/2026")
 	code, out, errs := cli(t, "import", "--config", cfg, "--meter", "main", "--label", "start", file)
-	if code != done || !strings.Contains(out, "taken: 96, 48000 Wh") {
+	if code != done || !strings.Contains(out, "taken: 96, 48.000 kWh") {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	code, out, _ = cli(t, "import", "--config", cfg, "--meter", "main", "--label", "start", "--format", "json", file)
@@ -142,7 +142,7 @@ func TestImportAndReadWithoutAnAgent(t *testing.T) {
 		t.Errorf("json: exit %d, %v\n%.300s", code, err, out)
 	}
 	code, out, _ = cli(t, window...)
-	if code != done || strings.Count(out, "\n") != 61 || !strings.Contains(out, "2026-01-05 00:00  main   import   500") {
+	if code != done || strings.Count(out, "\n") != 61 || !strings.Contains(out, "2026-01-05 00:00  main   import   0.500   kWh") {
 		t.Errorf("table: exit %d\n%.300s", code, out)
 	}
 	code, out, _ = cli(t, "readings", "--config", cfg, "--from", "2020-01-01", "--to", "2020-01-02")
@@ -152,6 +152,36 @@ func TestImportAndReadWithoutAnAgent(t *testing.T) {
 	code, out, _ = cli(t, "status", "--config", cfg)
 	if code != done || !strings.Contains(out, "the agent is not running") || !strings.Contains(out, "96") {
 		t.Errorf("status: exit %d\n%s", code, out)
+	}
+}
+
+// What went wrong is said once.
+func TestErrorsAreSaidOnce(t *testing.T) {
+	cfg := configured(t, "127.0.0.1:1", "127.0.0.1:1")
+	bad := filepath.Join(t.TempDir(), "history.csv")
+	if err := os.WriteFile(bad, []byte("a,b\n1,2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := cli(t, "import", "--config", cfg, "--meter", "main", bad)
+	if code != failed || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "history.csv") {
+		t.Errorf("import: exit %d\n%s", code, errs)
+	}
+	text, err := os.ReadFile(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = append(text, "      export: {address: 0x0200, table: holding, type: uint64, unit: Wh}\n"...)
+	if err := os.WriteFile(cfg, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := cli(t, "probe", "--config", cfg)
+	if code != failed || strings.Count(out, "connection refused") != 1 ||
+		!strings.Contains(out, "NOTE\n") || !strings.Contains(out, "main   export   -    -      kWh   -     as above\n") || !strings.Contains(errs, "2 of 2 registers could not be read") {
+		t.Errorf("probe: exit %d\n%s%s", code, out, errs)
+	}
+	code, out, _ = cli(t, "probe", "--config", cfg, "--format", "csv")
+	if code != failed || strings.Count(out, "connection refused") != 2 {
+		t.Errorf("probe as csv: exit %d\n%s", code, out)
 	}
 }
 

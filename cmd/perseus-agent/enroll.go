@@ -73,8 +73,8 @@ func nextStep(w io.Writer, file string, cfg *config.Config, e uplink.Enrolment, 
 	case e.Relay != "" && cfg.Uplink.URL != e.Relay:
 		fmt.Fprintf(w, "Next: the directory says that the relay is %s, but %s says %s: correct one of them, then start the agent again.\n", e.Relay, file, cfg.Uplink.URL)
 	case findDaemon(cfg) != nil:
-		fmt.Fprintf(w, "Next: nothing. The agent takes the identity up within half a minute; its page is http://%s/\nThe business tells its bank the code that the page shows.\n", cfg.Web.Listen)
+		fmt.Fprintf(w, "Next: nothing. The agent takes the identity up within half a minute; its page is http://%s/\nIt shows the meter code: the business types that on the permission page that its bank sends it to, and keeps it to itself.\n", cfg.Web.Listen)
 	default:
-		fmt.Fprintf(w, "Next: start the agent. Its page is http://%s/\nThe business tells its bank the code that the page shows.\n", cfg.Web.Listen)
+		fmt.Fprintf(w, "Next: start the agent. Its page is http://%s/\nIt shows the meter code: the business types that on the permission page that its bank sends it to, and keeps it to itself.\n", cfg.Web.Listen)
 	}
 }

@@ -74,13 +74,14 @@ func readImport(name string) ([]byte, error) {
 // itself. A file that fails does not keep the others from being taken.
 func importAll(in *invocation, cfg *config.Config, format, label string, requests []agent.ImportRequest) error {
 	var reports []agent.ImportReport
-	broken := 0
+	var broken []error
 	each := func(one func(agent.ImportRequest) (agent.ImportReport, error)) error {
 		for _, r := range requests {
 			rep, err := one(r)
 			if err != nil {
-				fmt.Fprintf(in.stderr, "perseus-agent import: %v\n", err)
-				broken++
+				if broken = append(broken, err); len(requests) > 1 {
+					fmt.Fprintf(in.stderr, "perseus-agent import: %v\n", err)
+				}
 				continue
 			}
 			reports = append(reports, rep)
@@ -115,8 +116,10 @@ func importAll(in *invocation, cfg *config.Config, format, label string, request
 	if err == nil {
 		err = printReports(in.stdout, format, reports)
 	}
-	if err == nil && broken > 0 {
-		err = fmt.Errorf("%d of %d files could not be taken", broken, len(requests))
+	if err == nil && len(broken) == 1 && len(requests) == 1 {
+		err = broken[0]
+	} else if err == nil && len(broken) > 0 {
+		err = fmt.Errorf("%d of %d files could not be taken", len(broken), len(requests))
 	}
 	return err
 }
@@ -162,7 +165,8 @@ func printSeries(w io.Writer, meter string, s agent.ImportSeries) {
 		fmt.Fprintf(w, "    not taken: %s\n", s.Refused)
 		return
 	}
-	fmt.Fprintf(w, "    taken: %d, %s %s\n", s.Taken+s.Corrected, s.Energy, spelled(s.UnitCode))
+	energy, unit := agent.Shown(s.Energy, s.UnitCode)
+	fmt.Fprintf(w, "    taken: %d, %s %s\n", s.Taken+s.Corrected, energy, unit)
 	for _, x := range []struct {
 		n    int
 		text string
@@ -176,17 +180,4 @@ func printSeries(w io.Writer, meter string, s agent.ImportSeries) {
 			fmt.Fprintf(w, "    %d %s\n", x.n, x.text)
 		}
 	}
-}
-
-// spelled is a unit code as people write the unit.
-func spelled(code string) string {
-	switch code {
-	case "WHR":
-		return "Wh"
-	case "K3":
-		return "kvarh"
-	case "MTQ":
-		return "m3"
-	}
-	return code
 }

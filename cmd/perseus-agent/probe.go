@@ -22,7 +22,7 @@ import (
 var probeCommand = command{
 	name: "probe", short: "read every register once and show what comes",
 	long: `Reads every register of the configuration once, and shows the raw bits, the value, how long the answer took, and what looks wrong about it.
-Compare the value with the meter's display. Stop the running agent first: a bus has one owner.`,
+Compare the value with the meter's display: the table shows kWh (kvarh, m3), json and csv the exact value in Wh (WHR; K3 is kvarh, MTQ is m3). Stop the running agent first: a bus has one owner.`,
 	run: func(in *invocation) error {
 		file, format := in.configFlag(), in.formatFlag()
 		meter := in.String("meter", "", "only this `METER`")
@@ -56,7 +56,7 @@ Compare the value with the meter's display. Stop the running agent first: a bus 
 			}
 		}
 		if bad > 0 {
-			return fmt.Errorf("%s of %d could not be read", count(bad, "register"), len(rows))
+			return fmt.Errorf("%d of %s could not be read", bad, count(len(rows), "register"))
 		}
 		return nil
 	},
@@ -168,13 +168,14 @@ func printProbe(w io.Writer, format string, rows []probed) error {
 		return c.Error()
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "METER\tMEASURE\tRAW\tVALUE\tUNIT\tTOOK\t")
-	for _, r := range rows {
-		note := r.Looks
-		if r.Error != "" {
-			note = r.Error
+	fmt.Fprintln(t, "METER\tMEASURE\tRAW\tVALUE\tUNIT\tTOOK\tNOTE")
+	for i, r := range rows {
+		note := first(r.Error, r.Looks)
+		if i > 0 && r.Error != "" && r.Error == rows[i-1].Error && r.Meter == rows[i-1].Meter {
+			note = "as above"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Meter, r.Measure, dash(r.Raw), dash(r.Value), r.UnitCode, dash(r.Took), note)
+		value, unit := agent.Shown(r.Value, r.UnitCode)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Meter, r.Measure, dash(r.Raw), value, unit, dash(r.Took), note)
 	}
 	return t.Flush()
 }

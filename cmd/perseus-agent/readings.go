@@ -109,13 +109,15 @@ func printReadings(w io.Writer, format string, rows iter.Seq2[agent.Reading, err
 			return err
 		}
 		n++
-		energy, unit := amountOf(x.Energy)
+		energy, _ := amountOf(x.Energy)
+		energy, unit := agent.Shown(energy, x.Measure.UnitCode())
 		cumulative, _ := amountOf(x.Cumulative)
+		cumulative, _ = agent.Shown(cumulative, x.Measure.UnitCode())
 		rule := ""
 		if x.Evidence != nil {
 			rule = x.Evidence.Rule
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.From.UTC().Format("2006-01-02 15:04"), x.Meter, x.Measure, dash(energy), unit, dash(cumulative), x.Quality, rule)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.From.UTC().Format("2006-01-02 15:04"), x.Meter, x.Measure, energy, unit, cumulative, x.Quality, rule)
 		if n%1000 == 0 {
 			t.Flush() // a year is long: do not hold it all
 		}

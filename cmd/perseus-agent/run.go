@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -104,6 +105,10 @@ func configProblem(err error) error {
 	var e *config.Errors
 	if errors.As(err, &e) {
 		return &problem{usage, fmt.Errorf("the configuration has %s:\n%w", count(len(e.Problems), "mistake"), err)}
+	}
+	var at *fs.PathError
+	if errors.Is(err, fs.ErrNotExist) && errors.As(err, &at) {
+		return wrong("no configuration at %s: give one with --config FILE; examples: docs/installer.md", at.Path)
 	}
 	return &problem{usage, err}
 }

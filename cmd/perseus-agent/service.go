@@ -111,9 +111,6 @@ func serviceVerb(in *invocation, m manager) error {
 
 func serviceInstall(w io.Writer, m manager, file string) error {
 	cfg, err := config.Load(file)
-	if errors.Is(err, os.ErrNotExist) {
-		return wrong("there is no configuration at %s: write one, or name it with --config", file)
-	}
 	if err != nil {
 		return configProblem(err)
 	}

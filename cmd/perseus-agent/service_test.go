@@ -75,7 +75,7 @@ func TestServiceVerbs(t *testing.T) {
 		{[]string{"stop"}, failed, "not installed"},
 		{[]string{"uninstall"}, done, "The service is not installed: nothing was changed."},
 		{[]string{"install", "--config", bad}, usage, "unknown key \"nam\""},
-		{[]string{"install", "--config", bad + "x"}, usage, "there is no configuration at " + bad + "x: write one"},
+		{[]string{"install", "--config", bad + "x"}, usage, "no configuration at " + bad + "x: give one with --config"},
 		{[]string{"status"}, failed, "not installed"}, // a bad configuration installs nothing
 		{[]string{"install", "--config", cfg}, done, "Next: perseus-agent service start"},
 		{[]string{"--config", cfg, "install"}, done, "The service is installed already, just so: nothing was changed."},

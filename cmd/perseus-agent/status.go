@@ -31,14 +31,15 @@ var statusCommand = command{
 			return configProblem(err)
 		}
 		if d := findDaemon(cfg); d != nil {
-			return printStatus(in.stdout, *format, d)
+			return printStatus(in.stdout, *format, d, time.Now())
 		}
 		log, _ := newLogger(in.stderr, "warn")
 		return withStore(cfg, log, false, func(s *store.Store) error { return printKept(in.stdout, *format, cfg, s) })
 	},
 }
 
-func printStatus(w io.Writer, format string, d *daemon) error {
+// printStatus shows the answer of a running agent; permissions go by now.
+func printStatus(w io.Writer, format string, d *daemon, now time.Time) error {
 	s := d.status
 	switch format {
 	case "json":
@@ -56,38 +57,69 @@ func printStatus(w io.Writer, format string, d *daemon) error {
 		return c.Error()
 	}
 	fmt.Fprintf(w, "%s: running since %s, version %s\n", s.Site.Name, stamp(s.Started), s.Version)
-	if s.Healthy {
+	wrong := troubles(s)
+	for _, t := range wrong {
+		fmt.Fprintf(w, "Wrong: %s\n", t)
+	}
+	if n := waiting(s.Meters); len(wrong) == 0 && n > 0 {
+		fmt.Fprintf(w, "Nothing is wrong so far; %s not been asked yet.\n", have(n, "meter"))
+	} else if len(wrong) == 0 {
 		fmt.Fprintln(w, "All is well.")
 	}
-	for _, r := range s.Reasons {
-		fmt.Fprintf(w, "Wrong: %s\n", r)
-	}
-	if s.Code != "" {
-		fmt.Fprintf(w, "Code for the bank: %s\n", s.Code)
-	}
 	fmt.Fprintln(w)
+	if s.Code != "" && s.Uplink != nil {
+		fmt.Fprintf(w, "Your meter code: %s\n  Type it on the permission page that your bank sends you to. Keep it to yourself: who has it can answer for you.\n\n", s.Code)
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "METER\tSTATE\tMEASURE\tVALUE\tUNIT\tREAD (UTC)\t")
+	fmt.Fprintln(t, "METER\tSTATE\tMEASURE\tVALUE\tUNIT\tREAD (UTC)")
 	for _, m := range s.Meters {
 		for _, r := range m.Registers {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.State, r.Measure, dash(r.Value), r.UnitCode, dash(stamp(r.At)), first(r.Error, m.Error))
+			value, unit := agent.Shown(r.Value, r.UnitCode)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.State, r.Measure, value, unit, dash(stamp(r.At)))
 		}
 	}
 	t.Flush()
 	fmt.Fprintln(w)
 	for _, b := range s.Buses {
-		fmt.Fprintf(w, "Bus %s: %s, %d polls, asked %.0f %% of the time%s\n", b.ID, b.State, b.Polls, b.Busy*100, colon(b.Error))
+		fmt.Fprintf(w, "Bus %s: %s, %d polls, asked %.0f %% of the time\n", b.ID, b.State, b.Polls, b.Busy*100)
 	}
-	fmt.Fprintf(w, "Store: %s, last written %s%s\n", s.Store.Path, dash(stamp(s.Store.Writing.Last)), colon(s.Store.Writing.Error))
-	if u := s.Uplink; u == nil {
-		fmt.Fprintln(w, "Uplink: none, record only")
-	} else {
-		fmt.Fprintf(w, "Uplink: %s%s\n", u.State, colon(u.Reason))
-		if u.Status != nil {
-			fmt.Fprintf(w, "  relay %s, batch %d stored there, %d half-hours wait, %s\n", u.Relay, u.Acknowledged, u.Pending, count(len(u.Grants), "permission"))
-		}
-	}
+	fmt.Fprintf(w, "Store: %s, last written %s\n", s.Store.Path, dash(stamp(s.Store.Writing.Last)))
+	printUplink(w, s.Uplink, now)
 	return nil
+}
+
+func printUplink(w io.Writer, u *agent.UplinkStatus, now time.Time) {
+	if u == nil {
+		fmt.Fprintln(w, "Uplink: none, record only")
+		return
+	}
+	reason := colon(u.Reason)
+	if u.State == "offline" || u.State == "cannot begin" {
+		reason = "" // said among what is wrong
+	}
+	fmt.Fprintf(w, "Uplink: %s%s\n", u.State, reason)
+	if u.Status == nil {
+		return
+	}
+	fmt.Fprintf(w, "  relay %s, batch %d stored there, %s to be sent\n", u.Relay, u.Acknowledged, waits(u.Pending))
+	for _, line := range permissions(u.Grants, now) {
+		fmt.Fprintf(w, "  %s\n", line)
+	}
+}
+
+// waits and have are counts with their verbs.
+func waits(n int) string {
+	if n == 1 {
+		return "1 half-hour waits"
+	}
+	return fmt.Sprintf("%d half-hours wait", n)
+}
+
+func have(n int, what string) string {
+	if n == 1 {
+		return count(n, what) + " has"
+	}
+	return count(n, what) + " have"
 }
 
 // kept is what a store holds of one register.

@@ -80,7 +80,7 @@ type Meter struct {
 type Register struct {
 	modbus.Point
 	Modulus  int64 // base units at which it wraps to 0; 0: never
-	MaxPower int64 // base units per hour that the meter can at most deliver; 0: not known
+	MaxPower int64 // base units per hour that the meter can at most deliver: from its rating, else more than any delivers
 }
 
 // Energy is the register as the accumulator needs to know it.

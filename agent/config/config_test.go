@@ -232,3 +232,25 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A register without a rating still has a ceiling, so that a misread one (a
+// swapped word) cannot become a monstrous half-hour.
+func TestEveryRegisterHasACeiling(t *testing.T) {
+	c, err := Parse("a.yaml", []byte(`site: {name: S}
+store: {path: /tmp/x.db}
+buses: [{id: b, driver: modbus, url: "tcp://127.0.0.1"}]
+meters:
+  - {id: a, bus: b, unit: 1, registers: {import: {address: 0, type: uint32, unit: Wh}}}
+  - {id: t, bus: b, unit: 2, template: eastron-sdm630}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range c.Meters {
+		for _, r := range m.Registers {
+			if p := r.Energy().MaxPower; p <= 0 || p > 100_000_000 {
+				t.Errorf("%s %s: ceiling %d", m.ID, r.Measure, p)
+			}
+		}
+	}
+}

@@ -203,10 +203,19 @@ func (r *reader) register(n ast.Node, name string, m energy.Measure) (Register, 
 	return reg, len(r.problems) == before
 }
 
+// noMeterDelivers is the ceiling where a meter's rating is not known, in base
+// units per hour: 100 MW, 100 Mvar or 100 000 m3/h is more than any meter of a
+// business. It keeps a misread register (a swapped word, a stray sentinel)
+// from ever becoming a half-hour.
+const noMeterDelivers = 100_000_000
+
 // complete turns a register with its transformers into what the accumulator
 // needs: the modulus in base units and the most it can deliver.
 func (r *reader) complete(n ast.Node, name string, reg Register, power int64) Register {
 	reg.MaxPower = power
+	if power == 0 {
+		reg.MaxPower = noMeterDelivers
+	}
 	if err := reg.Check(); err != nil {
 		r.at(n, "%s: %s: %v", name, reg.Measure, err)
 		return reg

@@ -121,7 +121,7 @@ func probedMeter(b config.Bus, m config.Meter, got []drivers.Reading, err error)
 		}
 		row.Raw = fmt.Sprintf("0x%X", g.Raw)
 		row.base, row.Value = g.Sample.Value, row.Measure.Present(g.Sample.Value)
-		row.Looks = suspicious(m.Registers[g.Point], g.Sample.Value)
+		row.Looks = suspicious(m.Registers[g.Point], g.Raw, g.Sample.Value)
 	}
 	for i := range rows {
 		for j := range rows[:i] {
@@ -134,19 +134,21 @@ func probedMeter(b config.Bus, m config.Meter, got []drivers.Reading, err error)
 }
 
 // suspicious says what is odd about a total, going by what meters live to count.
-func suspicious(r config.Register, v int64) string {
+func suspicious(r config.Register, raw uint64, v int64) string {
 	lifetime := int64(100_000_000_000) // 100 GWh: a large works for years
 	if r.MaxPower > 0 {
-		lifetime = r.MaxPower * 24 * 365 * 30 // more than it can have counted in 30 years
+		lifetime = min(lifetime, r.MaxPower*24*365*30) // more than it can have counted in 30 years
+	}
+	order := r.Order
+	if order == "" {
+		order = "ABCD"
 	}
 	switch {
+	case v == 0 && raw != 0:
+		return fmt.Sprintf("the bits are not zero, the value is: is order %s right? Meters also use CDAB, BADC and DCBA", order)
 	case v == 0 && r.Measure == energy.Import:
 		return "zero: is the meter new? else the address or table may be wrong"
 	case v > lifetime:
-		order := r.Order
-		if order == "" {
-			order = "ABCD"
-		}
 		return fmt.Sprintf("more than such a meter counts in its life: are order %s, type %s and unit %s right?", order, r.Type, r.Unit)
 	}
 	return ""

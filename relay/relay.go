@@ -147,7 +147,7 @@ func (r *Relay) makeEmissions(c Config) error {
 			var out []emissions.Account
 			for _, a := range live {
 				if a.License == c.Scheme.LicenseEmissions() || a.License == c.Scheme.LicenseCombined() {
-					out = append(out, emissions.Account{Permission: a.Permission, Gateway: a.Gateway, Covers: a.Covers, From: a.From, Expires: a.Expires})
+					out = append(out, emissions.Account{Permission: a.Permission, Gateway: a.Gateway, Covers: a.Covers, Granted: a.Granted, From: a.From, Expires: a.Expires})
 				}
 			}
 			return out, nil

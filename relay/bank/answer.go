@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/provenance"
 	"github.com/perseus-edge/perseus-edge/relay/emissions"
 )
 
@@ -57,6 +58,23 @@ func window(q url.Values, now time.Time) (from, to time.Time, err error) {
 	return from, to, nil
 }
 
+// never says that a window has no month and will have none. It names months
+// only, and not what they lack: that would tell of their half-hours (law 5).
+// History that a business adds later may complete a month after all, so it
+// speaks of what is on its way.
+func never(covered, from, to time.Time) string {
+	first, last := emissions.MonthOf(from), emissions.MonthOf(to.Add(-1))
+	what := fmt.Sprintf("No month from %s to %s is complete, and nothing is on its way that would complete one.", first, last)
+	if first == last {
+		what = fmt.Sprintf("The month %s is not complete, and nothing is on its way that would complete it.", first)
+	}
+	start := emissions.MonthOf(covered)
+	if start.Start().Before(covered) {
+		start = start.Next()
+	}
+	return what + fmt.Sprintf(" The first whole month that the permission covers is %s.", start)
+}
+
 // parseTime takes RFC 3339 in UTC with Z, and a bare date for its midnight.
 func parseTime(s string) (time.Time, error) {
 	if t, err := time.Parse(time.DateOnly, s); err == nil {
@@ -69,18 +87,16 @@ func parseTime(s string) (time.Time, error) {
 	return t.UTC(), nil
 }
 
-// entry is a month as the scheme's API has it.
-type entry struct {
-	Type      emissions.Kind `json:"type"`
-	From      string         `json:"from"`
-	To        string         `json:"to"`
-	TakenAt   string         `json:"takenAt"`
-	Emissions amount         `json:"emissions"`
-}
-
-type amount struct {
-	Value    json.Number `json:"value"`
-	UnitCode string      `json:"unitCode"`
+// entries is months as the scheme's API has them, and as they are signed.
+func entries(months []emissions.Monthly) []provenance.Entry {
+	out := make([]provenance.Entry, len(months))
+	for i, m := range months {
+		out[i] = provenance.Entry{
+			Type: string(m.Kind), From: m.Month.Start(), To: m.Month.End(), TakenAt: m.Result.Computed.UTC().Truncate(time.Second),
+			Emissions: provenance.Amount{Value: json.Number(m.Result.Mass.Kilograms()), UnitCode: "KGM"},
+		}
+	}
+	return out
 }
 
 // report writes the answer: the months, in order, and their provenance.
@@ -89,17 +105,10 @@ func (s *Service) report(a Access, months []emissions.Monthly, from, to time.Tim
 	if err != nil {
 		return nil, err
 	}
-	out := struct {
-		Data       []entry         `json:"data"`
-		Provenance json.RawMessage `json:"provenance"`
-	}{Data: []entry{}, Provenance: record}
-	for _, m := range months {
-		out.Data = append(out.Data, entry{
-			Type: m.Kind, From: stamp(m.Month.Start()), To: stamp(m.Month.End()), TakenAt: stamp(m.Result.Computed),
-			Emissions: amount{json.Number(m.Result.Mass.Kilograms()), "KGM"},
-		})
-	}
-	return json.Marshal(out)
+	return json.Marshal(struct {
+		Data       []provenance.Entry `json:"data"`
+		Provenance json.RawMessage    `json:"provenance"`
+	}{entries(months), record})
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

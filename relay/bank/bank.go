@@ -119,7 +119,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusForbidden, "insufficient_scope", "The permission's licence does not cover emissions.")
 		return
 	}
-	account := emissions.Account{Permission: a.Permission, Gateway: a.Gateway, Covers: a.Covers, From: a.From, Expires: a.Expires}
+	account := emissions.Account{Permission: a.Permission, Gateway: a.Gateway, Covers: a.Covers, Granted: a.Granted, From: a.From, Expires: a.Expires}
 	if len(account.Meters(emissions.Electricity))+len(account.Meters(emissions.Gas)) == 0 {
 		fail(w, http.StatusNotFound, "not_found", "The permission covers no meter of electricity import or gas.")
 		return
@@ -136,9 +136,13 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	complete, pending := split(months)
-	if pending || len(complete) == 0 {
+	if pending {
 		s.c.Emissions.Notify()
 		s.notReady(w)
+		return
+	}
+	if len(complete) == 0 {
+		fail(w, http.StatusNotFound, "not_found", never(a.From, from, to))
 		return
 	}
 	body, err := s.report(a, complete, from, to)

@@ -291,8 +291,9 @@ func TestWhoMayAsk(t *testing.T) {
 	}
 }
 
-// 202 while a month of the window is on its way or none has a figure; a month
-// that never will have one does not hold up the others.
+// 202 only while a month of the window is on its way. A month that never will
+// have a figure does not hold up the others; where there is none but such, 404
+// says so, so that a client can tell late from never.
 func TestNotReady(t *testing.T) {
 	lacking := func(pending bool, which ...string) func(w *world) {
 		return func(w *world) {
@@ -313,9 +314,24 @@ func TestNotReady(t *testing.T) {
 		{"all there", lacking(false), 200, 2},
 		{"one on its way", lacking(true, "2026-02"), 202, 0},
 		{"one never", lacking(false, "2026-01"), 200, 1},
-		{"none on its way", lacking(false, "2026-01", "2026-02"), 202, 0},
+		{"both on their way", lacking(true, "2026-01", "2026-02"), 202, 0},
+		{"none on its way", lacking(false, "2026-01", "2026-02"), 404, 0},
 		{"permission begins in the middle of January", func(w *world) { w.access.From = w.access.From.AddDate(1, 0, 14) }, 200, 1},
-		{"permission begins this month", func(w *world) { w.access.From = w.now }, 202, 0},
+		{"one on its way, one never", func(w *world) {
+			w.months = func(m emissions.Month, k emissions.Kind) emissions.Monthly {
+				return emissions.Monthly{Kind: k, Month: m, Missing: emissions.Missing{HalfHours: 3}, Pending: m.Month == 2}
+			}
+		}, 202, 0},
+		{"gas never, electricity there", func(w *world) {
+			w.access.Covers = append(w.access.Covers, grant.Cover{Meter: "boiler", Measure: energy.Gas})
+			w.months = func(m emissions.Month, k emissions.Kind) emissions.Monthly {
+				if k == emissions.Gas {
+					return emissions.Monthly{Kind: k, Month: m, Missing: emissions.Missing{Factor: true}}
+				}
+				return w.complete(m, k)
+			}
+		}, 200, 2},
+		{"permission begins this month", func(w *world) { w.access.From = w.now }, 404, 0},
 	}
 	for _, c := range cases {
 		w := newWorld(t)
@@ -325,12 +341,68 @@ func TestNotReady(t *testing.T) {
 			t.Errorf("%s: %d %s", c.name, rec.Code, rec.Body)
 			continue
 		}
-		if c.status == 202 {
+		switch c.status {
+		case 202:
 			if rec.Header().Get("Retry-After") != "60" || !strings.Contains(rec.Body.String(), `{"message":"`) || w.notified != 1 {
 				t.Errorf("%s: %v %s, notified %d times", c.name, rec.Header(), rec.Body, w.notified)
 			}
-		} else if got := len(w.report("?from=2026-01-01").Data); got != c.months {
-			t.Errorf("%s: %d months", c.name, got)
+		case 404:
+			if rec.Header().Get("Retry-After") != "" || !strings.Contains(rec.Body.String(), `"error":"not_found"`) || w.notified != 0 {
+				t.Errorf("%s: %v %s, notified %d times", c.name, rec.Header(), rec.Body, w.notified)
+			}
+		default:
+			if got := len(w.report("?from=2026-01-01").Data); got != c.months {
+				t.Errorf("%s: %d months", c.name, got)
+			}
+		}
+	}
+}
+
+// Years before the site had data, and before the permission: never, and from
+// when there is something, to the month.
+func TestNever(t *testing.T) {
+	for name, c := range map[string]struct {
+		from time.Time
+		want string
+	}{
+		"from a month's beginning": {time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), "The first whole month that the permission covers is 2025-01."},
+		"from the middle":          {time.Date(2025, 1, 17, 9, 30, 0, 0, time.UTC), "The first whole month that the permission covers is 2025-02."},
+	} {
+		w := newWorld(t)
+		w.access.From = c.from
+		rec := w.get("?from=2020-01-01&to=2020-03-01")
+		var e struct {
+			Error       string
+			Description string `json:"error_description"`
+		}
+		if err := json.Unmarshal(rec.Body.Bytes(), &e); err != nil || rec.Code != 404 || e.Error != "not_found" ||
+			!strings.Contains(e.Description, "No month from 2020-01 to 2020-02 is complete, and nothing is on its way that would complete one.") || !strings.HasSuffix(e.Description, c.want) {
+			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
+		}
+		if rec := w.get("?from=2020-01-01&to=2020-02-01"); !strings.Contains(rec.Body.String(), "The month 2020-01 is not complete, and nothing") {
+			t.Errorf("%s: one month: %s", name, rec.Body)
+		}
+	}
+}
+
+// No oracle (law 5): what a month lacks, and how much of it, does not show in
+// an answer without it, whatever its status.
+func TestWhatIsMissingDoesNotShow(t *testing.T) {
+	for _, pending := range []bool{false, true} {
+		var first string
+		for _, missing := range []emissions.Missing{{HalfHours: 1}, {HalfHours: 1488}, {Intensity: 7}, {HalfHours: 2, Intensity: 1488}, {Factor: true}} {
+			w := newWorld(t)
+			w.months = func(m emissions.Month, k emissions.Kind) emissions.Monthly {
+				return emissions.Monthly{Kind: k, Month: m, Missing: missing, Pending: pending}
+			}
+			rec := w.get("?from=2026-01-01")
+			got := fmt.Sprint(rec.Code, rec.Header(), rec.Body)
+			if first == "" {
+				first = got
+			}
+			if got != first {
+				t.Errorf("lacking %s:\n%s\nwant as before:\n%s", missing, got, first)
+			}
 		}
 	}
 }

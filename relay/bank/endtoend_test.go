@@ -112,5 +112,7 @@ func TestYear(t *testing.T) {
 	if len(want) != 12 || got.String() != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 	}
-	w.steps(query) // verifies
+	if err := provenance.CheckEmissions(w.steps(query), got.entries(t)); err != nil {
+		t.Error(err)
+	}
 }

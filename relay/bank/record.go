@@ -21,7 +21,9 @@ const (
 // provider in one: the readings handed over under the permission, and, around
 // that, what was made of them and given to the bank.
 //
-// It says no more of time than the months do: no counts of estimated
+// The figures are in it as they are served, so that nobody can put another one
+// beside a good record: see provenance.CheckEmissions. Of time it says no more
+// than the months do: no counts of estimated
 // half-hours, no list of batches, only their first, last and a hash.
 func (s *Service) record(a Access, months []emissions.Monthly, from, to time.Time) (json.RawMessage, error) {
 	sc := s.c.Scheme
@@ -70,7 +72,7 @@ func (s *Service) record(a Access, months []emissions.Monthly, from, to time.Tim
 			continue
 		}
 		inputs := []string{out.Add(provenance.Receipt{Scheme: sc.URL(), Transfer: transfers[k]})}
-		extra := map[string]any{}
+		extra := map[string]any{provenance.EmissionsResult: provenance.SignedEmissions(entries(ms))}
 		if k == emissions.Electricity {
 			inputs = append(inputs, out.Add(provenance.Origin{
 				Scheme: sc.URL(), SourceType: sc.SourceType("GridCarbonIntensity"), Origin: gridOrigin, OriginLicense: gridLicense, External: true,

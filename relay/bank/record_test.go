@@ -1,6 +1,8 @@
 package bank_test
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,6 +69,55 @@ func TestRecord(t *testing.T) {
 	has(6, `"originLicense":"https://creativecommons.org/licenses/by/4.0/"`, `"external":true`, `"postcode":"SW8"`)
 	has(8, `"path":"/emissions"`, `"parameters":{"from":"2025-12-01T00:00:00Z","to":"2026-03-01T00:00:00Z"}`, `"standard":"`+w.scheme.StandardEmissions()+`"`)
 	has(10, `"perseus-edge:factors":[{"month":"2025-12","of":{"value":"2.06672"`)
+	has(7, `"perseus-edge:result":[{"type":"electricity","from":"2025-12-01T00:00:00Z","to":"2026-01-01T00:00:00Z","takenAt":"2026-01-02T01:00:00Z","value":"12.500","unitCode":"KGM"},`+
+		`{"type":"electricity","from":"2026-01-01T00:00:00Z",`)
+	has(10, `"perseus-edge:result":[{"type":"gas","from":"2025-12-01T00:00:00Z",`)
+}
+
+// entries is the data of an answer as a client in Go reads it.
+func (r report) entries(t interface{ Fatal(...any) }) (out []provenance.Entry) {
+	raw, err := json.Marshal(r.Data)
+	if err == nil {
+		err = json.Unmarshal(raw, &out)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// The figures themselves are signed: an answer with another figure than the
+// record's does not pass, though the record itself is good (law 6).
+func TestFiguresAreSigned(t *testing.T) {
+	w := newWorld(t)
+	w.access.Covers = append(w.access.Covers, grant.Cover{Meter: "boiler", Measure: energy.Gas})
+	w.months = func(m emissions.Month, k emissions.Kind) emissions.Monthly {
+		if m.Month == 1 && k == emissions.Gas {
+			return emissions.Monthly{Kind: k, Month: m, Missing: emissions.Missing{HalfHours: 1}}
+		}
+		return w.complete(m, k)
+	}
+	const query = "?from=2025-12-01"
+	steps, data := w.steps(query), w.report(query).entries(t)
+	if len(data) != 5 {
+		t.Fatalf("%d entries, want 3 of electricity and 2 of gas", len(data))
+	}
+	if err := provenance.CheckEmissions(steps, data); err != nil {
+		t.Fatal(err)
+	}
+	for i := range data {
+		changed := slices.Clone(data)
+		changed[i].Emissions.Value = "1" + changed[i].Emissions.Value
+		for what, d := range map[string][]provenance.Entry{"changed": changed, "left out": slices.Delete(slices.Clone(data), i, i+1)} {
+			if err := provenance.CheckEmissions(steps, d); err == nil {
+				t.Errorf("entry %d %s: not noticed", i, what)
+			}
+		}
+	}
+	other := w.steps("?from=2026-01-01") // a good record, of another answer
+	if err := provenance.CheckEmissions(other, data); err == nil {
+		t.Error("the record of another answer was taken")
+	}
 }
 
 // An estimate never turns into a measurement on its way (law 2).

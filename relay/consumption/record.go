@@ -24,7 +24,9 @@ type Hashes func(ctx context.Context, gateway string, sequences []uint64) (map[u
 // NewRecorder makes the Provenance of a relay: permission, origin, transfer,
 // signed by the relay as energy data provider. The origin step names the
 // gateway and the hashes of its signed batches, so that an outsider who has
-// these can trace every half-hour to its signature (law 6).
+// these can trace every half-hour to its signature (law 6); and it holds the
+// hash of the half-hours as they are served ("perseus-edge:sha256", of the
+// listing that tally.list describes), so that none can be changed beside it.
 func NewRecorder(sc scheme.Scheme, service string, signer provenance.Signer, hashes Hashes) Provenance {
 	return ProvenanceFunc(func(ctx context.Context, a permission.Access, gateway string, k energy.Key, from, to time.Time, s Summary) (json.RawMessage, error) {
 		named, err := nameBatches(ctx, gateway, s.Batches, hashes)
@@ -47,7 +49,7 @@ func NewRecorder(sc scheme.Scheme, service string, signer provenance.Signer, has
 			Scheme: sc.URL(), SourceType: sc.SourceType("Meter"), Origin: gateway, Permissions: []string{allowed},
 			Details:   &provenance.Details{MeteringPeriod: &provenance.Period{From: from, To: to}},
 			Assurance: assurance,
-			Extra:     map[string]any{"perseus-edge:batches": named},
+			Extra:     map[string]any{"perseus-edge:batches": named, "perseus-edge:sha256": s.SHA256},
 		})
 		r.Add(provenance.Transfer{
 			Scheme: sc.URL(), Of: origin, To: a.Client, Standard: sc.StandardConsumption(), License: a.License,

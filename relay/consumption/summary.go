@@ -1,6 +1,11 @@
 package consumption
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"strconv"
+
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
 )
@@ -15,6 +20,7 @@ type Summary struct {
 	MissingData  string    // term of the scheme's missing-data vocabulary
 	OriginMethod string    // term of the scheme's origin-method vocabulary
 	Batches      []Batches // whose values are served, in the order of the half-hours
+	SHA256       string    // of the half-hours served, in hexadecimal; see tally.list
 }
 
 // Batches is a run of batch sequence numbers, both ends included.
@@ -25,7 +31,8 @@ type tally struct {
 	present int
 	worst   energy.Quality
 	batches []Batches
-	sum     int64 // wraps; only to see that two passes gave the same
+	values  hash.Hash // of the listing; nil before the first half-hour
+	line    []byte
 }
 
 func (t *tally) add(r ingest.Reading) {
@@ -34,7 +41,7 @@ func (t *tally) add(r ingest.Reading) {
 	}
 	t.present++
 	t.worst = energy.Worst(t.worst, r.Quality)
-	t.sum += r.Energy ^ r.Start.Unix() ^ r.TakenAt.Unix()<<8
+	t.list(r)
 	if n := len(t.batches); n > 0 {
 		if last := &t.batches[n-1]; last.First <= r.Batch && r.Batch <= last.Last {
 			return
@@ -44,6 +51,38 @@ func (t *tally) add(r ingest.Reading) {
 		}
 	}
 	t.batches = append(t.batches, Batches{r.Batch, r.Batch})
+}
+
+// list adds a half-hour to the canonical listing, which has one line for each
+// half-hour served, in order:
+//
+//	from,takenAt,energy,cumulative\n
+//
+// The times are as served. The amounts are whole numbers in base units: watt
+// hours as served (WHR), litres for gas, which is served in cubic metres with
+// three decimals (MTQ). cumulative is empty where none is served. All of it can
+// be made from the answer alone; quality cannot, as the scheme's API has none
+// for a half-hour.
+func (t *tally) list(r ingest.Reading) {
+	if t.values == nil {
+		t.values = sha256.New()
+	}
+	b := append(t.line[:0], stamp(r.Start)...)
+	b = append(append(b, ','), stamp(r.TakenAt)...)
+	b = strconv.AppendInt(append(b, ','), r.Energy, 10)
+	if b = append(b, ','); r.Cumulative >= 0 {
+		b = strconv.AppendInt(b, r.Cumulative, 10)
+	}
+	t.line = append(b, '\n')
+	t.values.Write(t.line) // never fails (hash.Hash)
+}
+
+// hash is the SHA-256 of the listing, in hexadecimal.
+func (t *tally) hash() string {
+	if t.values == nil {
+		t.values = sha256.New()
+	}
+	return hex.EncodeToString(t.values.Sum(nil))
 }
 
 // assure names the scheme's assurance terms for a window of which present of

@@ -97,7 +97,8 @@ type world struct {
 
 	signed []Summary // what provenance was asked for
 	spans  [][2]time.Time
-	refuse error // of the provenance
+	refuse error      // of the provenance
+	real   Provenance // makes the record instead; nil: a text that stands for one
 }
 
 func newWorld(t *testing.T) *world {
@@ -137,6 +138,9 @@ func newWorld(t *testing.T) *world {
 				t.Errorf("provenance for %s, %s", a.Permission, gateway)
 			}
 			w.signed, w.spans = append(w.signed, sum), append(w.spans, [2]time.Time{from, to})
+			if w.real != nil {
+				return w.real.Provenance(t.Context(), a, gateway, k, from, to, sum)
+			}
 			return json.RawMessage(`{"ib1:provenance":"x"}`), w.refuse
 		}),
 	})

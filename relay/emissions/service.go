@@ -35,6 +35,7 @@ type Account struct {
 	Permission string // identifier of the permission relied upon
 	Gateway    string
 	Covers     []grant.Cover
+	Granted    time.Time // when the permission was last given; zero: long ago
 	From       time.Time // no half-hour before it counts
 	Expires    time.Time // nor one at or after it
 }
@@ -150,10 +151,6 @@ type FactorInput struct {
 	URL     string `json:"url"`
 }
 
-// arriving is how long after its end a month waits for half-hours that a
-// gateway has still to send (the scheme allows 48 hours).
-const arriving = 48 * time.Hour
-
 // Monthly gives, for every kind that the account has meters of and every whole
 // month in [from, to) that has ended and that the account's permission covers,
 // its figure or what it lacks. It computes from what is stored, keeps what is
@@ -205,18 +202,20 @@ func (s *Service) compute(ctx context.Context, a Account, k Kind, m Month, now t
 	}
 	inputs := Inputs{Meters: a.Meters(k)}
 	var f Figure
+	comes := true // what is not half-hours is there or on its way
 	if k == Gas {
 		factor, ok := s.c.Factors.Year(m.Year)
 		if f, err = CalculateGas(m, meters, factor.MicrogramsPerLitre(), ok); err != nil {
 			return out, err
 		}
+		comes = ok
 		inputs.Factor = &FactorInput{factor.Value, factor.Year, factor.Version, factor.URL}
 	} else {
 		if inputs.Outcode, err = s.c.Outcode(ctx, a.Gateway); err != nil {
 			return out, err
 		}
 		inputs.Outcode = strings.ToUpper(inputs.Outcode)
-		if fetch && complete(m, meters) {
+		if fetch && complete(meters) {
 			if err := s.c.Grid.Fill(ctx, inputs.Outcode, m.Start(), m.End()); err != nil {
 				return out, err
 			}
@@ -228,12 +227,15 @@ func (s *Service) compute(ctx context.Context, a Account, k Kind, m Month, now t
 		if f, err = CalculateElectricity(m, meters, grid.Values); err != nil {
 			return out, err
 		}
-		out.Pending = f.Missing.HalfHours == 0 && (grid.Unasked > 0 || f.Missing.Intensity > 0 && now.Before(m.End().Add(GivenUp)))
+		comes = f.Missing.Intensity == 0 || grid.Unasked > 0 || now.Before(m.End().Add(GivenUp))
 		inputs.Grid = &GridInput{grid.Hash, grid.First, grid.Last}
 	}
 	if out.Missing = f.Missing; !f.Missing.Nothing() {
-		out.Pending = out.Pending || f.Missing.HalfHours > 0 && now.Before(m.End().Add(arriving))
-		return out, nil
+		if comes && f.Missing.HalfHours > 0 {
+			comes, err = s.arrives(ctx, a, k, m, meters, now)
+		}
+		out.Pending = comes && err == nil
+		return out, err
 	}
 	inputs.HalfHours, inputs.Qualities = f.HalfHours, map[string]int{}
 	for q, n := range f.Qualities {
@@ -244,43 +246,6 @@ func (s *Service) compute(ctx context.Context, a Account, k Kind, m Month, now t
 	}
 	out.Result, err = s.keep(ctx, a, k, m, &Result{f.Mass, now.Truncate(time.Second), inputs})
 	return out, err
-}
-
-func complete(m Month, meters []MeterMonth) bool {
-	for _, x := range meters {
-		if slices.ContainsFunc(x.Values, func(v Value) bool { return v.Quality == energy.Missing }) {
-			return false
-		}
-	}
-	return len(meters) > 0
-}
-
-// collect reads the half-hours of every meter, each at its place in the month.
-func (s *Service) collect(ctx context.Context, a Account, k Kind, m Month) ([]MeterMonth, map[uint64]bool, error) {
-	var out []MeterMonth
-	batches := map[uint64]bool{}
-	for _, meter := range a.Meters(k) {
-		x := MeterMonth{meter, make([]Value, m.HalfHours())}
-		for r, err := range s.c.Readings(ctx, a.Gateway, energy.Key{Meter: meter, Measure: k.Measure()}, m.Start(), m.End()) {
-			if err != nil {
-				return nil, nil, err
-			}
-			since := r.Start.Sub(m.Start())
-			i := int(since / energy.Period)
-			if since < 0 || since%energy.Period != 0 || i >= len(x.Values) {
-				return nil, nil, fmt.Errorf("meter %q: a half-hour at %s, which is none of the month", meter, r.Start.UTC().Format(time.RFC3339))
-			}
-			if x.Values[i] != (Value{}) {
-				return nil, nil, fmt.Errorf("meter %q: two half-hours at %s", meter, r.Start.UTC().Format(time.RFC3339))
-			}
-			x.Values[i] = Value{r.Energy, r.Quality, r.Batch}
-			if r.Quality != energy.Missing {
-				batches[r.Batch] = true
-			}
-		}
-		out = append(out, x)
-	}
-	return out, batches, nil
 }
 
 func later(a, b time.Time) time.Time {

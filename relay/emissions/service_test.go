@@ -291,6 +291,44 @@ func TestPending(t *testing.T) {
 	expect(t, got, err, "electricity 2026-01 lacks 2 half-hours of energy, 1488 half-hours of grid intensity")
 }
 
+// A gateway sends what it has, oldest first, once a permission is given: for
+// two days a month is on its way until something later has come.
+func TestHistoryIsOnItsWay(t *testing.T) {
+	h := newHouse(t, "2026-03-20 12:00")
+	a := account("2025-12-01 00:00", mainImport, grant.Cover{Meter: "boiler", Measure: energy.Gas})
+	a.Granted = date("2026-03-20 11:00")
+	see := func(want ...string) {
+		t.Helper()
+		got, err := h.Monthly(t.Context(), a, a.From, h.now)
+		expect(t, got, err, want...)
+	}
+	const electricity, gas = " half-hours of energy, 1488 half-hours of grid intensity", " half-hours of energy"
+	see("electricity 2025-12 lacks 1488"+electricity+", pending", "electricity 2026-01 lacks 1488"+electricity+", pending",
+		"electricity 2026-02 lacks 1344 half-hours of energy, 1344 half-hours of grid intensity, pending",
+		"gas 2025-12 lacks 1488"+gas+", pending", "gas 2026-01 lacks 1488"+gas+", pending", "gas 2026-02 lacks 1344"+gas+", pending")
+
+	h.fill("main", energy.Import, "2025-12-15 00:00", "2026-01-20 00:00", 500) // December can no longer be whole
+	h.fill("boiler", energy.Gas, "2025-12-01 00:00", "2026-03-20 12:00", 10)
+	rest := []string{"gas 2025-12 30.753", "gas 2026-01 30.152", "gas 2026-02 27.234"}
+	see(append([]string{"electricity 2025-12 lacks 672" + electricity, "electricity 2026-01 lacks 576" + electricity + ", pending",
+		"electricity 2026-02 lacks 1344 half-hours of energy, 1344 half-hours of grid intensity, pending"}, rest...)...)
+
+	h.now = a.Granted.Add(48 * time.Hour) // the gateway does not answer: no longer on its way
+	see(append([]string{"electricity 2025-12 lacks 672" + electricity, "electricity 2026-01 lacks 576" + electricity,
+		"electricity 2026-02 lacks 1344 half-hours of energy, 1344 half-hours of grid intensity"}, rest...)...)
+}
+
+// With two meters a month is on its way only while each that lacks something
+// may still send it.
+func TestOneMeterIsPast(t *testing.T) {
+	h := newHouse(t, "2026-03-20 12:00")
+	h.fill("main", energy.Import, "2026-02-10 00:00", "2026-03-20 12:00", 500) // begins in February
+	a := account("2026-02-01 00:00", mainImport, grant.Cover{Meter: "annex", Measure: energy.Import})
+	a.Granted = date("2026-03-20 11:00")
+	got, err := h.Monthly(t.Context(), a, a.From, h.now)
+	expect(t, got, err, "electricity 2026-02 lacks 1776 half-hours of energy, 1344 half-hours of grid intensity")
+}
+
 // Run works at once, when notified, and at intervals; one account's trouble
 // does not keep the others.
 func TestRun(t *testing.T) {

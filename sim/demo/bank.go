@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/perseus-edge/perseus-edge/provenance"
 )
 
 // bank is the demo's bank: an OAuth client of the FAPI 2 profile that receives
@@ -92,17 +94,8 @@ func (b *bank) tokens(ctx context.Context, form url.Values) error {
 
 // report is what the relay tells a bank.
 type report struct {
-	Data []struct {
-		Type      string    `json:"type"`
-		From      time.Time `json:"from"`
-		To        time.Time `json:"to"`
-		TakenAt   time.Time `json:"takenAt"`
-		Emissions struct {
-			Value    json.Number `json:"value"`
-			UnitCode string      `json:"unitCode"`
-		} `json:"emissions"`
-	} `json:"data"`
-	Provenance json.RawMessage `json:"provenance"`
+	Data       []provenance.Entry `json:"data"`
+	Provenance json.RawMessage    `json:"provenance"`
 }
 
 // errNotYet says that the relay knows the meter but not yet every half-hour.

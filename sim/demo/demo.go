@@ -94,7 +94,7 @@ func Run(ctx context.Context, o Options) error {
 		{"Start the meters and the gateway", d.startSite},
 		{"The bank asks, the business agrees in its browser", d.permit},
 		{"The gateway measures, signs and delivers; the relay acknowledges", d.deliver},
-		{"The bank fetches its report and checks where it came from", d.report},
+		{"The bank fetches its report and checks that its figures are signed", d.report},
 	} {
 		d.step++
 		fmt.Fprintf(d.Out, "[%d/9] %-72s", d.step, s.what)

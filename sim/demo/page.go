@@ -57,6 +57,11 @@ func (d *demo) bankView(ctx context.Context) bankView {
 		v.Problem = "The relay gives no report: " + err.Error() + ". Has the business withdrawn its permission?"
 		return v
 	}
+	steps, err := d.checkReport(r)
+	if err != nil {
+		v.Problem = err.Error() // nothing that is not signed is shown
+		return v
+	}
 	most := 0.0
 	for _, e := range r.Data {
 		kg, _ := e.Emissions.Value.Float64()
@@ -65,11 +70,6 @@ func (d *demo) bankView(ctx context.Context) bankView {
 	for _, e := range r.Data {
 		kg, _ := e.Emissions.Value.Float64()
 		v.Rows = append(v.Rows, bankRow{e.From.Format("January 2006"), strconv.FormatFloat(kg, 'f', 1, 64), int(100 * kg / max(most, 1))})
-	}
-	steps, err := d.checkProvenance(r.Provenance)
-	if err != nil {
-		v.Problem = err.Error()
-		return v
 	}
 	v.Explain = provenance.Explain(steps)
 	return v

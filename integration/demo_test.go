@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -136,15 +135,4 @@ func portRange(n int) (int, error) {
 		}
 	}
 	return 0, errors.New("no ports are free")
-}
-
-func free(base, n int) bool {
-	for i := range n {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+i))
-		if err != nil {
-			return false
-		}
-		defer l.Close()
-	}
-	return true
 }

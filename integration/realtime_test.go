@@ -20,6 +20,7 @@ meters:
 // The real program reads a pymodbus server in real time, with periods of a
 // second, while the register is raised in the middle of the periods.
 func TestRealTimeAgainstPymodbus(t *testing.T) {
+	t.Parallel()
 	address, server := pymodbus(t, 1)
 	w := writer(t, address, 1)
 	register := int64(123_456_789)

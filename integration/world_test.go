@@ -24,6 +24,7 @@ const registry = "https://registry.core.sandbox.trust.ib1.org"
 type world struct {
 	t       testing.TB
 	dir     string
+	bin     string // folder of the programs
 	scheme  scheme.Scheme
 	central *process
 	gateway *gateway
@@ -61,7 +62,7 @@ meters:
 // units answer in the test's own process, by the world's clock.
 func newWorld(t testing.TB, clock rehearsal.Clock, meters string, units map[uint8]meter.Unit) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), clock: clock, from: clock.Now()}
+	w := &world{t: t, dir: t.TempDir(), clock: clock, from: clock.Now(), bin: filepath.Dir(program(t, "perseus-agent"))}
 	var err error
 	if w.scheme, err = scheme.New(registry); err != nil {
 		t.Fatal(err)

@@ -73,7 +73,7 @@ func prepared(tx *bolt.Tx) error {
 // leads back to it. Without that nothing else can be told apart.
 func namesAgree(tx *bolt.Tx) error {
 	names, n := tx.Bucket(bucketIDs), 0
-	if err := tx.Bucket(bucketRegisters).ForEach(func(k, v []byte) error {
+	for k, v := range walk(tx.Bucket(bucketRegisters), nil) {
 		r, err := decodeRegister(k, v)
 		if err == nil && !bytes.Equal(names.Get(be32(r.id)), k) {
 			err = fmt.Errorf("%w: its number %d is another's", ErrDamaged, r.id)
@@ -82,16 +82,13 @@ func namesAgree(tx *bolt.Tx) error {
 			return fmt.Errorf("register %q: %w", k, err)
 		}
 		n++
-		return nil
-	}); err != nil {
-		return err
 	}
-	return names.ForEach(func(k, _ []byte) error {
+	for k := range walk(names, nil) {
 		if n--; n < 0 {
 			return fmt.Errorf("register number %x: %w: it has no record", k, ErrDamaged)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // register is what is known of a register without reading its half-hours.

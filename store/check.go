@@ -122,7 +122,8 @@ func (c *fileCheck) page(id uint64) ([]byte, error) {
 	return b, nil
 }
 
-// tree checks the pages from id down, whose keys must lie in [low, high); nil: no bound.
+// tree checks the pages from id down, whose keys must begin with low and stay
+// below high; nil: no bound.
 func (c *fileCheck) tree(id uint64, low, high []byte, depth int) error {
 	if depth > maxDepth {
 		return errors.New("its pages form a circle")
@@ -142,7 +143,7 @@ func (c *fileCheck) node(b, low, high []byte, depth int) error {
 	if flags != pageLeaf && flags != pageBranch {
 		return fmt.Errorf("it is of an unknown kind (%x)", flags)
 	}
-	if flags == pageBranch && count == 0 || pageHead+16*count > len(b) {
+	if count == 0 && (flags == pageBranch || low != nil) || pageHead+16*count > len(b) {
 		return fmt.Errorf("it claims %d entries", count)
 	}
 	type child struct {
@@ -167,7 +168,7 @@ func (c *fileCheck) node(b, low, high []byte, depth int) error {
 		}
 		end = from + klen + vlen
 		key := b[from : from+klen]
-		if i == 0 && low != nil && bytes.Compare(key, low) < 0 || i > 0 && bytes.Compare(key, before) <= 0 ||
+		if i == 0 && low != nil && !bytes.Equal(key, low) || i > 0 && bytes.Compare(key, before) <= 0 ||
 			high != nil && bytes.Compare(key, high) >= 0 {
 			return fmt.Errorf("entry %d of %d is out of order", i+1, count)
 		}

@@ -45,9 +45,11 @@ func (s *Store) Corrections(k energy.Key, from, to time.Time) (found []Correctio
 		if !ok || err != nil {
 			return err
 		}
-		c := tx.Bucket(bucketFixes).Cursor()
 		end := resealKey(r.id, hi)
-		for key, v := c.Seek(resealKey(r.id, lo)); key != nil && bytes.Compare(key, end) < 0; key, v = c.Next() {
+		for key, v := range walk(tx.Bucket(bucketFixes), resealKey(r.id, lo)) {
+			if bytes.Compare(key, end) >= 0 {
+				return nil
+			}
 			old, when, err := decodeCorrection(key, v)
 			if err != nil {
 				return fmt.Errorf("correction of %s: %w: %w", k, ErrDamaged, err)

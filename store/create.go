@@ -40,6 +40,7 @@ func create(path string) (created bool, err error) {
 		return false, err
 	}
 	sweep(path)
+	_ = os.Remove(path + noteSuffix) // it was about another file
 	f, err := os.CreateTemp(folder, filepath.Base(path)+newSuffix+"*")
 	if err != nil {
 		return false, err

@@ -65,8 +65,7 @@ func batchSound(k, v []byte) error {
 
 // all reports whether every value of a bucket is sound.
 func all(tx *bolt.Tx, bucket []byte, sound func(k, v []byte) error) bool {
-	c := tx.Bucket(bucket).Cursor()
-	for k, v := c.First(); k != nil; k, v = c.Next() {
+	for k, v := range walk(tx.Bucket(bucket), nil) {
 		if sound(k, v) != nil {
 			return false
 		}
@@ -78,8 +77,7 @@ func all(tx *bolt.Tx, bucket []byte, sound func(k, v []byte) error) bool {
 func (s *Store) drop(tx *bolt.Tx, bucket []byte, sound func(k, v []byte) error) error {
 	var keys [][]byte
 	b := tx.Bucket(bucket)
-	c := b.Cursor()
-	for k, v := c.First(); k != nil; k, v = c.Next() {
+	for k, v := range walk(b, nil) {
 		if sound(k, v) != nil {
 			keys = append(keys, bytes.Clone(k))
 		}
@@ -100,8 +98,7 @@ func (s *Store) drop(tx *bolt.Tx, bucket []byte, sound func(k, v []byte) error) 
 // goes through every half-hour.
 func (s *Store) forgetSealed(tx *bolt.Tx) error {
 	var spans []regSpan
-	c := tx.Bucket(bucketIDs).Cursor()
-	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+	for k := range walk(tx.Bucket(bucketIDs), nil) {
 		spans = append(spans, regSpan{binary.BigEndian.Uint32(k), earliest, latest + 1})
 	}
 	if err := s.eachStatus(tx, spans, func(_ uint32, e *entry) error {

@@ -13,13 +13,12 @@ import (
 
 // model is what the store should do, in maps.
 type model struct {
-	half                   map[at]energy.HalfHour
-	out                    map[at]uint64 // 0 or missing: pending; else the batch
-	acked                  uint64
-	chain                  uint64
-	offered                map[at]energy.HalfHour // as Pending gave it last, in the attempt under way
-	versions               int
-	statements, statesSent int
+	half     map[at]energy.HalfHour
+	out      map[at]uint64 // 0 or missing: pending; else the batch
+	acked    uint64
+	chain    uint64
+	offered  map[at]energy.HalfHour // as Pending gave it last, in the attempt under way
+	versions int
 }
 
 type at struct {

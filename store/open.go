@@ -96,7 +96,9 @@ func inspect(path string) error {
 		return errors.Join(err, f.Close())
 	}
 	why := errors.New("it is empty")
-	if info.Size() > 0 {
+	if note, err := os.ReadFile(path + noteSuffix); err == nil {
+		why = fmt.Errorf("it could not be written to: %s", note)
+	} else if info.Size() > 0 {
 		why = checkFile(f, info.Size())
 	}
 	if why != nil {

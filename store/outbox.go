@@ -60,8 +60,7 @@ func (s *Store) Pending(k energy.Key, from, to time.Time, max int) (found []ener
 		}
 		reg = r.id
 		f := dayShelf(tx)
-		c := tx.Bucket(bucketDirty).Cursor()
-		for key, _ := c.Seek(dirtyKey(reg, dayOf(lo))); key != nil; key, _ = c.Next() {
+		for key := range walk(tx.Bucket(bucketDirty), dirtyKey(reg, dayOf(lo))) {
 			id, day := splitDirtyKey(key)
 			if id != reg || day > dayOf(hi-1) {
 				return nil

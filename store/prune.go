@@ -13,12 +13,21 @@ import (
 // long as anything else, no longer: the store must not grow for ever. When
 // nothing is too old, nothing is written.
 //
+// Before all that it looks through the file as Open does, so that a card that
+// begins to fail is noticed within the hour: then it returns ErrDamaged, nothing
+// more is written, and the next Open sets the file aside.
+//
 // It believes now. A caller that does not trust its clock should not call it.
 func (s *Store) Prune(now time.Time) error {
 	hour := hourOf(now.Add(-s.o.KeepSamples).UnixMilli())
 	cutoff := now.Add(-s.o.KeepHalfHours).UnixMilli()
 	day := dayOf(cutoff)
-	return s.update("dropping what is too old", func(tx *bolt.Tx) error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	if err := s.verify(); err != nil {
+		return err
+	}
+	return s.updateLocked("dropping what is too old", func(tx *bolt.Tx) error {
 		dropped := 0
 		hours := hourShelf(tx)
 		for _, k := range hours.before(hour) {
@@ -126,9 +135,11 @@ func pruneCorrections(tx *bolt.Tx, reg uint32, before int64) error {
 	for _, name := range [][]byte{bucketFixes, bucketResealed} {
 		b := tx.Bucket(name)
 		var keys [][]byte
-		c := b.Cursor()
 		end := resealKey(reg, before)
-		for k, _ := c.Seek(be32(reg)); k != nil && bytes.Compare(k, end) < 0; k, _ = c.Next() {
+		for k := range walk(b, be32(reg)) {
+			if bytes.Compare(k, end) >= 0 {
+				break
+			}
 			keys = append(keys, bytes.Clone(k))
 		}
 		for _, k := range keys {
@@ -143,16 +154,13 @@ func pruneCorrections(tx *bolt.Tx, reg uint32, before int64) error {
 func pruneStatements(tx *bolt.Tx, bucket []byte, skip int, before int64) (int, error) {
 	b := tx.Bucket(bucket)
 	var keys [][]byte
-	if err := b.ForEach(func(k, v []byte) error {
+	for k, v := range walk(b, nil) {
 		if len(v) < skip {
-			return nil
+			continue
 		}
 		if st, err := decodeStatement(v[skip:]); err == nil && st.At.UnixMilli() < before {
 			keys = append(keys, bytes.Clone(k))
 		}
-		return nil
-	}); err != nil {
-		return 0, err
 	}
 	for _, k := range keys {
 		if err := b.Delete(k); err != nil {
@@ -190,12 +198,12 @@ func (s *Store) Usage() (u Usage, err error) {
 			bucket []byte
 			n      *int
 		}{{bucketDirty, &u.PendingDays}, {bucketSealed, &u.Sealed}, {bucketFixes, &u.Corrections}, {bucketStatements, &u.Statements}, {bucketBroken, &u.Damaged}} {
-			if err := tx.Bucket(c.bucket).ForEach(func(_, _ []byte) error { *c.n++; return nil }); err != nil {
-				return err
+			for range walk(tx.Bucket(c.bucket), nil) {
+				*c.n++
 			}
 		}
 		var all register
-		err := tx.Bucket(bucketRegisters).ForEach(func(k, v []byte) error {
+		for k, v := range walk(tx.Bucket(bucketRegisters), nil) {
 			r, err := decodeRegister(k, v)
 			if err != nil {
 				return err
@@ -207,13 +215,12 @@ func (s *Store) Usage() (u Usage, err error) {
 				all.add(r.last)
 				all.n = n
 			}
-			return nil
-		})
+		}
 		u.HalfHours = int(all.n)
 		if all.n > 0 {
 			u.Oldest, u.Newest = time.UnixMilli(all.first).UTC(), time.UnixMilli(all.last).UTC()
 		}
-		return err
+		return nil
 	})
 	return u, err
 }

@@ -117,10 +117,10 @@ func slots[T any](s *Store, k energy.Key, what string, lo, hi, width int64, open
 // Keys lists every register that anything was ever stored for, by measure and meter.
 func (s *Store) Keys() (keys []energy.Key, err error) {
 	err = s.view("listing the registers", func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketRegisters).ForEach(func(b, _ []byte) error {
+		for b := range walk(tx.Bucket(bucketRegisters), nil) {
 			keys = append(keys, keyOfRegister(b))
-			return nil
-		})
+		}
+		return nil
 	})
 	return keys, err
 }

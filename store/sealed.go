@@ -159,8 +159,10 @@ func (s *Store) eachStatus(tx *bolt.Tx, spans []regSpan, f func(reg uint32, e *e
 func (s *Store) settle(tx *bolt.Tx, sequence uint64, f func(seq uint64, b batch) error) error {
 	bucket := tx.Bucket(bucketSealed)
 	var keys [][]byte
-	c := bucket.Cursor()
-	for k, _ := c.First(); k != nil && binary.BigEndian.Uint64(k) <= sequence; k, _ = c.Next() {
+	for k := range walk(bucket, nil) {
+		if binary.BigEndian.Uint64(k) > sequence {
+			break
+		}
 		keys = append(keys, bytes.Clone(k))
 	}
 	if len(keys) == 0 {

@@ -30,8 +30,7 @@ type newest struct {
 func (f shelf) newestHot() int32 {
 	if !f.newest.known {
 		*f.newest = newest{known: true, slot: math.MinInt32}
-		c := f.hot.Cursor()
-		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		for k := range walk(f.hot, nil) {
 			f.newest.slot, _ = splitSlotKey(k)
 		}
 	}
@@ -93,9 +92,11 @@ func (f shelf) delete(slot int32, reg uint32) error {
 // roll moves what is older than the slot to the finished ones.
 func (f shelf) roll(slot int32) error {
 	var keys, values [][]byte
-	c := f.hot.Cursor()
 	end := slotKey(slot, 0)
-	for k, v := c.First(); k != nil && bytes.Compare(k, end) < 0; k, v = c.Next() {
+	for k, v := range walk(f.hot, nil) {
+		if bytes.Compare(k, end) >= 0 {
+			break
+		}
 		keys, values = append(keys, bytes.Clone(k)), append(values, bytes.Clone(v))
 	}
 	for i, k := range keys {
@@ -150,8 +151,10 @@ func (f shelf) before(slot int32) [][]byte {
 	var keys [][]byte
 	end := slotKey(slot, 0)
 	for _, b := range []*bolt.Bucket{f.cold, f.hot} {
-		c := b.Cursor()
-		for k, _ := c.First(); k != nil && bytes.Compare(k, end) < 0; k, _ = c.Next() {
+		for k := range walk(b, nil) {
+			if bytes.Compare(k, end) >= 0 {
+				break
+			}
 			keys = append(keys, bytes.Clone(k))
 		}
 	}

@@ -70,8 +70,7 @@ func commitStatements(tx *bolt.Tx, all []energy.KeyedStatement) error {
 
 func hasStatement(tx *bolt.Tx, v []byte) bool {
 	for bucket, skip := range statementBuckets() {
-		c := tx.Bucket(bucket).Cursor()
-		for k, old := c.First(); k != nil; k, old = c.Next() {
+		for _, old := range walk(tx.Bucket(bucket), nil) {
 			if len(old) >= skip && bytes.Equal(old[skip:], v) {
 				return true
 			}
@@ -92,8 +91,10 @@ func statementBuckets() func(func([]byte, int) bool) {
 // batch, oldest first. One that is damaged reads as an error (ErrDamaged).
 func (s *Store) PendingStatements(max int) (found []energy.KeyedStatement, err error) {
 	err = s.view("reading the pending statements", func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketStatements).Cursor()
-		for k, v := c.First(); k != nil && len(found) < max; k, v = c.Next() {
+		for k, v := range walk(tx.Bucket(bucketStatements), nil) {
+			if len(found) >= max {
+				break
+			}
 			st, err := decodeStatement(v)
 			if err != nil {
 				return fmt.Errorf("statement %x: %w: %w", k, ErrDamaged, err)
@@ -137,8 +138,7 @@ func unsealStatements(tx *bolt.Tx) error {
 func moveSealed(tx *bolt.Tx, bucket []byte, of func(sequence uint64) bool) error {
 	from, to := tx.Bucket(bucketStSealed), tx.Bucket(bucket)
 	var keys [][]byte
-	c := from.Cursor()
-	for k, v := c.First(); k != nil; k, v = c.Next() {
+	for k, v := range walk(from, nil) {
 		if len(v) >= 8 && of(binary.BigEndian.Uint64(v)) {
 			keys = append(keys, bytes.Clone(k))
 		}

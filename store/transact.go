@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 
 	bolt "go.etcd.io/bbolt"
@@ -67,6 +68,7 @@ func (s *Store) updateLocked(what string, f func(*bolt.Tx) error) (err error) {
 			if committing { // bbolt's own bookkeeping may be half done: no more writes through it
 				stuck := err
 				s.stuck.Store(&stuck)
+				_ = os.WriteFile(s.path+noteSuffix, fmt.Appendf(nil, "%v", r), 0o600)
 			}
 			s.quietly(func() { _ = tx.Rollback() })
 		}
@@ -87,6 +89,28 @@ func (s *Store) updateLocked(what string, f func(*bolt.Tx) error) (err error) {
 			return fmt.Errorf("%s in %s: %w (%v): free some space; nothing already stored is lost", what, s.path, ErrFull, err)
 		}
 		return fmt.Errorf("%s in %s: %w", what, s.path, err)
+	}
+	return nil
+}
+
+// noteSuffix names the note that a commit leaves which bbolt broke off: the file
+// has damage that looking through it does not show, and the next Open sets it aside.
+const noteSuffix = ".damaged"
+
+// verify looks through the file as Open does. The caller holds s.write, so that
+// the file stands still. What it finds ends the writing.
+func (s *Store) verify() error {
+	if e := s.stuck.Load(); e != nil {
+		return *e
+	}
+	info, err := s.file.Stat()
+	if err != nil {
+		return fmt.Errorf("looking through %s: %w", s.path, err)
+	}
+	if why := checkFile(s.file, info.Size()); why != nil {
+		err := s.panicked("looking through the store", why)
+		s.stuck.Store(&err)
+		return err
 	}
 	return nil
 }

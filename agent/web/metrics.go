@@ -17,6 +17,7 @@ func metrics(a *agent.Agent) http.Handler {
 	r := prometheus.NewRegistry()
 	// Not from package collectors, their new home: it would link database/sql
 	// into the gateway.
+	//lint:ignore SA1019 see above
 	r.MustRegister(collector{a}, prometheus.NewGoCollector(), prometheus.NewProcessCollector(prometheus.ProcessCollectorOpts{}))
 	h := promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

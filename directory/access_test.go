@@ -216,7 +216,7 @@ func TestBadRequests(t *testing.T) {
 		r := w.request(x.method, strings.ReplaceAll(x.path, " ", "%20"), body, x.headers...)
 		rec := w.serve(r)
 		v := answer(t, rec, x.want)
-		for _, leak := range []string{"SQL", "sql", "directory_", "goroutine", "/work/", "/tmp/", ".go"} {
+		for _, leak := range []string{"SQL", "sql", "directory_", "goroutine", "/home/", "/tmp/", ".go"} {
 			if strings.Contains(v["error_description"].(string), leak) {
 				t.Errorf("%s %s: leaks %q: %v", x.method, x.path, leak, v)
 			}

@@ -28,8 +28,8 @@ const usage = `perseus-sim plays a site on a desk. Everything listens on loopbac
   perseus-sim meters [--listen ADDR] [--fault zero=1%,late=5%] [--rehearse CLOCK]
       a Modbus TCP gateway with two meters: unit 1 import at 0x0100 and export at 0x0104, unit 2 import at 0x0100,
       each a uint64 of Wh
-  perseus-sim carbon [--listen ADDR]
-      the carbon intensity API in the shapes of the real one
+  perseus-sim carbon [--listen ADDR] [--fault error=5%,array=20%]
+      the carbon intensity API in the shapes of the real one, its faults included
 
 Exit status: 0 done, 1 failed, 2 wrong usage.
 `
@@ -99,10 +99,12 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return meters(ctx, *listen, *siteOf, faults, clock, stdout)
 	case "carbon":
 		listen := flags.String("listen", "127.0.0.1:8463", "loopback `address`")
+		var faults carbon.Faults
+		flags.Var(&faults, "fault", "shares of answers that go wrong, such as error=5%,array=20%,broken=1%")
 		if err := parse(); err != nil {
 			return err
 		}
-		return serve(ctx, *listen, carbon.Handler(carbon.Options{Now: time.Now}), stdout)
+		return serve(ctx, *listen, carbon.Handler(carbon.Options{Faults: faults, Now: time.Now}), stdout)
 	}
 	return fmt.Errorf("%w: no command %q", errUsage, args[0])
 }

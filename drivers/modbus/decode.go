@@ -39,7 +39,7 @@ func (p *point) decode(wire []byte) (base int64, raw uint64, err error) {
 	case float:
 		return p.fromFloat(raw, width)
 	case signed:
-		if raw == 1<<(width-1) { // the most negative number means "not implemented" (SunSpec)
+		if raw == 1<<(width-1) { // SunSpec: the most negative number says that there is no such value
 			return 0, raw, reject(drivers.Sentinel, errNoValue, "")
 		}
 		if raw>>(width-1) == 1 {

@@ -66,7 +66,8 @@ func (d *demo) setUp(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := d.start("carbon", d.sim, "carbon", "--listen", d.listen(portCarbon)); err != nil {
+	// The real API answers in two shapes and fails now and then; so does this one.
+	if err := d.start("carbon", d.sim, "carbon", "--listen", d.listen(portCarbon), "--fault", "array=25%,error=4%,broken=2%"); err != nil {
 		return err
 	}
 	if err := d.central(ctx, nil, "init", "--config", config); err != nil {

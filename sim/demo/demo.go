@@ -34,11 +34,11 @@ type Options struct {
 // It names things; nothing is fetched from it.
 const Registry = "https://registry.core.sandbox.trust.ib1.org"
 
-// The rehearsal: the demo's meters and gateway begin an hour or so ago and
+// The rehearsal: the demo's meters and gateway begin two hours or so ago and
 // live 120 times as fast until they have caught up with the present, so that
-// real half-hours come off real registers while one watches.
+// real half-hours come off real registers while one watches: one every 15 s.
 const (
-	rehearseBack  = 62 * time.Minute
+	rehearseBack  = 122 * time.Minute
 	rehearseSpeed = 120
 	rehearseLead  = 4 * time.Minute // two seconds to start in, before the first boundary
 )

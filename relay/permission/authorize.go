@@ -125,7 +125,7 @@ func (s *Service) findRequest(w http.ResponseWriter, r *http.Request, f url.Valu
 // offer puts together what a request would mean for a site.
 func (s *Service) offer(q request, site Site, code string) offer {
 	now := s.now()
-	return offer{Site: site, Code: code, Covers: s.coversOf(site, q.License),
+	return offer{Site: site, Code: code, Covers: s.coversOf(site, q.License, q.Parts),
 		Text:    s.permissionText(q.License, s.partNames(q.ClientName, q.Parts)),
 		From:    energy.MonthStart(now.Add(-s.c.History)),
 		Expires: now.AddDate(1, 0, 0)}

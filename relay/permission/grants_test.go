@@ -4,9 +4,11 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
@@ -94,10 +96,13 @@ func TestGrants(t *testing.T) {
 	w.bank.redeem(code, verifier)
 	set := w.verify(t, <-waiting)
 	want := grant.Grant{Gateway: gateway1, License: perseus.LicenseCombined(), Client: bankURL,
-		From: time.Date(2025, 10, 1, 0, 0, 0, 0, time.UTC), Granted: w.now(), Expires: w.now().AddDate(1, 0, 0)}
+		From: time.Date(2025, 10, 1, 0, 0, 0, 0, time.UTC), Granted: w.now(), Expires: w.now().AddDate(1, 0, 0),
+		Name: "Green Bank plc", Parts: "fsp",
+		// A bank gets emissions alone: what they are not made of stays on the site.
+		Covers: []grant.Cover{{Meter: "main", Measure: energy.Import}, {Meter: "boiler", Measure: energy.Gas}}}
 	g := set.Grants[0]
 	if g.ID == "" || g.Gateway != want.Gateway || g.License != want.License || g.Client != want.Client || !g.From.Equal(want.From) ||
-		!g.Granted.Equal(want.Granted) || !g.Expires.Equal(want.Expires) || !g.Revoked.IsZero() || len(g.Covers) != 3 {
+		!g.Granted.Equal(want.Granted) || !g.Expires.Equal(want.Expires) || !g.Revoked.IsZero() || g.Name != want.Name || g.Parts != want.Parts || !slices.Equal(g.Covers, want.Covers) {
 		t.Errorf("got %+v, want %+v", g, want)
 	}
 	refused(t, w.bank.poll(t, "", ""), http.StatusForbidden, "access_denied")

@@ -71,14 +71,16 @@ func (s *Service) siteByCode(r *http.Request, typed string) (site Site, code str
 	return site, code, nil
 }
 
-// coversOf lists the registers of a site that a licence covers: everything
-// that the site measures for a consumption licence; for emissions alone what
-// their calculation uses, import and gas, and no more.
-func (s *Service) coversOf(site Site, license string) []grant.Cover {
+// coversOf lists the registers of a site that a request covers: everything
+// that the site measures where the client is to see consumption; where it gets
+// emissions alone (a bank, under either of its licences) what their
+// calculation uses, import and gas, and no more: nothing else need leave the site.
+func (s *Service) coversOf(site Site, license, parts string) []grant.Cover {
 	var out []grant.Cover
+	emissionsOnly := license == s.c.Scheme.LicenseEmissions() || parts == "fsp"
 	for _, m := range site.Meters {
 		for _, measure := range m.Measures {
-			if license == s.c.Scheme.LicenseEmissions() && measure != energy.Import && measure != energy.Gas {
+			if emissionsOnly && measure != energy.Import && measure != energy.Gas {
 				continue
 			}
 			if c := (grant.Cover{Meter: m.ID, Measure: measure}); measure.Valid() && !slices.Contains(out, c) {

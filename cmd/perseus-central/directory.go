@@ -44,7 +44,6 @@ const (
 	sealKey     = "seal.key"
 	clientRoot  = "client-root.pem"
 	signingRoot = "signing-root.pem"
-	serverRoot  = "server-root.pem"
 )
 
 // relayApplication is the id of the relay's own application in the directory.
@@ -98,7 +97,7 @@ func initRelay(ctx context.Context, c *config, dir *directory.Service) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
-	for h, file := range map[directory.Hierarchy]string{directory.Client: clientRoot, directory.Signing: signingRoot, directory.Server: serverRoot} {
+	for h, file := range map[directory.Hierarchy]string{directory.Client: clientRoot, directory.Signing: signingRoot} {
 		b, err := os.ReadFile(c.path(filepath.Join(c.Directory.Authorities, string(h), "root.pem")))
 		if err != nil {
 			return err

@@ -35,9 +35,8 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration.
 // errUsage marks what the caller got wrong; it ends the program with 2.
 var errUsage = errors.New("wrong usage: see perseus-central help")
 
-// errConfig marks a mistake in the configuration; it too ends with 2. Its own
-// text is empty: the mistake speaks for itself.
-var errConfig = errors.New("")
+// configError is a mistake in the configuration; it too ends with 2.
+type configError struct{ error }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -50,7 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 		return 0
-	case errors.Is(err, errUsage), errors.Is(err, errConfig):
+	case errors.Is(err, errUsage), errors.As(err, new(configError)):
 		fmt.Fprintln(stderr, "perseus-central:", err)
 		return 2
 	default:
@@ -80,7 +79,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		}
 		c, err := loadConfig(*path)
 		if err != nil {
-			return fmt.Errorf("%w%w", errConfig, err)
+			return configError{err}
 		}
 		return f(c)
 	}

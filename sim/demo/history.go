@@ -74,5 +74,5 @@ func (s Site) writeHistory(path string, until time.Time) (int, error) {
 	return n, f.Close()
 }
 
-// money-free arithmetic for people: 1234 Wh as "1.2".
+// kWh writes an amount of Wh for people: 1234 as "1.2".
 func kWh(wh int64) string { return strconv.FormatFloat(float64(wh)/1000, 'f', 1, 64) }

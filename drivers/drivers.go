@@ -40,6 +40,16 @@ type Reading struct {
 	Err    error         // why there is no sample: a *Error where the driver can tell the kind
 	Raw    uint64        // the raw register bits, for probe and evidence
 	Took   time.Duration // request to answer
+
+	DeviceAt time.Time    // the device's own time of the sample, UTC; zero where it gives none
+	Flags    energy.Flags // what the source itself says against it: V13 stale, V14 bad quality; such a sample is shown, never counted
+}
+
+// An Identifier is a Poller that reads who answers: the serial number of the
+// device at its last successful Poll, so that an exchanged meter is noticed.
+type Identifier interface {
+	// Identity is "" while it is not known or the device does not say.
+	Identity(device int) string
 }
 
 // Kind sorts errors for metrics and for what an installer should do next.

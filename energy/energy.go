@@ -180,6 +180,19 @@ const (
 	RuleSpread      Rule = 3 // the exact advance over a gap, spread in proportion to time
 	RuleImported    Rule = 4 // taken over from a half-hourly file, marked actual there
 	RuleImportedEst Rule = 5 // taken over from a half-hourly file, marked estimated there
+
+	RulePower         Rule = 6  // integrated from power readings: there is no energy register (feeds.md 3.1, rule 7)
+	RuleCheckMeter    Rule = 7  // substituted: the check meter's value (E2)
+	RuleLinear        Rule = 8  // substituted: between its two neighbours (E3)
+	RuleProfileScaled Rule = 9  // the exact advance over a gap, in the shape of like days (E4)
+	RuleProfile       Rule = 10 // substituted: the median of like days (E5)
+	RuleExchange      Rule = 11 // across a meter exchange, by the closing and opening reads that the operator stated
+	RuleSum           Rule = 12 // virtual: a sum of meters
+	RuleDifference    Rule = 13 // virtual: a meter less its sub-meters
+	RuleShareArea     Rule = 14 // virtual: a share by area occupied
+	RuleShareHeads    Rule = 15 // virtual: a share by number of occupants
+	RuleShareOther    Rule = 16 // virtual: a share on another ground
+	RuleInterval      Rule = 17 // the total of an interval, as a feed gave it (not a register)
 )
 
 // Evidence lets a third party redo the sum.
@@ -196,6 +209,7 @@ type HalfHour struct {
 	Cumulative int64     // the register at the end boundary, base units; -1 where it is not known (imported values)
 	TakenAt    time.Time // when the value was settled: after its end (scheme.md, takenAt)
 	Quality    Quality
+	Flags      Flags // the validation rules that spoke against it
 	Evidence   Evidence
 }
 
@@ -212,6 +226,44 @@ func (k Key) String() string { return k.Meter + "/" + k.Measure.String() }
 type Span struct {
 	Key
 	From, To time.Time
+}
+
+// Flags are the validation rules that spoke about a half-hour: bit n-1 stands
+// for rule Vn of feeds.md 3.4. They are part of the wire and store formats.
+type Flags uint32
+
+// FlagsAll has every rule's bit, V01 to V20.
+const FlagsAll Flags = 1<<20 - 1
+
+// Has reports whether rule Vn is among them.
+func (f Flags) Has(n int) bool { return n >= 1 && n <= 20 && f&(1<<(n-1)) != 0 }
+
+// With adds rule Vn.
+func (f Flags) With(n int) Flags {
+	if n < 1 || n > 20 {
+		return f
+	}
+	return f | 1<<(n-1)
+}
+
+// List gives the identifiers in order, e.g. ["V05", "V16"]; nil where there is none.
+func (f Flags) List() []string {
+	var out []string
+	for n := 1; n <= 20; n++ {
+		if f.Has(n) {
+			out = append(out, fmt.Sprintf("V%02d", n))
+		}
+	}
+	return out
+}
+
+// KeyedFinding is what a validation rule found out about a register, as it is
+// stored: the rule's number, the instant it speaks of, and its JSON.
+type KeyedFinding struct {
+	Key
+	At   time.Time
+	Rule uint8 // n of Vn
+	Body []byte
 }
 
 // KeyedStatement is a statement of baseline of one register, as it is stored

@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -19,9 +18,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/validate"
+	"github.com/perseus-edge/perseus-edge/energy/virtual"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/store"
 	"github.com/perseus-edge/perseus-edge/uplink"
@@ -30,11 +32,9 @@ import (
 // Store is what the agent needs of the buffer; *store.Store is it.
 type Store interface {
 	uplink.Outbox
+	Ledger
 	Commit(store.Round) error
 	State(energy.Key) ([]byte, error)
-	HalfHours(k energy.Key, from, to time.Time) iter.Seq2[energy.HalfHour, error]
-	Keys() ([]energy.Key, error)
-	Bounds(k energy.Key) (first, last time.Time, n int, err error)
 	Prune(now time.Time) error
 	Usage() (store.Usage, error)
 }
@@ -45,7 +45,8 @@ type Options struct {
 	Store    Store
 	Opened   store.Report                // what opening the store reported, for the status
 	Drivers  map[string]Factory          // Drivers() if nil
-	Now      func() time.Time            // dates readings; time.Now if nil
+	Clock    *clock.Clock                // dates readings, and says whether it can be believed; Now, believed, if nil
+	Now      func() time.Time            // the clock where there is no Clock; time.Now if nil
 	Wall     func() time.Time            // of certificates, grants and retention; Now if nil
 	Logger   *slog.Logger                // slog.Default() if nil
 	Notify   func(state string)          // told "READY=1" once it runs, "WATCHDOG=1" while it is well, "STATUS=..." and "STOPPING=1" (sd_notify(3)), from several goroutines; may be nil
@@ -64,10 +65,16 @@ type Agent struct {
 	buses    []*bus
 	recorder *recorder
 	notes    notes
-	started  time.Time // by Options.Now
-	began    time.Time // for durations
+	started  time.Time     // by Options.Now
+	began    time.Time     // for durations
+	given    bool          // the clock is taken as it is
+	virtual  *virtual.Plan // nil: there are no virtual meters
 	uplink   atomic.Pointer[uplink.Client]
 	upErr    atomic.Pointer[string] // why there is no uplink client yet
+
+	dating       sync.RWMutex // held while readings are dated, and for good while the clock is put right
+	clockChanges uint64
+	clockKept    string // what was kept of the clock last; the clock's goroutine's own
 }
 
 // DefaultFlush is how often readings are committed when nothing was settled.
@@ -89,6 +96,10 @@ func New(o Options) (*Agent, error) {
 	if o.Wall == nil {
 		o.Wall = o.Now
 	}
+	given := o.Clock == nil
+	if given {
+		o.Clock = clock.Given(o.Now)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -104,7 +115,7 @@ func New(o Options) (*Agent, error) {
 	if o.Version == "" {
 		o.Version = "dev"
 	}
-	a := &Agent{opt: o, log: o.Logger, started: o.Now(), began: time.Now()}
+	a := &Agent{opt: o, given: given, log: o.Logger, started: o.Clock.Now(), began: time.Now()}
 	a.recorder = newRecorder(a)
 	if o.Opened.SetAside != "" {
 		a.log.Error("the store was damaged and is set aside: a new one is begun", "set_aside", o.Opened.SetAside, "reason", o.Opened.Reason)
@@ -114,6 +125,9 @@ func New(o Options) (*Agent, error) {
 	if a.code, err = keptCode(o.Store); err != nil {
 		a.log.Error("site code cannot be kept", "error", err)
 	}
+	if a.virtual, err = virtualPlan(o.Config); err != nil {
+		return nil, err
+	}
 	for _, b := range o.Config.Buses {
 		made, err := a.newBus(b)
 		if err != nil {
@@ -122,6 +136,9 @@ func New(o Options) (*Agent, error) {
 		if made != nil {
 			a.buses = append(a.buses, made)
 		}
+	}
+	if err := a.close(); err != nil {
+		a.log.Error("registers that are read no more cannot be closed", "error", err)
 	}
 	return a, nil
 }
@@ -151,7 +168,7 @@ func (a *Agent) newBus(c config.Bus) (*bus, error) {
 	if factory == nil {
 		return nil, fmt.Errorf("bus %s: driver %s is not in this version", c.ID, c.Driver)
 	}
-	poller, err := factory(c, meters, a.opt.Now, a.log)
+	poller, err := factory(c, meters, a.date, a.log)
 	if err != nil {
 		return nil, err
 	}
@@ -163,19 +180,20 @@ func (a *Agent) newBus(c config.Bus) (*bus, error) {
 		for i := range mc.Registers {
 			rc := &mc.Registers[i]
 			m.registers[i] = register{key: energy.Key{Meter: mc.ID, Measure: rc.Measure}, cfg: rc, origin: originOf(c, mc, rc)}
-			a.restore(&m.registers[i])
+			a.restore(m, &m.registers[i])
 		}
 		b.meters = append(b.meters, m)
 	}
 	return b, nil
 }
 
-func (a *Agent) restore(r *register) {
+func (a *Agent) restore(m *meter, r *register) {
+	r.check = validate.New(r.key, a.options(&m.cfg, r.cfg))
 	kept, err := a.opt.Store.State(r.key)
 	if err == nil {
-		err = r.restore(kept, a.opt.Config.Period)
+		err = r.restore(kept, a.opt.Config.Period, func(t time.Time) bool { return m.exchangeSince(t, m.cfg.Serial) })
 	} else {
-		r.acc = energy.NewAccumulator(r.cfg.Energy(), a.opt.Config.Period)
+		r.counter = counterOf(r.cfg, a.opt.Config.Period)
 	}
 	if err != nil {
 		a.log.Warn("register begins anew", "meter", r.key.Meter, "measure", r.key.Measure.String(), "reason", err)
@@ -194,6 +212,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		polling.Go(func() { b.run(inner) })
 	}
 	others.Go(func() { a.recorder.run(inner) })
+	if !a.given {
+		others.Go(func() { a.runClock(inner) })
+	}
 	if a.opt.Config.Uplink != nil {
 		others.Go(func() { a.runUplink(inner) })
 	}

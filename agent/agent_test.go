@@ -18,7 +18,7 @@ type registers = []func(time.Time) (int64, error)
 func TestTwoDays(t *testing.T) {
 	path := storePath(t)
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(registers{curve(1000), curve(7)}, registers{curve(500_000)}, registers{curve(0)})
+		f := newFake(registers{curve(1000), curve(7)}, registers{curve(500_000)}, registers{curve(1000)})
 		s := openFaulty(t, path)
 		a := newAgent(t, f, site(f, 10*time.Second), s)
 		if err := runFor(a, 48*time.Hour); err != nil {
@@ -27,7 +27,7 @@ func TestTwoDays(t *testing.T) {
 		for _, c := range []struct {
 			key    energy.Key
 			offset int64
-		}{{key("a"), 1000}, {energy.Key{Meter: "a", Measure: energy.Export}, 7}, {key("b"), 500_000}, {key("c"), 0}} {
+		}{{key("a"), 1000}, {energy.Key{Meter: "a", Measure: energy.Export}, 7}, {key("b"), 500_000}, {key("c"), 1000}} {
 			hs := halfHours(t, s, c.key)
 			q := conserved(t, c.key, hs, curve(c.offset), interpolating)
 			if len(hs) < 94 || q[energy.Measured] != len(hs) {
@@ -117,7 +117,7 @@ func TestRestartsAtRandomMoments(t *testing.T) {
 func TestHalfHoursAreKeptAtOnce(t *testing.T) {
 	path := storePath(t)
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(registers{curve(0)})
+		f := newFake(registers{curve(1000)})
 		s := openFaulty(t, path)
 		a := newAgent(t, f, site(f, 10*time.Second), s)
 		a.opt.Flush = 12 * time.Hour

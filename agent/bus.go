@@ -13,6 +13,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/validate"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
@@ -28,17 +29,21 @@ type bus struct {
 	beat  atomic.Int64 // unix nanoseconds of the last sign of life
 
 	readings []drivers.Reading // of the present poll; the goroutine's own
-	settled  []energy.HalfHour // of the present sample; the goroutine's own
 
-	mu      sync.Mutex
-	meters  []*meter
-	pending []store.KeyedHalfHour
-	said    []energy.KeyedStatement
-	down    int // polls in a row at which the wire could not be used
-	err     error
-	polls   uint64
-	errs    map[drivers.Kind]uint64
-	busy    time.Duration // spent asking, since the start
+	mu         sync.Mutex
+	meters     []*meter
+	settled    []energy.HalfHour  // of the present sample
+	words      []validate.Finding // of the present sample
+	pending    []store.KeyedHalfHour
+	said       []energy.KeyedStatement
+	findings   []energy.KeyedFinding
+	late       []store.KeyedSample // readings from before the newest one
+	generation uint64              // of the clock that dates the readings
+	down       int                 // polls in a row at which the wire could not be used
+	err        error
+	polls      uint64
+	errs       map[drivers.Kind]uint64
+	busy       time.Duration // spent asking, since the start
 }
 
 // heartbeat bounds how long the goroutine sleeps without a sign of life.
@@ -106,12 +111,12 @@ func (b *bus) sleep(ctx context.Context, d time.Duration) bool {
 // pollOnce asks one device and takes what it answers. A panic inside the
 // driver is a failed poll, not the end of the program (law 9).
 func (b *bus) pollOnce(ctx context.Context, i int) {
-	start := time.Now()
+	start, generation := time.Now(), b.agent.generation()
 	err := b.ask(ctx, i)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return // we were stopped: that says nothing about the meter
 	}
-	b.take(i, time.Since(start), b.agent.Now(), err)
+	b.take(i, time.Since(start), b.agent.Now(), generation, err)
 }
 
 // ask lets the driver poll; its panic is its error.
@@ -129,10 +134,13 @@ func (b *bus) ask(ctx context.Context, i int) (err error) {
 }
 
 // take books the outcome of one poll.
-func (b *bus) take(i int, took time.Duration, end time.Time, err error) {
+func (b *bus) take(i int, took time.Duration, end time.Time, generation uint64, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	m := b.meters[i]
+	// Where the clock was put right meanwhile, nobody can say which clock dated
+	// the readings: they are shown, and the next ones counted.
+	dated := generation == b.generation && generation == b.agent.generation()
 	b.polls++
 	b.busy += took
 	m.asked, m.took = end, took
@@ -149,12 +157,15 @@ func (b *bus) take(i int, took time.Duration, end time.Time, err error) {
 			m.registers[j].err = errNotAsked
 		}
 	}
+	b.identify(i, m)
 	good, first := 0, error(nil)
 	for k := range b.readings {
 		r := &b.readings[k]
 		reg := &m.registers[r.Point]
+		before := reg.err
 		reg.err = r.Err
 		if r.Err != nil {
+			b.unread(reg, r, before, end)
 			b.errs[kindOf(r.Err)]++
 			if first == nil {
 				first = r.Err
@@ -162,7 +173,7 @@ func (b *bus) take(i int, took time.Duration, end time.Time, err error) {
 			continue
 		}
 		good++
-		b.sample(m, reg, r)
+		b.sample(m, reg, r, dated)
 	}
 	b.judge(m, good, first, end)
 }
@@ -196,44 +207,6 @@ func (b *bus) judge(m *meter, good int, err error, now time.Time) {
 		m.since = now
 	}
 	m.ever = true
-}
-
-// sample gives one sample to its register's accumulator.
-func (b *bus) sample(m *meter, reg *register, r *drivers.Reading) {
-	// The store keeps milliseconds: with the same instants here, anybody can
-	// redo the sum from what it holds.
-	s := energy.Sample{At: r.Sample.At.Truncate(time.Millisecond).UTC(), Value: r.Sample.Value}
-	reg.last, reg.raw = s, r.Raw
-	if b.agent.recorder.resting.Load() {
-		// What was settled cannot be kept and memory for it has run out: the
-		// register rests. Its advance over the rest is spread, as over any gap.
-		return
-	}
-	var e energy.Event
-	b.settled, e = reg.acc.Add(s, b.settled[:0])
-	reg.seq++
-	for _, h := range b.settled {
-		b.pending = append(b.pending, keyedHalfHour(reg.key, h))
-		reg.newest = h.Start
-	}
-	if n := len(b.settled); n > 0 {
-		reg.settled += uint64(n)
-		b.agent.recorder.wake()
-	}
-	if e.Kind != energy.Nothing {
-		b.event(m, reg, e, r.Raw)
-	}
-	switch {
-	case s.Value < reg.base.Value || e.Kind == energy.TooFast:
-		reg.holding = reg.seq > 1
-	case e.Kind == energy.Opened || e.Kind == energy.Reset || e.Kind == energy.Rollover:
-		reg.holding = false
-	case e.Kind == energy.Glitch:
-		reg.holding = false
-	}
-	if !reg.holding && e.Kind != energy.OutOfOrder {
-		reg.base = s
-	}
 }
 
 // alive reports whether the goroutine gave a sign of life in good time.

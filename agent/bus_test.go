@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/store"
@@ -80,7 +81,7 @@ func TestOverloadedScheduleIsFair(t *testing.T) {
 func TestDeadMeterDoesNotStallItsNeighbours(t *testing.T) {
 	path := storePath(t)
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(registers{failing}, registers{curve(0)}, registers{curve(9)})
+		f := newFake(registers{failing}, registers{curve(1000)}, registers{curve(9)})
 		f.takes = []time.Duration{time.Second}
 		s := openFaulty(t, path)
 		a := newAgent(t, f, site(f, 10*time.Second), s)
@@ -103,7 +104,7 @@ func TestDeadMeterDoesNotStallItsNeighbours(t *testing.T) {
 		if tries := f.polls[0] - 6*105; tries > 260 {
 			t.Errorf("the dead meter was asked %d times", f.polls[0])
 		}
-		if q := conserved(t, key("b"), halfHours(t, s, key("b")), curve(0), interpolating); q[energy.Estimated]+q[energy.Interpolated] > 0 {
+		if q := conserved(t, key("b"), halfHours(t, s, key("b")), curve(1000), interpolating); q[energy.Estimated]+q[energy.Interpolated] > 0 {
 			t.Errorf("a neighbour's half-hours: %v", q)
 		}
 		if st := a.Status().Meters[0]; st.State != "ok" || len(halfHours(t, s, key("a"))) < 1 {
@@ -118,7 +119,7 @@ func TestDeadMeterDoesNotStallItsNeighbours(t *testing.T) {
 func TestWireDown(t *testing.T) {
 	path := storePath(t)
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(registers{curve(0)}, registers{curve(9)})
+		f := newFake(registers{curve(1000)}, registers{curve(9)})
 		s := openFaulty(t, path)
 		a := newAgent(t, f, site(f, 10*time.Second), s)
 		time.AfterFunc(2*time.Hour+5*time.Minute, func() { f.down.Store(true) })
@@ -136,7 +137,7 @@ func TestWireDown(t *testing.T) {
 		})
 		check(t, runFor(a, 4*time.Hour))
 		hs := halfHours(t, s, key("a"))
-		if q := conserved(t, key("a"), hs, curve(0), interpolating); q[energy.Measured] != len(hs) || len(hs) < 7 {
+		if q := conserved(t, key("a"), hs, curve(1000), interpolating); q[energy.Measured] != len(hs) || len(hs) < 7 {
 			t.Errorf("ten minutes within a half-hour cost: %v", q)
 		}
 		check(t, s.Close())
@@ -147,7 +148,7 @@ func TestWireDown(t *testing.T) {
 func TestDriverPanics(t *testing.T) {
 	path := storePath(t)
 	synctest.Test(t, func(t *testing.T) {
-		good, n := curve(0), 0
+		good, n := curve(1000), 0
 		f := newFake(registers{func(at time.Time) (int64, error) {
 			if n++; n%7 == 3 {
 				panic("a driver's mistake")
@@ -167,7 +168,7 @@ func TestDriverPanics(t *testing.T) {
 func TestOneRegisterFails(t *testing.T) {
 	path := storePath(t)
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(registers{curve(0), failing})
+		f := newFake(registers{curve(1000), failing})
 		s := openFaulty(t, path)
 		a := newAgent(t, f, site(f, 10*time.Second), s)
 		check(t, runFor(a, 90*time.Minute))
@@ -233,6 +234,7 @@ func TestPollDoesNotAllocate(t *testing.T) {
 	f.now = func() time.Time { return epoch.Add(time.Duration(n) * 10 * time.Second) }
 	s := openFaulty(t, storePath(t))
 	a := newAgent(t, f, site(f, 10*time.Second), s)
+	a.opt.Clock = clock.Given(f.now)
 	b := a.buses[0]
 	b.pending = make([]store.KeyedHalfHour, 0, 100) // as after the first commits
 	poll := func() {

@@ -2,14 +2,13 @@ package agent
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/validate"
 )
 
 // Note is something that a person should know of, kept for the page and the
@@ -55,10 +54,10 @@ const quiet = time.Hour
 // event logs what the accumulator noticed and turns it into a statement of
 // baseline where it calls for one. The bus's lock is held.
 func (b *bus) event(m *meter, reg *register, e energy.Event, raw uint64) {
-	reg.events[e.Kind&7]++
+	reg.events[e.Kind]++
 	if e.Kind != reg.lastEvent || e.At.Sub(reg.lastEventAt) >= quiet || e.At.Before(reg.lastEventAt) {
 		level := slog.LevelWarn
-		if e.Kind == energy.Opened || e.Kind == energy.Rollover {
+		if e.Kind == energy.Opened || e.Kind == energy.Rollover || e.Kind == energy.Exchanged {
 			level = slog.LevelInfo
 		}
 		b.log.Log(context.Background(), level, "register "+e.Kind.String(), "meter", reg.key.Meter, "measure", reg.key.Measure.String(),
@@ -66,33 +65,21 @@ func (b *bus) event(m *meter, reg *register, e energy.Event, raw uint64) {
 		b.agent.notes.add(e.At, reg.key.Meter, describe(e, reg.key.Measure))
 		reg.lastEvent, reg.lastEventAt = e.Kind, e.At
 	}
+	b.found(reg, b.judged(reg, e))
 	if e.Kind == energy.OutOfOrder || e.Kind == energy.Glitch || e.Kind == energy.TooFast {
 		return // these can come with every poll: StatementOf need not be asked
 	}
-	s, ok := energy.StatementOf(e, reg.key, reg.cfg.Energy())
-	if !ok {
-		return
+	if st, ok := b.statement(m, reg, e, raw); ok {
+		b.state(reg, st)
 	}
-	if e.Kind == energy.Opened && reg.breakKind != "" {
-		s.Kind, s.Closing = reg.breakKind, reg.before
+}
+
+// judged is what the validation says to an event.
+func (b *bus) judged(reg *register, e energy.Event) []validate.Finding {
+	if e.Kind == energy.ClockBack {
+		return reg.check.Redated(e, b.words[:0])
 	}
-	reg.breakKind, reg.before = "", nil
-	s.Agent = "perseus-agent " + b.agent.opt.Version
-	s.Config, s.CT, s.Serial, s.Register = b.agent.opt.Config.Hash, reg.cfg.CT, m.cfg.Serial, reg.origin.words
-	if e.At.Equal(reg.last.At) {
-		s.Opening.Raw = fmt.Sprintf("0x%X", raw)
-	}
-	if reg.previous != ([32]byte{}) {
-		s.Previous = hex.EncodeToString(reg.previous[:])
-	}
-	keyed, err := s.Keyed()
-	if err != nil {
-		b.log.Error("statement of baseline cannot be made", "meter", reg.key.Meter, "measure", reg.key.Measure.String(), "error", err)
-		return
-	}
-	reg.previous = sha256.Sum256(keyed.Body)
-	b.said = append(b.said, keyed)
-	b.agent.recorder.wake()
+	return reg.check.Event(e, b.words[:0])
 }
 
 // describe says an event in plain words.
@@ -113,6 +100,12 @@ func describe(e energy.Event, m energy.Measure) string {
 		return fmt.Sprintf("the register of %s went from %s to %s %s and stayed: counted from there; was the meter exchanged?", m, show(e.Before), show(e.After), u)
 	case energy.OutOfOrder:
 		return fmt.Sprintf("a reading of %s came with a time before the last one: not used; was the clock set back?", m)
+	case energy.Exchanged:
+		return fmt.Sprintf("the meter was exchanged: %s stood at %s %s, the new one at %s %s", m, show(e.Before), u, show(e.After), u)
+	case energy.ClockBack:
+		return fmt.Sprintf("%s was last read at a time in the future, by a wrong clock: counted anew from %s %s", m, show(e.After), u)
+	case energy.Ambiguous:
+		return fmt.Sprintf("%s was not read for so long that its register can have gone round more than once: counted anew from %s %s", m, show(e.After), u)
 	case energy.TooFast:
 		return fmt.Sprintf("%s leapt from %s to %s %s, more than the meter can deliver: held until it is clear", m, show(e.Before), show(e.After), u)
 	}

@@ -19,12 +19,17 @@ import (
 type origin struct {
 	words        string // for statements, e.g. "modbus unit 1 input 0x0048 float32 ABCD"
 	read, serial [8]byte
+	device       [8]byte // the serial number that the meter itself gave last; zero where it gave none
 }
 
 func originOf(b config.Bus, m config.Meter, r *config.Register) origin {
 	words := fmt.Sprintf("%s unit %d %s %#04x %s %s", b.Driver, m.Unit, r.Table, r.Address, r.Type, r.Order)
 	o := origin{words: strings.Join(strings.Fields(words), " ")}
-	o.read = hash8(fmt.Sprintf("%s|%s|%s|%s|%d", o.words, r.Unit, r.Scale, r.CT, r.Modulus))
+	ratios := r.CT
+	if r.VT != "" {
+		ratios += "|" + r.VT
+	}
+	o.read = hash8(fmt.Sprintf("%s|%s|%s|%s|%d", o.words, r.Unit, r.Scale, ratios, r.Modulus))
 	if m.Serial != "" {
 		o.serial = hash8(m.Serial)
 	}
@@ -37,8 +42,13 @@ func hash8(s string) (out [8]byte) {
 	return out
 }
 
-// keptVersion is the first byte of what the agent keeps of a register.
-const keptVersion = 1
+// keptVersion is the first byte of what the agent keeps of a register. Version
+// 1 knew no serial number of the meter's own.
+const keptVersion = 2
+
+// keptHead is the length of what has a place of its own: version, read,
+// serial, device and the last statement's hash.
+const keptHead = 1 + 8 + 8 + 8 + 32
 
 var errKept = errors.New("the kept state is damaged")
 
@@ -48,55 +58,87 @@ func (r *register) appendKept(dst []byte) []byte {
 	dst = append(dst, keptVersion)
 	dst = append(dst, r.origin.read[:]...)
 	dst = append(dst, r.origin.serial[:]...)
+	dst = append(dst, r.origin.device[:]...)
 	dst = append(dst, r.previous[:]...)
-	dst = binary.AppendVarint(dst, r.base.At.UnixMilli())
-	dst = binary.AppendVarint(dst, r.base.Value)
-	return r.acc.State(dst)
+	at, value := int64(0), int64(-1)
+	if base, ok := r.counter.Base(); ok {
+		at, value = base.At.UnixMilli(), base.Value
+	}
+	dst = binary.AppendVarint(dst, at)
+	dst = binary.AppendVarint(dst, value)
+	return r.counter.State(dst)
 }
 
-// restore continues from what was kept. The error says why it cannot: then
-// the register begins anew, and its first sample is a new opening.
-func (r *register) restore(kept []byte, period time.Duration) error {
-	r.acc = energy.NewAccumulator(r.cfg.Energy(), period)
-	if len(kept) == 0 {
-		return nil // never read before
+// kept is a register as it was kept.
+type kept struct {
+	read, serial, device [8]byte
+	previous             [32]byte
+	base                 *energy.Reading // nil: it was not open
+	state                []byte
+}
+
+func parseKept(b []byte) (k kept, err error) {
+	if len(b) > 17 && b[0] == 1 {
+		b = append(append(bytes.Clone(b[:17]), make([]byte, 8)...), b[17:]...)
+		b[0] = keptVersion
 	}
-	if len(kept) < 49 || kept[0] != keptVersion {
-		return errKept
+	if len(b) < keptHead || b[0] != keptVersion {
+		return k, errKept
 	}
-	read, serial := kept[1:9], kept[9:17]
-	copy(r.previous[:], kept[17:49])
-	rest := kept[49:]
+	copy(k.read[:], b[1:])
+	copy(k.serial[:], b[9:])
+	copy(k.device[:], b[17:])
+	copy(k.previous[:], b[25:])
+	rest := b[keptHead:]
 	at, n := binary.Varint(rest)
 	if n <= 0 {
-		return errKept
+		return k, errKept
 	}
 	rest = rest[n:]
 	value, n := binary.Varint(rest)
 	if n <= 0 {
-		return errKept
+		return k, errKept
 	}
-	rest = rest[n:]
-	base := energy.Sample{At: time.UnixMilli(at).UTC(), Value: value}
-	switch none := make([]byte, 8); {
-	case !bytes.Equal(serial, r.origin.serial[:]) && !bytes.Equal(serial, none) && r.origin.serial != [8]byte{}:
-		r.breakKind = energy.ExchangeStatement
-	case !bytes.Equal(read, r.origin.read[:]):
+	k.state = rest[n:]
+	if value >= 0 && at > 0 {
+		k.base = &energy.Reading{ReadAt: time.UnixMilli(at).UTC(), Value: value}
+	}
+	return k, nil
+}
+
+// restore continues from what was kept. The error says why it cannot: then
+// the register begins anew, and its first sample is a new opening.
+// stated reports whether the operator has stated a meter exchange since an
+// instant: then the counter goes on, and the statement decides.
+func (r *register) restore(b []byte, period time.Duration, stated func(time.Time) bool) error {
+	r.counter = counterOf(r.cfg, period)
+	if len(b) == 0 {
+		return nil // never read before
+	}
+	k, err := parseKept(b)
+	if err != nil {
+		return err
+	}
+	r.previous, r.origin.device = k.previous, k.device
+	switch {
+	case k.serial != r.origin.serial && k.serial != [8]byte{} && r.origin.serial != [8]byte{}:
+		if k.base == nil || !stated(k.base.ReadAt) {
+			r.breakKind = energy.ExchangeStatement
+		}
+	case k.read != r.origin.read:
 		r.breakKind = energy.ConfigChangeStatement
 	}
 	if r.breakKind != "" {
-		if value >= 0 && at > 0 {
-			r.before = &energy.Reading{ReadAt: base.At, Value: value}
-		}
+		r.before = k.base
 		if r.breakKind == energy.ExchangeStatement {
 			return errors.New("the serial number in the configuration is another one: the series begins anew")
 		}
 		return errors.New("the configuration reads it in another way now: the series begins anew")
 	}
-	acc, err := energy.RestoreAccumulator(r.cfg.Energy(), period, rest)
+	c, err := restoredCounter(r.cfg, period, k.state)
 	if err != nil {
 		return err
 	}
-	r.acc, r.base = acc, base
+	r.counter = c
 	return nil
 }

@@ -95,15 +95,18 @@ func twoRuns(t *testing.T, path string, f *fakeBus, first, second func(*config.M
 	return out
 }
 
+// never: the operator has stated no exchange.
+func never(time.Time) bool { return false }
+
 var importRegister = &config.Register{Point: modbus.Point{Measure: energy.Import}}
 
 func TestDamagedStateBeginsAnew(t *testing.T) {
-	for _, kept := range [][]byte{{1}, {9, 9}, make([]byte, 49), append([]byte{keptVersion}, make([]byte, 60)...)} {
+	for _, kept := range [][]byte{{1}, {9, 9}, make([]byte, 49), append([]byte{keptVersion}, make([]byte, 68)...), append([]byte{1}, make([]byte, 60)...)} {
 		r := register{key: key("a"), cfg: importRegister}
-		if err := r.restore(kept, energy.Period); err == nil {
+		if err := r.restore(kept, energy.Period, never); err == nil {
 			t.Errorf("%x: restored", kept)
 		}
-		if r.acc == nil {
+		if r.counter == nil {
 			t.Errorf("%x: no accumulator to go on with", kept)
 		}
 	}
@@ -112,23 +115,23 @@ func TestDamagedStateBeginsAnew(t *testing.T) {
 // FuzzRestore: nothing that a damaged store may hold keeps the agent from
 // starting, and what is restored can be kept again.
 func FuzzRestore(f *testing.F) {
-	r := register{key: key("a"), cfg: importRegister, acc: energy.NewAccumulator(importRegister.Energy(), energy.Period)}
-	r.acc.Add(energy.Sample{At: epoch, Value: 5}, nil)
-	r.acc.Add(energy.Sample{At: epoch.Add(time.Hour), Value: 500}, nil)
+	r := register{key: key("a"), cfg: importRegister, counter: energy.NewAccumulator(importRegister.Energy(), energy.Period)}
+	r.counter.Add(energy.Sample{At: epoch, Value: 5}, nil)
+	r.counter.Add(energy.Sample{At: epoch.Add(time.Hour), Value: 500}, nil)
 	f.Add(r.appendKept(nil))
 	f.Add([]byte{keptVersion})
 	f.Fuzz(func(t *testing.T, kept []byte) {
 		r := register{key: key("a"), cfg: importRegister}
-		err := r.restore(kept, energy.Period)
-		if r.acc == nil {
+		err := r.restore(kept, energy.Period, never)
+		if r.counter == nil {
 			t.Fatal("no accumulator to go on with")
 		}
 		if err == nil && len(kept) > 0 {
 			again := register{key: key("a"), cfg: importRegister}
-			if err := again.restore(r.appendKept(nil), energy.Period); err != nil {
+			if err := again.restore(r.appendKept(nil), energy.Period, never); err != nil {
 				t.Fatalf("kept again, cannot be restored: %v", err)
 			}
 		}
-		r.acc.Add(energy.Sample{At: epoch.Add(48 * time.Hour), Value: 600}, nil)
+		r.counter.Add(energy.Sample{At: epoch.Add(48 * time.Hour), Value: 600}, nil)
 	})
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/validate"
 )
 
 // meter is one device of a bus, with what is known of it. The bus's lock
@@ -22,31 +24,88 @@ type meter struct {
 	since    time.Time // when the present state began
 	err      error     // why the last poll failed as a whole; nil when something came
 	ever     bool      // it has answered since the start
+	serial   string    // as the meter itself said; empty where it has not
+}
+
+// counter turns the readings of one register into half-hours: an
+// energy.Accumulator, or a power.Integrator where there is only a power.
+type counter interface {
+	Add(energy.Sample, []energy.HalfHour) ([]energy.HalfHour, energy.Event)
+	State([]byte) []byte
+	Base() (energy.Sample, bool)
 }
 
 // register is one register of a meter.
 type register struct {
-	key    energy.Key
-	cfg    *config.Register
-	origin origin // how it is read; see keep.go
-	acc    *energy.Accumulator
+	key     energy.Key
+	cfg     *config.Register
+	origin  origin // how it is read; see keep.go
+	counter counter
+	check   *validate.Checker
+	shelf   clock.Shelf[shelved] // what was read while the clock could not be believed
 
-	last energy.Sample // newest sample, taken or not
-	raw  uint64
-	err  error // why the last poll of it failed
-
-	base    energy.Sample // newest sample that stands on the accumulator's baseline, as far as can be told
-	holding bool          // the accumulator holds values that disagree with it
+	last     energy.Sample // newest sample, taken or not
+	raw      uint64
+	took     time.Duration
+	deviceAt time.Time // the device's own time of it; zero where it gives none
+	err      error     // why the last poll of it failed
+	refused  time.Time // when it last gave no value and the validation was told
 
 	seq, sent, kept uint64    // samples taken; at the last collect; at the last commit
 	settled         uint64    // half-hours since the start
 	newest          time.Time // start of the newest half-hour
-	events          [8]uint32 // by energy.EventKind
+	findings        uint64    // of the validation, since the start
+	events          [energy.EventKinds]uint32
 	lastEvent       energy.EventKind
 	lastEventAt     time.Time
 	before          *energy.Reading // closing reading of another way of reading it, until the first sample
 	breakKind       energy.StatementKind
-	previous        [32]byte // hash of its last statement
+	oldSerial       string        // of the meter that before is of, where that is known
+	stated          *stated       // the operator's statement that the next event comes from; nil: none
+	shift           time.Duration // by which the clock was put right last
+	previous        [32]byte      // hash of its last statement
+}
+
+// counterOf makes the counter of a register that has not been read before.
+func counterOf(r *config.Register, period time.Duration) counter {
+	return energy.NewAccumulator(r.Energy(), period)
+}
+
+// restoredCounter goes on from a state.
+func restoredCounter(r *config.Register, period time.Duration, state []byte) (counter, error) {
+	return energy.RestoreAccumulator(r.Energy(), period, state)
+}
+
+// held reports whether the register shows a value that is not believed yet.
+func (r *register) held() bool {
+	if h, ok := r.counter.(interface {
+		Held() (first, last energy.Sample, n int)
+	}); ok {
+		_, _, n := h.Held()
+		return n > 0
+	}
+	return false
+}
+
+// options is what the validation knows of a register.
+func (a *Agent) options(m *config.Meter, r *config.Register) validate.Options {
+	o := validate.Options{
+		Off: m.Off, Period: a.opt.Config.Period,
+		MaxEnergy: r.MaxEnergy, Modulus: r.Modulus, Step: r.Step, Mantissa: r.Mantissa,
+		ZeroRun: m.Thresholds.ZeroRun, SpikeK: m.Thresholds.SpikeK,
+		TooOld: a.opt.Config.Store.KeepHalfHours,
+	}
+	if m.CheckMeter != "" {
+		o.Check = a.recorder.past.of(m.CheckMeter)
+		if c, ok := a.opt.Config.Meter(m.CheckMeter); ok {
+			for _, cr := range c.Registers {
+				if cr.Measure == r.Measure {
+					o.CheckStep = cr.Step
+				}
+			}
+		}
+	}
+	return o
 }
 
 // errNotAsked stands for points that the driver did not come to.

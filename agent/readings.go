@@ -20,7 +20,8 @@ type Reading struct {
 	Energy     *Amount        `json:"energy"`     // null when missing
 	Cumulative *Amount        `json:"cumulative"` // the register at To; null when not known
 	Quality    energy.Quality `json:"quality"`
-	Evidence   *Evidence      `json:"evidence"` // null when missing
+	Flags      []string       `json:"flags,omitempty"` // the validation rules that spoke against it, e.g. "V05"
+	Evidence   *Evidence      `json:"evidence"`        // null when missing
 }
 
 // Amount is a quantity: an exact decimal and its UN/CEFACT unit code.
@@ -90,7 +91,7 @@ func Readings(s HalfHours, q Query, period time.Duration) iter.Seq2[Reading, err
 					}
 				}
 				next = h.Start.Add(period)
-				if !yield(reading(k, h, period), nil) {
+				if !yield(ReadingOf(k, h, period), nil) {
 					return
 				}
 			}
@@ -102,9 +103,10 @@ func missing(k energy.Key, start time.Time, period time.Duration) Reading {
 	return Reading{Meter: k.Meter, Measure: k.Measure, From: start, To: start.Add(period), Quality: energy.Missing}
 }
 
-func reading(k energy.Key, h energy.HalfHour, period time.Duration) Reading {
+// ReadingOf is a half-hour as the API gives it.
+func ReadingOf(k energy.Key, h energy.HalfHour, period time.Duration) Reading {
 	r := missing(k, h.Start, period)
-	r.Quality = h.Quality
+	r.Quality, r.Flags = h.Quality, h.Flags.List()
 	amount := func(v int64) *Amount {
 		return &Amount{json.Number(k.Measure.Present(v)), k.Measure.UnitCode()}
 	}
@@ -123,25 +125,23 @@ func reading(k energy.Key, h energy.HalfHour, period time.Duration) Reading {
 	if h.Quality != energy.Missing && h.Cumulative >= 0 {
 		r.Cumulative = amount(h.Cumulative)
 	}
-	r.Evidence = &Evidence{Rule: ruleName(h.Evidence.Rule), Samples: h.Evidence.Samples, First: point(h.Evidence.First), Last: point(h.Evidence.Last)}
+	r.Evidence = &Evidence{Rule: RuleName(h.Evidence.Rule), Samples: h.Evidence.Samples, First: point(h.Evidence.First), Last: point(h.Evidence.Last)}
 	return r
 }
 
-// ruleName is what APIs call a rule.
-func ruleName(r energy.Rule) string {
-	switch r {
-	case energy.RuleNone:
-		return "none"
-	case energy.RuleBracketed:
-		return "bracketed"
-	case energy.RuleInterpolate:
-		return "interpolated"
-	case energy.RuleSpread:
-		return "spread"
-	case energy.RuleImported:
-		return "imported"
-	case energy.RuleImportedEst:
-		return "imported-estimate"
+// ruleNames are what APIs call the rules, by their numbers.
+var ruleNames = [...]string{
+	energy.RuleNone: "none", energy.RuleBracketed: "bracketed", energy.RuleInterpolate: "interpolated", energy.RuleSpread: "spread",
+	energy.RuleImported: "imported", energy.RuleImportedEst: "imported-estimate", energy.RulePower: "power", energy.RuleCheckMeter: "check-meter",
+	energy.RuleLinear: "linear", energy.RuleProfileScaled: "profile-scaled", energy.RuleProfile: "profile", energy.RuleExchange: "exchange",
+	energy.RuleSum: "sum", energy.RuleDifference: "difference", energy.RuleShareArea: "share-area", energy.RuleShareHeads: "share-heads",
+	energy.RuleShareOther: "share-other", energy.RuleInterval: "interval", energy.RuleWithdrawn: "withdrawn",
+}
+
+// RuleName is what APIs call a rule that decided a half-hour.
+func RuleName(r energy.Rule) string {
+	if int(r) < len(ruleNames) {
+		return ruleNames[r]
 	}
 	return fmt.Sprintf("rule-%d", r)
 }
@@ -166,4 +166,4 @@ func (a *Agent) HalfHours(k energy.Key, from, to time.Time) iter.Seq2[energy.Hal
 func (a *Agent) Period() time.Duration { return a.opt.Config.Period }
 
 // Now is the clock that dates readings.
-func (a *Agent) Now() time.Time { return a.opt.Now().UTC() }
+func (a *Agent) Now() time.Time { return a.opt.Clock.Now() }

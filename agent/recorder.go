@@ -21,9 +21,13 @@ type recorder struct {
 	settled chan struct{} // something was settled: commit soon
 	fatal   chan error    // the store is of no more use in this process
 
-	commit sync.Mutex // one commit at a time; guards the rest
-	round  store.Round
-	arena  []byte // the states of the present round lie in it
+	commit    sync.Mutex // one commit at a time; guards the rest
+	round     store.Round
+	arena     []byte // the states of the present round lie in it
+	past      *past
+	exchanges exchanges
+	closings  map[energy.Key]bool // registers whose states go with the next round
+	judged    int64               // the settlement day up to which days were judged; see daily.go
 
 	mu      sync.Mutex // guards what the status reads
 	health  CommitHealth
@@ -55,7 +59,10 @@ const (
 )
 
 func newRecorder(a *Agent) *recorder {
-	return &recorder{agent: a, most: maxWaiting, settled: make(chan struct{}, 1), fatal: make(chan error, 1)}
+	return &recorder{
+		agent: a, most: maxWaiting, settled: make(chan struct{}, 1), fatal: make(chan error, 1),
+		past: newPast(a.opt.Store), exchanges: a.readExchanges(), closings: map[energy.Key]bool{},
+	}
 }
 
 // wake asks for a commit soon. It never blocks.
@@ -76,6 +83,9 @@ func (r *recorder) run(ctx context.Context) {
 	soon := time.NewTimer(0)
 	<-soon.C
 	armed := false
+	if err := r.deriveAll(); err != nil {
+		r.agent.log.Warn("virtual meters cannot be made for the past", "error", err)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -92,6 +102,7 @@ func (r *recorder) run(ctx context.Context) {
 		case <-flush.C:
 		case <-prune.C:
 			r.prune()
+			r.daily()
 			continue
 		}
 		r.flush()
@@ -105,6 +116,9 @@ func (r *recorder) failing() bool {
 }
 
 func (r *recorder) prune() {
+	if !r.agent.opt.Clock.Trusted() {
+		return // a wrong clock must not tell what is old
+	}
 	if err := r.agent.opt.Store.Prune(r.agent.opt.Wall()); err != nil {
 		r.agent.log.Warn("old readings cannot be removed", "error", err)
 		if errors.Is(err, store.ErrDamaged) {
@@ -118,8 +132,9 @@ func (r *recorder) prune() {
 func (r *recorder) flush() error {
 	r.commit.Lock()
 	defer r.commit.Unlock()
+	r.takeExchanges()
 	r.collect()
-	if len(r.round.States) == 0 && len(r.round.HalfHours) == 0 && len(r.round.Statements) == 0 {
+	if len(r.round.States)+len(r.round.HalfHours)+len(r.round.Statements)+len(r.round.Findings) == 0 {
 		return nil
 	}
 	start := time.Now()
@@ -140,14 +155,18 @@ func (r *recorder) flush() error {
 }
 
 // collect takes what the buses settled since the last time, together with the
-// states of the same instant.
+// states of the same instant, has it judged, and derives from it.
 func (r *recorder) collect() {
 	r.arena, r.round.States, r.round.Samples = r.arena[:0], r.round.States[:0], r.round.Samples[:0]
+	news := touched{}
+	var late []store.KeyedSample
 	for _, b := range r.agent.buses {
 		b.mu.Lock()
-		r.round.HalfHours = append(r.round.HalfHours, b.pending...)
+		r.judge(b, news)
 		r.round.Statements = append(r.round.Statements, b.said...)
-		b.pending, b.said = nil, nil // seldom needed: not worth keeping their memory
+		r.round.Findings = append(r.round.Findings, b.findings...)
+		late = append(late, b.late...)
+		b.pending, b.said, b.findings, b.late = nil, nil, nil, nil // seldom needed: not worth keeping their memory
 		for _, m := range b.meters {
 			for i := range m.registers {
 				r.collectRegister(&m.registers[i])
@@ -155,7 +174,40 @@ func (r *recorder) collect() {
 		}
 		b.mu.Unlock()
 	}
+	r.rederive(late, news)
+	r.derive(news)
+	for k := range r.closings {
+		r.round.States = append(r.round.States, store.KeyedState{Key: k})
+	}
 	r.rest(len(r.round.HalfHours))
+}
+
+// judge has the validation look at what a bus settled, and takes it into the
+// round. The bus's lock is held.
+func (r *recorder) judge(b *bus, news touched) {
+	period := r.agent.opt.Config.Period
+	for i := range b.pending {
+		h := &b.pending[i]
+		news.add(h.Key, h.HalfHour.Start, h.HalfHour.Start.Add(period))
+		r.past.settle(h.Key, h.HalfHour) // first, so that import and export of a meter see each other
+	}
+	for i := range b.pending {
+		h := &b.pending[i]
+		if reg := b.register(h.Key); reg != nil {
+			b.found(reg, reg.check.HalfHour(&h.HalfHour, r.past.of(h.Meter), b.words[:0]))
+			r.past.settle(h.Key, h.HalfHour)
+		}
+	}
+	r.round.HalfHours = append(r.round.HalfHours, b.pending...)
+}
+
+func (b *bus) register(k energy.Key) *register {
+	for _, m := range b.meters {
+		if m.cfg.ID == k.Meter {
+			return m.register(k.Measure)
+		}
+	}
+	return nil
 }
 
 func (r *recorder) collectRegister(reg *register) {
@@ -166,13 +218,24 @@ func (r *recorder) collectRegister(reg *register) {
 	from := len(r.arena)
 	r.arena = reg.appendKept(r.arena)
 	r.round.States = append(r.round.States, store.KeyedState{Key: reg.key, State: r.arena[from:len(r.arena):len(r.arena)]})
-	r.round.Samples = append(r.round.Samples, store.KeyedSample{Key: reg.key, Sample: reg.last})
+	if !reg.last.At.IsZero() && r.agent.opt.Clock.Trusted() {
+		r.round.Samples = append(r.round.Samples, store.KeyedSample{Key: reg.key, Sample: reg.last})
+	}
+}
+
+// closing lets go of the state of a register that is read no more, with the
+// statement that closes it.
+func (r *recorder) closing(k energy.Key, s energy.KeyedStatement) {
+	r.closings[k] = true
+	r.round.Statements = append(r.round.Statements, s)
 }
 
 // kept marks the round as stored.
 func (r *recorder) kept() {
 	clear(r.round.States) // they hold on to arenas that were outgrown
-	r.round.HalfHours, r.round.Statements = nil, nil
+	clear(r.closings)
+	r.round.HalfHours, r.round.Statements, r.round.Findings = nil, nil, nil
+	r.past.forget()
 	for _, b := range r.agent.buses {
 		b.mu.Lock()
 		for _, m := range b.meters {

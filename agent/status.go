@@ -4,6 +4,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/uplink"
@@ -21,8 +22,9 @@ type Status struct {
 	Store   StoreStatus   `json:"store"`
 	Buses   []BusStatus   `json:"buses"`
 	Meters  []MeterStatus `json:"meters"`
-	Uplink  *UplinkStatus `json:"uplink"` // null: record only
-	Notes   []Note        `json:"notes"`  // newest first
+	Clock   *clock.Status `json:"clock,omitempty"` // nil: the clock is given and taken as it is
+	Uplink  *UplinkStatus `json:"uplink"`          // null: record only
+	Notes   []Note        `json:"notes"`           // newest first
 	Healthy bool          `json:"healthy"`
 	Reasons []string      `json:"reasons,omitempty"` // why it is not
 	Wall    time.Time     `json:"-"`                 // the clock that permissions go by: Now, but in a rehearsal
@@ -120,6 +122,9 @@ func (a *Agent) Status() Status {
 	for _, b := range a.buses {
 		s.Buses = append(s.Buses, b.status(&s.Meters))
 	}
+	if k := a.opt.Clock.Status(); !a.given {
+		s.Clock = &k
+	}
 	s.Uplink = a.uplinkStatus()
 	s.Reasons = a.reasons(s)
 	s.Healthy = len(s.Reasons) == 0
@@ -180,7 +185,7 @@ func (m *meter) status(bus string) MeterStatus {
 }
 
 func (r *register) status() RegisterStatus {
-	s := RegisterStatus{Measure: r.key.Measure, UnitCode: r.key.Measure.UnitCode(), Settled: r.settled, Newest: r.newest, Held: r.holding, Base: -1}
+	s := RegisterStatus{Measure: r.key.Measure, UnitCode: r.key.Measure.UnitCode(), Settled: r.settled, Newest: r.newest, Held: r.held(), Base: -1}
 	if !r.last.At.IsZero() {
 		s.Base, s.Value, s.At = r.last.Value, r.key.Measure.Present(r.last.Value), r.last.At
 	}

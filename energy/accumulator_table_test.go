@@ -58,23 +58,52 @@ func TestAccumulator(t *testing.T) {
 			{"01:01:00", 1510, Nothing, []hh{{"00:30:00", 300, 1500, Measured, 2}}},
 		}},
 		{"close means at most two minutes", plain, []step{
-			{"00:00:00", 0, Opened, nil},
-			{"00:28:00", 280, Nothing, nil},
-			{"00:32:00", 320, Nothing, []hh{{"00:00:00", 300, 300, Measured, 2}}},
-			{"00:57:59", 578, Nothing, nil},
-			{"01:02:01", 618, Nothing, []hh{{"00:30:00", 298, 598, Interpolated, 2}}},
+			{"00:00:00", 1000, Opened, nil},
+			{"00:28:00", 1280, Nothing, nil},
+			{"00:32:00", 1320, Nothing, []hh{{"00:00:00", 300, 1300, Measured, 2}}},
+			{"00:57:59", 1578, Nothing, nil},
+			{"01:02:01", 1618, Nothing, []hh{{"00:30:00", 298, 1598, Interpolated, 2}}},
+			{"01:32:00", 1918, Nothing, []hh{{"01:00:00", 299, 1897, Interpolated, 1}}},
+			{"02:02:00", 2218, Nothing, []hh{{"01:30:00", 301, 2198, Measured, 1}}},
+		}},
+		{"close counts only where the samples are at most a period apart", plain, []step{
+			{"00:00:00", 1000, Opened, nil},
+			{"00:28:01", 1281, Nothing, nil},
+			{"00:58:01", 1581, Nothing, []hh{{"00:00:00", 300, 1300, Measured, 2}}},
+			{"00:58:02", 1582, Nothing, nil},
+			{"01:28:03", 1883, Nothing, []hh{{"00:30:00", 301, 1601, Estimated, 2}}}, // a second more
+		}},
+		{"within a quarter of close the other sample does not matter", plain, []step{
+			{"00:00:00", 1000, Opened, nil},
+			{"00:29:30", 1295, Nothing, nil},
+			{"02:29:29", 2495, Nothing, []hh{
+				{"00:00:00", 300, 1300, Measured, 2},
+				{"00:30:00", 300, 1600, Estimated, 0},
+				{"01:00:00", 300, 1900, Estimated, 0},
+				{"01:30:00", 300, 2200, Estimated, 0},
+			}},
+			{"04:00:30", 3405, Nothing, []hh{
+				{"02:00:00", 300, 2500, Estimated, 1}, {"02:30:00", 300, 2800, Estimated, 0},
+				{"03:00:00", 300, 3100, Estimated, 0}, {"03:30:00", 300, 3400, Estimated, 0},
+			}},
+			{"04:30:00", 3700, Nothing, []hh{{"04:00:00", 300, 3700, Measured, 1}}},
+			{"04:59:29", 3995, Nothing, nil},
+			{"06:00:31", 4610, Nothing, []hh{
+				{"04:30:00", 300, 4000, Estimated, 2}, // 31 s, and the other one is far
+				{"05:00:00", 302, 4302, Estimated, 0}, {"05:30:00", 302, 4604, Estimated, 0},
+			}},
 		}},
 		{"further apart is interpolated, rounded down", plain, []step{
-			{"00:00:00", 0, Opened, nil},
-			{"00:20:00", 200, Nothing, nil},
-			{"00:50:00", 202, Nothing, []hh{{"00:00:00", 200, 200, Interpolated, 2}}},
-			{"01:00:00", 300, Nothing, []hh{{"00:30:00", 100, 300, Interpolated, 1}}},
+			{"00:00:00", 1000, Opened, nil},
+			{"00:20:00", 1200, Nothing, nil},
+			{"00:50:00", 1202, Nothing, []hh{{"00:00:00", 200, 1200, Interpolated, 2}}},
+			{"01:00:00", 1300, Nothing, []hh{{"00:30:00", 100, 1300, Interpolated, 1}}},
 		}},
 		{"a gap of exactly one period is interpolated, a longer one estimated", plain, []step{
-			{"00:00:00", 0, Opened, nil},
-			{"00:15:00", 15, Nothing, nil},
-			{"00:45:00", 45, Nothing, []hh{{"00:00:00", 30, 30, Interpolated, 2}}},
-			{"01:15:01", 77, Nothing, []hh{{"00:30:00", 30, 60, Estimated, 1}}},
+			{"00:00:00", 100, Opened, nil},
+			{"00:15:00", 115, Nothing, nil},
+			{"00:45:00", 145, Nothing, []hh{{"00:00:00", 30, 130, Interpolated, 2}}},
+			{"01:15:01", 177, Nothing, []hh{{"00:30:00", 30, 160, Estimated, 1}}},
 		}},
 		{"an outage spreads the exact advance", plain, []step{
 			{"00:00:00", 100, Opened, nil},
@@ -107,10 +136,19 @@ func TestAccumulator(t *testing.T) {
 			{"00:30:00", 5300, Nothing, []hh{{"00:00:00", 300, 5300, Measured, 2}}},
 		}},
 		{"the ceiling is the rating over the time and half an hour", rated, []step{
-			{"00:00:00", 0, Opened, nil},
-			{"00:06:00", 6000, Nothing, nil}, // 0.6 h of 10 kW
-			{"00:06:00", 6000, OutOfOrder, nil},
-			{"00:12:00", 12_001, TooFast, nil},
+			{"00:00:00", 1, Opened, nil},
+			{"00:06:00", 6001, Nothing, nil}, // 0.6 h of 10 kW
+			{"00:06:00", 6001, OutOfOrder, nil},
+			{"00:12:00", 7002, TooFast, nil}, // half an hour ahead of the rating already
+		}},
+		{"what is ahead of the rating is made up for by time", rated, []step{
+			{"00:00:00", 1, Opened, nil},
+			{"00:06:00", 6001, Nothing, nil},
+			{"00:12:00", 7001, Nothing, nil}, // 10 kW for 6 minutes
+			{"00:18:00", 7001, Nothing, nil},
+			{"00:24:00", 9001, Nothing, nil},
+			{"00:29:00", 9835, TooFast, nil},
+			{"00:29:01", 9834, Glitch, nil},
 		}},
 		{"rollover", rated, []step{
 			{"00:00:00", 999_000, Opened, nil},
@@ -258,25 +296,7 @@ func TestAccumulator(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := NewAccumulator(c.reg, Period)
-			for _, s := range c.steps {
-				got, e := a.Add(Sample{at(t, s.at), s.value}, nil)
-				if e.Kind != s.event {
-					t.Errorf("%s: event %q, want %q", s.at, e.Kind, s.event)
-				}
-				if len(got) != len(s.want) {
-					t.Fatalf("%s: %d half-hours %+v, want %d", s.at, len(got), got, len(s.want))
-				}
-				for i, w := range s.want {
-					h := got[i]
-					if !h.Start.Equal(at(t, w.start)) || h.Energy != w.energy || h.Cumulative != w.cumulative || h.Quality != w.quality || h.Evidence.Samples != w.samples {
-						t.Errorf("%s: %s %d %d %s %d samples, want %+v", s.at, h.Start.Format("15:04"), h.Energy, h.Cumulative, h.Quality, h.Evidence.Samples, w)
-					}
-					if h.Evidence.Rule != ruleFor[h.Quality] {
-						t.Errorf("%s: rule %d for %s", s.at, h.Evidence.Rule, h.Quality)
-					}
-				}
-			}
+			tell(t, NewAccumulator(c.reg, Period), c.steps)
 		})
 	}
 }

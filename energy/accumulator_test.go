@@ -30,9 +30,9 @@ func TestEvidence(t *testing.T) {
 // A value is taken after its half-hour has ended, never at its end.
 func TestTakenAt(t *testing.T) {
 	a := NewAccumulator(Register{Measure: Import}, Period)
-	hs, _ := a.Add(Sample{at(t, "00:00:00"), 0}, nil)
-	hs, _ = a.Add(Sample{at(t, "00:30:00"), 1}, hs)
-	hs, _ = a.Add(Sample{at(t, "01:45:00"), 2}, hs)
+	hs, _ := a.Add(Sample{at(t, "00:00:00"), 10}, nil)
+	hs, _ = a.Add(Sample{at(t, "00:30:00"), 11}, hs)
+	hs, _ = a.Add(Sample{at(t, "01:45:00"), 12}, hs)
 	for i, want := range []string{"00:30:01", "01:45:00", "01:45:00"} {
 		if !hs[i].TakenAt.Equal(at(t, want)) {
 			t.Errorf("half-hour %d taken at %v, want %s", i, hs[i].TakenAt, want)
@@ -44,13 +44,13 @@ func TestTakenAt(t *testing.T) {
 func TestLongGap(t *testing.T) {
 	a := NewAccumulator(Register{Measure: Import}, Period)
 	start := at(t, "00:00:00")
-	a.Add(Sample{start, 0}, nil)
-	hs, e := a.Add(Sample{start.Add(400 * 24 * time.Hour), 19200}, nil)
-	if len(hs) != 19200 || e.Kind != Nothing || hs[19199].Energy != 1 || hs[19199].Cumulative != 19200 {
+	a.Add(Sample{start, 1}, nil)
+	hs, e := a.Add(Sample{start.Add(400 * 24 * time.Hour), 19201}, nil)
+	if len(hs) != 19200 || e.Kind != Nothing || hs[19199].Energy != 1 || hs[19199].Cumulative != 19201 {
 		t.Errorf("400 days: %d half-hours, %v", len(hs), e.Kind)
 	}
 	hs, e = a.Add(Sample{start.Add(800*24*time.Hour + 1), 20000}, nil)
-	if len(hs) != 0 || e.Kind != Reset || e.Before != 19200 || !e.BeforeAt.Equal(start.Add(400*24*time.Hour)) {
+	if len(hs) != 0 || e.Kind != Reset || e.Before != 19201 || !e.BeforeAt.Equal(start.Add(400*24*time.Hour)) {
 		t.Errorf("more than 400 days: %d half-hours, %+v", len(hs), e)
 	}
 }
@@ -71,7 +71,7 @@ func TestImpossibleTimes(t *testing.T) {
 func TestLargeRegisters(t *testing.T) {
 	const top = 1<<63 - 1
 	a := NewAccumulator(Register{Measure: Import}, Period)
-	a.Add(Sample{at(t, "00:00:00"), 0}, nil)
+	a.Add(Sample{at(t, "00:00:00"), 1}, nil)
 	hs, _ := a.Add(Sample{at(t, "01:30:00"), top}, nil)
 	var sum int64
 	for _, h := range hs {
@@ -80,7 +80,7 @@ func TestLargeRegisters(t *testing.T) {
 		}
 		sum += h.Energy
 	}
-	if len(hs) != 3 || sum != top || hs[0].Energy != top/3 {
+	if len(hs) != 3 || sum != top-1 || hs[0].Energy != (top-1)/3 {
 		t.Errorf("%d half-hours sum to %d", len(hs), sum)
 	}
 }
@@ -90,8 +90,8 @@ func TestPeriods(t *testing.T) {
 	for period, want := range map[time.Duration]time.Duration{time.Second: time.Second, 0: Period, -time.Hour: Period, 7 * time.Hour: Period, 48 * time.Hour: Period, time.Hour: time.Hour} {
 		a := NewAccumulator(Register{Measure: Import}, period)
 		start := time.Date(2024, 2, 5, 0, 0, 0, 0, time.UTC)
-		a.Add(Sample{start, 0}, nil)
-		hs, _ := a.Add(Sample{start.Add(2 * want), 2}, nil)
+		a.Add(Sample{start, 1}, nil)
+		hs, _ := a.Add(Sample{start.Add(2 * want), 3}, nil)
 		if len(hs) != 2 || !hs[1].Start.Equal(start.Add(want)) {
 			t.Errorf("period %v: %+v", period, hs)
 		}
@@ -101,7 +101,7 @@ func TestPeriods(t *testing.T) {
 // In steady state a sample costs no allocation, with or without a half-hour.
 func TestAddDoesNotAllocate(t *testing.T) {
 	a := NewAccumulator(Register{Measure: Import, MaxPower: 1 << 30, Modulus: 1 << 40}, Period)
-	now, value := time.Date(2024, 2, 5, 0, 0, 0, 0, time.UTC), int64(0)
+	now, value := time.Date(2024, 2, 5, 0, 0, 0, 0, time.UTC), int64(1)
 	dst := make([]HalfHour, 0, 4)
 	state := make([]byte, 0, 128)
 	a.Add(Sample{now, value}, dst)
@@ -118,7 +118,7 @@ func TestAddDoesNotAllocate(t *testing.T) {
 
 func BenchmarkAdd(b *testing.B) {
 	a := NewAccumulator(Register{Measure: Import, MaxPower: 1 << 30, Modulus: 1 << 40}, Period)
-	now, value := time.Date(2024, 2, 5, 0, 0, 0, 0, time.UTC), int64(0)
+	now, value := time.Date(2024, 2, 5, 0, 0, 0, 0, time.UTC), int64(1)
 	dst := make([]HalfHour, 0, 4)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -193,6 +193,7 @@ const (
 	RuleShareHeads    Rule = 15 // virtual: a share by number of occupants
 	RuleShareOther    Rule = 16 // virtual: a share on another ground
 	RuleInterval      Rule = 17 // the total of an interval, as a feed gave it (not a register)
+	RuleWithdrawn     Rule = 18 // missing, though a value was stated before: that is withdrawn
 )
 
 // Evidence lets a third party redo the sum.

@@ -8,15 +8,23 @@ type EventKind uint8
 // The kinds of event. The zero kind means that nothing happened.
 const (
 	Nothing    EventKind = 0
-	Opened     EventKind = 1 // the first sample: the opening reading
-	Glitch     EventKind = 2 // a value that the register cannot have shown was thrown away; the baseline stands
-	Rollover   EventKind = 3 // the register wrapped at its modulus; the advance through it is counted
-	Reset      EventKind = 4 // the register has a new baseline; the energy of the break is not known
-	OutOfOrder EventKind = 5 // a sample not after the one before it (or with an impossible time) was dropped
-	TooFast    EventKind = 6 // a leap that the meter cannot have delivered is held until what follows confirms or refutes it
+	Opened     EventKind = 1  // the first sample: the opening reading
+	Glitch     EventKind = 2  // a value that the register cannot have shown was thrown away; the baseline stands
+	Rollover   EventKind = 3  // the register wrapped at its modulus; the advance through it is counted
+	Reset      EventKind = 4  // the register has a new baseline; the energy of the break is not known
+	OutOfOrder EventKind = 5  // a sample not after the one before it (or with an impossible time) was dropped
+	TooFast    EventKind = 6  // a leap that the meter cannot have delivered is held until what follows confirms or refutes it
+	Exchanged  EventKind = 7  // another meter, or another register: closing reading (Before) of the old one, opening reading (After) of the new one
+	ClockBack  EventKind = 8  // the baseline was dated in the future: the register is opened anew at an earlier time
+	Ambiguous  EventKind = 9  // unseen for so long that the register can have wrapped more than once: a new baseline; the energy of the gap is not known
+	Retracted  EventKind = 10 // the last sample (After) turned out to be a glitch: the half-hours that it had settled are given again and take their place
 )
 
-var eventNames = [...]string{"", "opened", "glitch", "rollover", "reset", "out-of-order", "too-fast"}
+// EventKinds is how many kinds there are, Nothing included: the length of an
+// array that counts them.
+const EventKinds = 11
+
+var eventNames = [...]string{"", "opened", "glitch", "rollover", "reset", "out-of-order", "too-fast", "exchanged", "clock-back", "ambiguous", "retracted"}
 
 // String gives the name used in logs and APIs, e.g. "too-fast"; "" for Nothing.
 func (k EventKind) String() string {

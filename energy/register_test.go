@@ -41,12 +41,12 @@ func TestWrapped(t *testing.T) {
 		{990, 990, 0, 0, false},
 		{990, 991, 0, 0, false},
 	} {
-		advance, ok := r.wrapped(c.v0, c.v1, c.elapsed)
-		if ok != c.ok || ok && advance != c.advance {
-			t.Errorf("wrapped(%d, %d, %d) = %d, %v; want %d, %v", c.v0, c.v1, c.elapsed, advance, ok, c.advance, c.ok)
+		advance, ok := r.wrapped(c.v0, c.v1, 0, c.elapsed)
+		if ok != c.ok || ok && advance.energy != c.advance {
+			t.Errorf("wrapped(%d, %d, %d) = %d, %v; want %d, %v", c.v0, c.v1, c.elapsed, advance.energy, ok, c.advance, c.ok)
 		}
 	}
-	if _, ok := (&Register{}).wrapped(1000, 0, 0); ok {
+	if _, ok := (&Register{}).wrapped(1000, 0, 0, 0); ok {
 		t.Error("a register without a modulus wrapped")
 	}
 }
@@ -64,7 +64,7 @@ func TestWrap(t *testing.T) {
 }
 
 func TestEventKindString(t *testing.T) {
-	for k, want := range map[EventKind]string{Nothing: "", Opened: "opened", Glitch: "glitch", Rollover: "rollover", Reset: "reset", OutOfOrder: "out-of-order", TooFast: "too-fast", 99: "unknown"} {
+	for k, want := range map[EventKind]string{Nothing: "", Opened: "opened", Glitch: "glitch", Rollover: "rollover", Reset: "reset", OutOfOrder: "out-of-order", TooFast: "too-fast", Exchanged: "exchanged", ClockBack: "clock-back", Ambiguous: "ambiguous", Retracted: "retracted", EventKinds: "unknown", 99: "unknown"} {
 		if k.String() != want {
 			t.Errorf("%d is %q, want %q", k, k, want)
 		}

@@ -8,56 +8,77 @@ import (
 )
 
 // stateVersion is the first byte of every state. A change of the encoding, or
-// of what the Accumulator must remember, takes the next number.
-const stateVersion = 1
+// of what the Accumulator must remember, takes the next number. States of
+// version 1 (which end before what is new in 2) are still read.
+const stateVersion = 2
 
-// Bits of the second byte.
+// Bits of the second byte. Version 1 has the first three only.
 const (
 	stateOpen = 1 << iota
 	stateKnown
 	stateHeld
-	stateAll = stateOpen | stateKnown | stateHeld
+	stateTouched
+	stateStated
+	stateUndo       // there is a prev
+	stateCrossed    // and it is of another half-hour than base
+	statePrevStated // and its base was stated
+)
+
+// Bits above the quality of a prev of another half-hour.
+const (
+	prevKnown = 1 << (3 + iota)
+	prevTouched
 )
 
 // State appends everything that is needed to go on exactly from here. An
 // Accumulator restored from it, for the same register and period, answers
 // every later sample as this one would.
 //
-// The encoding: version, flags, then varints: measure, period (ns), modulus;
-// where open: base time and value, energy, quality, samples, the sample before
-// the start (time back from base, value); where held: n, since, first, last
-// (times after base).
+// The encoding: version, flags, then varints: measure, period (ns), modulus,
+// the event that is due; where open: base time and value, energy, quality,
+// samples, the sample before the start (time back from base, value), ahead
+// (ns); where there is a prev: how far back it is in time, value, samples, its
+// ahead, and where it is of another half-hour: its energy, quality and bits,
+// the sample before its start (time back from prev, value); where held: n,
+// since, first, last (times after base, or since 1970 where there is none).
 func (a *Accumulator) State(dst []byte) []byte {
 	var flags byte
-	if a.open {
-		flags |= stateOpen
-	}
-	if a.known {
-		flags |= stateKnown
-	}
-	if a.held.n > 0 {
-		flags |= stateHeld
+	crossed := a.undo && a.prev.half(a.period) != a.half()
+	for bit, on := range [...]bool{a.open, a.known, a.held.n > 0, a.touched, a.stated, a.undo, crossed, a.prev.stated} {
+		if on {
+			flags |= 1 << bit
+		}
 	}
 	dst = append(dst, stateVersion, flags)
 	dst = binary.AppendUvarint(dst, uint64(a.reg.Measure))
-	dst = binary.AppendVarint(dst, a.period)
-	dst = binary.AppendVarint(dst, a.reg.Modulus)
-	if !a.open {
-		return dst
+	dst = appendVarints(dst, a.period, a.reg.Modulus, int64(a.anew))
+	if a.open {
+		dst = appendVarints(dst, a.base.at, a.base.value, a.energy, int64(a.quality), int64(a.samples),
+			a.base.at-a.before.at, a.before.value, a.ahead)
 	}
-	for _, v := range [...]int64{
-		a.base.at, a.base.value, a.energy, int64(a.quality), int64(a.samples),
-		a.base.at - a.before.at, a.before.value,
-	} {
-		dst = binary.AppendVarint(dst, v)
-	}
-	if h := a.held; h.n > 0 {
-		for _, v := range [...]int64{
-			int64(h.n), h.since - a.base.at,
-			h.first.at - a.base.at, h.first.value, h.last.at - a.base.at, h.last.value,
-		} {
-			dst = binary.AppendVarint(dst, v)
+	if p := &a.prev; a.undo {
+		dst = appendVarints(dst, a.base.at-p.base.at, a.base.value-p.base.value, int64(a.samples-p.samples), p.ahead)
+		if crossed {
+			bits := int64(p.quality)
+			if p.known {
+				bits |= prevKnown
+			}
+			if p.touched {
+				bits |= prevTouched
+			}
+			dst = appendVarints(dst, p.energy, bits, p.base.at-p.before.at, p.before.value)
 		}
+	}
+	if h := &a.held; h.n > 0 {
+		dst = appendVarints(dst, int64(h.n), h.since-a.base.at,
+			h.first.at-a.base.at, h.first.value, h.last.at-a.base.at, h.last.value)
+	}
+	return dst
+}
+
+func appendVarints(dst []byte, vs ...int64) []byte {
+	for _, v := range vs {
+		dst = binary.AppendVarint(dst, v)
 	}
 	return dst
 }
@@ -68,43 +89,23 @@ func (a *Accumulator) State(dst []byte) []byte {
 func RestoreAccumulator(r Register, period time.Duration, state []byte) (*Accumulator, error) {
 	a := NewAccumulator(r, period)
 	d := stateReader{b: state}
-	if v := d.byte(); d.err == nil && v != stateVersion {
-		return nil, fmt.Errorf("energy: state has version %d, this program reads %d: start the register anew", v, stateVersion)
+	version := d.byte()
+	if d.err == nil && (version < 1 || version > stateVersion) {
+		return nil, fmt.Errorf("energy: state has version %d, this program reads 1 to %d: start the register anew", version, stateVersion)
 	}
 	flags := d.byte()
 	measure, length, modulus := d.uvarint(), d.varint(), d.varint()
 	switch {
 	case d.err != nil:
 		return nil, d.err
-	case flags&^byte(stateAll) != 0 || flags&stateOpen == 0 && flags != 0:
+	case version == 1 && flags >= stateTouched:
 		return nil, errDamaged
 	case measure != uint64(r.Measure) || modulus != r.Modulus:
 		return nil, errors.New("energy: the register's measure or modulus is not what it was when the state was kept: start the register anew")
 	case length != a.period:
 		return nil, fmt.Errorf("energy: the state was kept with a period of %v, not %v: start the register anew", time.Duration(length), time.Duration(a.period))
 	}
-	if flags&stateOpen != 0 {
-		a.open, a.known = true, flags&stateKnown != 0
-		a.base = point{d.varint(), d.varint()}
-		a.energy = d.varint()
-		quality, samples := d.varint(), d.varint()
-		a.quality, a.samples = Quality(quality), int(samples)
-		a.before = point{a.base.at - d.varint(), d.varint()}
-		if quality < int64(Estimated) || quality > int64(Measured) || samples < 0 || samples > int64(maxSamples) {
-			return nil, errDamaged
-		}
-	}
-	if flags&stateHeld != 0 {
-		n, since := d.varint(), a.base.at+d.varint()
-		a.held = held{
-			n: int(n), since: since,
-			first: point{a.base.at + d.varint(), d.varint()},
-			last:  point{a.base.at + d.varint(), d.varint()},
-		}
-		if n < 1 || n > int64(maxSamples) {
-			return nil, errDamaged
-		}
-	}
+	a.read(&d, version, flags)
 	if d.err != nil {
 		return nil, d.err
 	}
@@ -114,24 +115,100 @@ func RestoreAccumulator(r Register, period time.Duration, state []byte) (*Accumu
 	return a, nil
 }
 
+// read takes what follows the head of a state.
+func (a *Accumulator) read(d *stateReader, version, flags byte) {
+	a.open, a.known = flags&stateOpen != 0, flags&stateKnown != 0
+	a.touched, a.stated = flags&stateTouched != 0, flags&stateStated != 0
+	switch {
+	case version > 1:
+		a.anew = EventKind(d.upTo(EventKinds - 1))
+	case a.open:
+		a.anew = Nothing
+	}
+	if a.open {
+		a.base = point{d.varint(), d.varint()}
+		a.energy = d.varint()
+		a.quality, a.samples = Quality(d.upTo(int64(Measured))), int(d.upTo(maxSamples))
+		a.before = point{a.base.at - d.varint(), d.varint()}
+		if version > 1 {
+			a.ahead = d.varint()
+		}
+	}
+	if flags&stateUndo != 0 {
+		a.readPrev(d, flags)
+	}
+	if flags&stateHeld == 0 {
+		return
+	}
+	h := &a.held
+	h.n, h.since = int(d.upTo(maxSamples)), a.base.at+d.varint()
+	h.first = point{a.base.at + d.varint(), d.varint()}
+	h.last = point{a.base.at + d.varint(), d.varint()}
+	if h.n < 1 {
+		d.err = errDamaged
+	}
+	if version == 1 && h.first.value == 0 && h.last.value > 0 {
+		*h = held{n: 1, since: h.since, first: h.last, last: h.last} // see held
+	}
+}
+
+func (a *Accumulator) readPrev(d *stateReader, flags byte) {
+	a.undo, a.prev = true, a.progress
+	p := &a.prev
+	p.base = point{a.base.at - d.varint(), a.base.value - d.varint()}
+	p.samples, p.ahead = a.samples-int(d.varint()), d.varint()
+	p.stated = flags&statePrevStated != 0
+	p.energy -= a.base.value - p.base.value
+	if flags&stateCrossed != 0 {
+		p.energy = d.varint()
+		bits := d.upTo(prevKnown | prevTouched | int64(Measured))
+		p.known, p.touched, p.quality = bits&prevKnown != 0, bits&prevTouched != 0, Quality(bits&(prevKnown-1))
+		p.before = point{p.base.at - d.varint(), d.varint()}
+	}
+	if flags&stateOpen == 0 || (flags&stateCrossed != 0) != (p.half(a.period) != a.half()) {
+		d.err = errDamaged
+	}
+}
+
 const maxSamples = 1<<31 - 1
 
 var errDamaged = errors.New("energy: the state is damaged: start the register anew")
 
 // sound reports whether the accumulator is in a state that it can get into.
 func (a *Accumulator) sound() bool {
+	h := &a.held
+	if h.n > 0 {
+		zeros := h.last.value == 0
+		if !a.clocked(h.first) || !a.clocked(h.last) || h.since < firstTime || h.since > h.first.at || h.first.at > h.last.at || h.first.value > h.last.value ||
+			h.first.value == 0 && !zeros || a.anew != Nothing && !zeros || a.open && h.since <= a.base.at {
+			return false
+		}
+	}
 	if !a.open {
-		return true
+		return a.anew == Opened && !a.undo && a.progress == progress{}
 	}
-	clock := func(p point) bool {
-		return p.at >= firstTime && p.at < lastTime && a.reg.holds(p.value)
-	}
-	if !clock(a.base) || !clock(a.before) || a.before.at > a.base.at || a.energy < 0 || a.known && a.before.at > a.start() {
+	switch a.anew {
+	case Nothing:
+	case Reset, Exchanged, Ambiguous:
+		if a.undo {
+			return false
+		}
+	default:
 		return false
 	}
-	h := a.held
-	return h.n == 0 || clock(h.first) && clock(h.last) &&
-		a.base.at < h.since && h.since <= h.first.at && h.first.at <= h.last.at && h.first.value <= h.last.value
+	return a.counts(&a.progress) && (!a.undo && a.prev == progress{} || a.undo && a.counts(&a.prev) && a.prev.base.at < a.base.at && a.prev.base.value < a.base.value)
+}
+
+// counts reports whether p is a progress that there can be.
+func (a *Accumulator) counts(p *progress) bool {
+	return a.clocked(p.base) && a.clocked(p.before) && p.before.at <= p.base.at && (!p.known || p.before.at <= p.half(a.period)) &&
+		p.energy >= 0 && p.ahead >= 0 && p.ahead <= grace && p.samples >= 0 && p.samples <= maxSamples &&
+		p.quality >= Estimated && p.quality <= Measured && (p.touched || !p.stated)
+}
+
+// clocked reports whether a register can have shown p at such a time.
+func (a *Accumulator) clocked(p point) bool {
+	return p.at >= firstTime && p.at < lastTime && a.reg.holds(p.value)
 }
 
 // stateReader takes varints off a state; after the first error it gives zeros.
@@ -153,6 +230,16 @@ func (d *stateReader) byte() byte {
 func (d *stateReader) varint() int64 {
 	v, n := binary.Varint(d.b)
 	return v * d.took(n)
+}
+
+// upTo is a varint from 0 to most.
+func (d *stateReader) upTo(most int64) int64 {
+	v := d.varint()
+	if v < 0 || v > most {
+		d.err = errDamaged
+		return 0
+	}
+	return v
 }
 
 func (d *stateReader) uvarint() uint64 {

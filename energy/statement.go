@@ -20,6 +20,7 @@ const (
 	ResetStatement        StatementKind = "reset"         // the register went on from another value, for a reason not known
 	RolloverStatement     StatementKind = "rollover"      // the register wrapped at its modulus
 	ConfigChangeStatement StatementKind = "config-change" // the same register, read in another way
+	ClockStatement        StatementKind = "clock"         // the clock that dates the readings was put right: closing as dated by the old one, opening by the new one
 )
 
 // MaxStatement is the most that a statement may take up as JSON, in bytes.
@@ -30,34 +31,79 @@ const MaxStatement = 4096
 // known is left out.
 //
 // The fields stand in the order of their JSON names: with no white space
-// between them that makes the JSON canonical.
+// between them that makes the JSON canonical. Fields are only ever added, and
+// left out where they are empty, so that an older statement keeps its bytes and
+// with them its hash.
 type Statement struct {
-	Agent    string        `json:"agent,omitempty"`    // name and version of the program that read
-	Closing  *Reading      `json:"closing,omitempty"`  // the last reading before the break
-	Config   string        `json:"config,omitempty"`   // SHA-256 of the configuration it was read with, hex
-	CT       string        `json:"ct,omitempty"`       // current transformer ratio that was applied, e.g. "200/5"
-	Measure  Measure       `json:"measure"`            //
-	Meter    string        `json:"meter"`              //
-	Modulus  int64         `json:"modulus,omitempty"`  // base units
-	Opening  *Reading      `json:"opening,omitempty"`  // the first reading after the break
-	Previous string        `json:"previous,omitempty"` // SHA-256 of the register's statement before this one, hex
-	Register string        `json:"register,omitempty"` // where it is read, e.g. "modbus unit 1 input 0x0048 float32 ABCD"
-	Rules    []string      `json:"rules,omitempty"`    // identifiers of the validation rules that spoke (feeds.md 3.4)
-	Serial   string        `json:"serial,omitempty"`   // the meter's serial number
-	Kind     StatementKind `json:"statement"`          //
-	Unit     string        `json:"unit"`               // of every amount here: the measure's base unit
+	Acquisition *Acquisition  `json:"acquisition,omitempty"`    // how the readings were come by
+	Agent       string        `json:"agent,omitempty"`          // name and version of the program that read
+	CheckDigit  *bool         `json:"check_digit_ok,omitempty"` // of the MPAN or MPRN; given exactly where one of them is
+	ClockSource string        `json:"clock_source,omitempty"`   // where the time of day in read_at came from, e.g. "ntp"
+	Closing     *Reading      `json:"closing,omitempty"`        // the last reading before the break
+	Config      string        `json:"config,omitempty"`         // SHA-256 of the configuration it was read with, hex
+	CT          string        `json:"ct,omitempty"`             // current transformer ratio, e.g. "200/5"
+	Factor      string        `json:"factor,omitempty"`         // identifier of the table of factors of a derived register
+	Gap         Gap           `json:"gap,omitempty"`            // what became of the energy between closing and opening
+	Measure     Measure       `json:"measure"`                  //
+	Meter       string        `json:"meter"`                    // its name in the configuration
+	Method      string        `json:"method,omitempty"`         // of a derived register: "power-integral", "sum", "difference", "share-area", ...
+	Modulus     int64         `json:"modulus,omitempty"`        // base units
+	MPAN        string        `json:"mpan,omitempty"`           // of an electricity supply, 13 digits
+	MPRN        string        `json:"mprn,omitempty"`           // of a gas supply, 6 to 10 digits
+	Multiplier  string        `json:"multiplier,omitempty"`     // base units are the meter's own times this, e.g. "40" or "150/7": the ratios of the transformers
+	Note        string        `json:"note,omitempty"`           // a person's words, such as the job number of an exchange
+	OldSerial   string        `json:"old_serial,omitempty"`     // of the meter that the closing reading is of, where it is another
+	Opening     *Reading      `json:"opening,omitempty"`        // the first reading after the break
+	Previous    string        `json:"previous,omitempty"`       // SHA-256 of the register's statement before this one, hex
+	Primary     bool          `json:"primary_values,omitempty"` // the meter shows primary values: ct and vt are for the record, nothing was multiplied
+	Register    string        `json:"register,omitempty"`       // where it is read, e.g. "modbus unit 1 input 0x0048 float32 ABCD"
+	Resolution  int64         `json:"resolution,omitempty"`     // the smallest step that the register shows, base units, rounded up
+	Rules       []string      `json:"rules,omitempty"`          // identifiers of the validation rules that spoke (feeds.md 3.4)
+	Serial      string        `json:"serial,omitempty"`         // the meter's serial number
+	Shift       int64         `json:"shift_ms,omitempty"`       // how far the clock was put forward (back: negative), ms; where it is known
+	Kind        StatementKind `json:"statement"`                //
+	Unit        string        `json:"unit"`                     // of every amount here: the measure's base unit
+	VT          string        `json:"vt,omitempty"`             // voltage transformer ratio, e.g. "11000/110"
 }
+
+// Acquisition says how a reading was come by.
+type Acquisition struct {
+	Endpoint string `json:"endpoint,omitempty"`   // e.g. "tcp://10.0.0.5:502"; never with a password in it
+	Latency  int64  `json:"latency_ms,omitempty"` // question to answer
+	Poll     string `json:"poll,omitempty"`       // how often it is asked, e.g. "10s"
+	Protocol string `json:"protocol,omitempty"`   // e.g. "modbus"
+}
+
+// Gap says what became of the energy between a statement's two readings.
+type Gap string
+
+// The gaps. A statement without one has nothing between its readings, or says
+// it by its kind: a rollover is counted through, a reset is not known.
+const (
+	GapCounted   Gap = "counted"   // both readings are known: counted to the unit
+	GapEstimated Gap = "estimated" // in half-hours that are marked so
+	GapUnknown   Gap = "unknown"   // its half-hours are missing
+)
 
 // Reading is one register value in a Statement.
 type Reading struct {
-	Raw    string    `json:"raw,omitempty"` // the bits as they came, e.g. "0x0001E240"
-	ReadAt time.Time `json:"read_at"`       // UTC
-	Value  int64     `json:"value"`         // base units
+	ClockOffset int64     `json:"clock_offset_ms,omitempty"` // the device's clock less the gateway's, ms; 0 also where the device has no clock
+	DeviceTime  time.Time `json:"device_time,omitzero"`      // the device's own time of it, UTC
+	Quality     Quality   `json:"quality,omitempty"`         // of the value; left out where it was simply read
+	Raw         string    `json:"raw,omitempty"`             // the bits as they came, e.g. "0x0001E240"
+	ReadAt      time.Time `json:"read_at"`                   // UTC, by the gateway's clock
+	Source      string    `json:"source,omitempty"`          // OperatorSource, or nothing: it was read from the meter
+	Value       int64     `json:"value"`                     // base units
 }
 
-// StatementOf makes the statement that an Accumulator's event calls for:
-// Opened, Reset and Rollover have one, with Statement.Kind, the readings, the
-// measure and the modulus filled in; for the others ok is false.
+// OperatorSource marks a reading that a person stated, e.g. off the display at
+// a meter exchange.
+const OperatorSource = "operator"
+
+// StatementOf makes the statement that an Accumulator's event calls for, with
+// Statement.Kind, the readings, the measure and the modulus filled in. Opened,
+// Reset, Rollover, Exchanged, ClockBack and Ambiguous have one; for the others
+// ok is false.
 func StatementOf(e Event, k Key, r Register) (s Statement, ok bool) {
 	s = Statement{Measure: k.Measure, Meter: k.Meter, Modulus: r.Modulus, Unit: k.Measure.BaseUnit()}
 	s.Opening = &Reading{ReadAt: e.At.UTC(), Value: e.After}
@@ -71,6 +117,15 @@ func StatementOf(e Event, k Key, r Register) (s Statement, ok bool) {
 		s.Kind, s.Rules = ResetStatement, []string{"V03"}
 	case Rollover:
 		s.Kind, s.Rules = RolloverStatement, []string{"V04"}
+	case Exchanged:
+		s.Kind = ExchangeStatement
+	case ClockBack:
+		s.Kind = ClockStatement
+	case Ambiguous:
+		s.Kind, s.Rules = ResetStatement, []string{"V04"}
+		if s.Closing != nil {
+			s.Gap = GapUnknown
+		}
 	default:
 		return Statement{}, false
 	}
@@ -140,26 +195,4 @@ func ParseStatement(raw []byte) (Statement, error) {
 		return Statement{}, errors.New("statement of baseline is not in its canonical form (keys in order, no white space, times in UTC)")
 	}
 	return s, nil
-}
-
-func (s Statement) check() error {
-	for _, r := range []*Reading{s.Opening, s.Closing} {
-		if r != nil && (r.Value < 0 || r.ReadAt.Location() != time.UTC) {
-			return errors.New("statement of baseline: a reading is negative or its time is not UTC")
-		}
-	}
-	switch s.Kind {
-	case OpeningStatement, ClosingStatement, ExchangeStatement, ResetStatement, RolloverStatement, ConfigChangeStatement:
-	default:
-		return fmt.Errorf("statement of baseline: unknown kind %q", s.Kind)
-	}
-	switch {
-	case s.Meter == "" || !s.Measure.Valid() || s.Unit != s.Measure.BaseUnit():
-		return errors.New("statement of baseline: meter, measure and its base unit must be given")
-	case s.Kind != ClosingStatement && s.Opening == nil:
-		return fmt.Errorf("statement of baseline: %q needs an opening reading", s.Kind)
-	case s.Kind == ClosingStatement && s.Closing == nil:
-		return errors.New("statement of baseline: \"closing\" needs a closing reading")
-	}
-	return nil
 }

@@ -31,7 +31,8 @@ var (
 	bucketStatements = []byte("statements")     // number -> statement not yet in a batch
 	bucketStSealed   = []byte("statements-out") // number -> sequence, statement in a sealed batch
 	bucketStDone     = []byte("statements-done")
-	bucketBroken     = []byte("broken") // bucket, key -> a packed value that failed its checksum
+	bucketFindings   = []byte("findings") // number -> finding; not in older files: made when it is first needed
+	bucketBroken     = []byte("broken")   // bucket, key -> a packed value that failed its checksum
 )
 
 var buckets = [][]byte{

@@ -16,16 +16,16 @@ import (
 // the round is on the disk; when it returns an error nothing of it is.
 // Committing the same round again changes nothing.
 //
-// A half-hour that is already stored is replaced only as supersedes says; the
+// A half-hour that is already stored is replaced only as successor says; the
 // replaced version is kept among the corrections and the new one is pending
 // again. Samples at an instant that is already stored are dropped.
 //
 // When the disk is full (ErrFull), the oldest samples are given up first and
-// the round is tried again, then without its own samples; both are logged. Only
+// the round is tried again, then without its own samples and findings; both are logged. Only
 // when the half-hours and states themselves find no room is ErrFull returned:
 // keep the round and commit it again later.
 func (s *Store) Commit(r Round) error {
-	if len(r.HalfHours)+len(r.States)+len(r.Samples)+len(r.Statements) == 0 {
+	if len(r.HalfHours)+len(r.States)+len(r.Samples)+len(r.Statements)+len(r.Findings) == 0 {
 		return nil
 	}
 	if err := r.validate(); err != nil {
@@ -37,11 +37,11 @@ func (s *Store) Commit(r Round) error {
 	for errors.Is(err, ErrFull) && s.shedSamples() {
 		err = s.commit(r)
 	}
-	if errors.Is(err, ErrFull) && len(r.Samples) > 0 && len(r.HalfHours)+len(r.States)+len(r.Statements) > 0 {
+	if errors.Is(err, ErrFull) && len(r.Samples)+len(r.Findings) > 0 && len(r.HalfHours)+len(r.States)+len(r.Statements) > 0 {
 		bare := r
-		bare.Samples = nil
+		bare.Samples, bare.Findings = nil, nil
 		if s.commit(bare) == nil {
-			s.log.Warn("the disk is full: half-hours were stored without their samples", "path", s.path, "samples", len(r.Samples))
+			s.log.Warn("the disk is full: half-hours were stored without their samples", "path", s.path, "samples", len(r.Samples), "findings", len(r.Findings))
 			return nil
 		}
 	}
@@ -66,7 +66,10 @@ func (s *Store) commit(r Round) error {
 		if err := s.commitSamples(tx, r.Samples); err != nil {
 			return err
 		}
-		return commitStatements(tx, r.Statements)
+		if err := commitStatements(tx, r.Statements); err != nil {
+			return err
+		}
+		return s.commitFindings(tx, r.Findings)
 	})
 	if err == nil {
 		s.noteChanges(changed)

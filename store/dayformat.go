@@ -10,8 +10,8 @@ import (
 
 // The half-hours of one register and one UTC day are one value:
 //
-//	head (see pack.go), version 1 |
-//	count uvarint | step uvarint, ms | entries, by Start
+//	head (see pack.go), version 1 or 2 |
+//	count uvarint | step uvarint, ms | entries, by Start | version 2: flags, see appendFlags
 //
 // An entry is two bytes of flags, then only what the flags do not already say.
 // What repeats or follows from what came before costs nothing: a Start one step
@@ -103,7 +103,7 @@ func encodeDay(reg uint32, day int32, entries []entry) []byte {
 	for i := range entries {
 		b = c.append(b, &entries[i])
 	}
-	return stamp(b, dayVersion, slotKey(day, reg))
+	return stamp(appendFlags(b, entries), dayVersionOf(entries), slotKey(day, reg))
 }
 
 func (c *basis) append(b []byte, e *entry) []byte {
@@ -174,7 +174,11 @@ const leastEntry = 3
 // proportion to its input, and refuses entries that are out of order or not of
 // the day.
 func decodeDay(reg uint32, day int32, b []byte) ([]entry, error) {
-	p, err := unpacked(b, dayVersion, slotKey(day, reg))
+	version := byte(dayVersion)
+	if len(b) > 0 && b[0] == dayFlagged {
+		version = dayFlagged
+	}
+	p, err := unpacked(b, version, slotKey(day, reg))
 	if err != nil {
 		return nil, err
 	}
@@ -190,6 +194,11 @@ func decodeDay(reg uint32, day int32, b []byte) ([]entry, error) {
 		c.read(&r, &entries[i])
 		if r.bad || i > 0 && c.start <= before || dayOf(c.start) != day {
 			return nil, fmt.Errorf("%w: half-hour %d of %d", errPacked, i+1, n)
+		}
+	}
+	if version == dayFlagged {
+		if r.readFlags(entries); r.bad {
+			return nil, fmt.Errorf("%w: its flags", errPacked)
 		}
 	}
 	if len(r.b) != 0 {

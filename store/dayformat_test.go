@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/hex"
 	"math"
 	"reflect"
 	"slices"
@@ -34,6 +35,7 @@ func dayEntries(t *rapid.T, day int32) (all []entry) {
 	step := rapid.SampledFrom([]time.Duration{energy.Period, time.Minute, time.Second, 7 * time.Millisecond}).Draw(t, "step")
 	cumulative := values().Draw(t, "cumulative")
 	var last energy.Sample
+	flags := energy.Flags(0)
 	for range rapid.IntRange(0, 48).Draw(t, "entries") {
 		skip := rapid.SampledFrom([]int{0, 0, 0, 0, 1, 3}).Draw(t, "skip")
 		start = start.Add(time.Duration(skip) * step)
@@ -44,6 +46,10 @@ func dayEntries(t *rapid.T, day int32) (all []entry) {
 		e.Start, e.Energy = start, values().Draw(t, "energy")
 		e.Quality = energy.Quality(rapid.IntRange(0, 4).Draw(t, "quality"))
 		e.Evidence.Rule = energy.Rule(rapid.OneOf(rapid.IntRange(0, 5), rapid.IntRange(0, 255)).Draw(t, "rule"))
+		if rapid.IntRange(0, 3).Draw(t, "other flags") == 0 {
+			flags = energy.Flags(rapid.OneOf(rapid.Just(uint32(0)), rapid.Uint32()).Draw(t, "flags"))
+		}
+		e.Flags = flags
 		e.Evidence.Samples = rapid.OneOf(rapid.Just(180), rapid.IntRange(math.MinInt32, math.MaxInt32)).Draw(t, "samples")
 		switch rapid.IntRange(0, 3).Draw(t, "kind of register") {
 		case 0:
@@ -89,6 +95,78 @@ func TestDayRoundTrip(t *testing.T) {
 	})
 }
 
+// The bytes of a day as the first version of this package wrote them, and of
+// one with flags: what is on the disk is read for ever, and a day without flags
+// is still written the same.
+func TestDayGolden(t *testing.T) {
+	const day = 20513
+	entries := func() (all []entry) {
+		for _, h := range plain(halfHours(main_, 0, 4)) {
+			all = append(all, entry{h, acked})
+		}
+		all[1].Quality, all[1].Energy, all[1].Cumulative = energy.Missing, 0, -1
+		all[2].status, all[2].Evidence.Rule = pending, 17
+		return all
+	}
+	plain, flagged := entries(), entries()
+	flagged[1].Flags = energy.Flags(0).With(5).With(16)
+	flagged[2].Flags = flagged[1].Flags
+	flagged[3].Flags = energy.FlagsAll
+	for _, c := range []struct {
+		golden  string
+		entries []entry
+	}{
+		{"014834297004c0ee6db421e80780897a9f9c01010004e602b0a100c12001de7b8808e802a42f11fe0784088341019c5b04e602f421f807c56101da3a04e802", plain},
+		{"02250d133704c0ee6db421e80780897a9f9c01010004e602b0a100c12001de7b8808e802a42f11fe0784088341019c5b04e602f421f807c56101da3a04e80201029080020001ffff3f", flagged},
+	} {
+		if got := hex.EncodeToString(encodeDay(7, day, c.entries)); got != c.golden {
+			t.Errorf("written %s\n   want %s", got, c.golden)
+		}
+		b, err := hex.DecodeString(c.golden)
+		must(t, err)
+		got, err := decodeDay(7, day, b)
+		must(t, err)
+		same(t, "read", got, c.entries)
+	}
+}
+
+// Flags that no encoder writes are refused.
+func TestDayRefusesFlags(t *testing.T) {
+	var two []entry
+	for _, h := range plain(halfHours(main_, 0, 2)) {
+		two = append(two, entry{h, acked})
+	}
+	const day = 20513
+	unflagged := encodeDay(1, day, two)
+	for name, c := range map[string]struct {
+		tail []byte
+		ok   bool
+	}{
+		"the first":        {[]byte{0, 1, 3}, true},
+		"both":             {[]byte{0, 2, 3}, true},
+		"one by one":       {[]byte{0, 1, 3, 0, 1, 4}, true},
+		"the second":       {[]byte{1, 1, 3}, true},
+		"the highest bit":  {[]byte{1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f}, true},
+		"beyond 32 bits":   {[]byte{1, 1, 0x80, 0x80, 0x80, 0x80, 0x10}, false},
+		"none":             {nil, false},
+		"no entries":       {[]byte{0, 0, 3}, false},
+		"no flags":         {[]byte{0, 1, 0}, false},
+		"three":            {[]byte{0, 3, 3}, false},
+		"beyond the end":   {[]byte{2, 1, 3}, false},
+		"far beyond":       {[]byte{3, 1, 3}, false},
+		"over the end":     {[]byte{1, 2, 3}, false},
+		"cut off":          {[]byte{0, 1}, false},
+		"something behind": {[]byte{0, 2, 3, 0}, false},
+	} {
+		b := append(slices.Clone(unflagged), c.tail...)
+		b[0] = dayFlagged
+		fixSum(b, slotKey(day, 1))
+		if _, err := decodeDay(1, day, b); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A byte that changed is noticed, wherever it is.
 func TestDayNoticesDamage(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -109,6 +187,10 @@ func FuzzDecodeDay(f *testing.F) {
 	f.Add(int32(d), encodeDay(1, d, day))
 	f.Add(int32(d), encodeDay(1, d, day[:1]))
 	f.Add(int32(d), encodeDay(1, d, nil))
+	flagged := slices.Clone(day)
+	flagged[0].Flags, flagged[20].Flags, flagged[21].Flags, flagged[47].Flags = 1, energy.FlagsAll, energy.FlagsAll, 1<<31
+	f.Add(int32(d), encodeDay(1, d, flagged))
+	f.Add(int32(d), encodeDay(1, d, flagged[20:22]))
 	f.Add(int32(0), []byte{dayVersion, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, day int32, b []byte) {
 		if len(b) > 5 { // the checksum would stop everything: put it right
@@ -121,7 +203,11 @@ func FuzzDecodeDay(f *testing.F) {
 		if len(entries) > len(b)/leastEntry {
 			t.Fatalf("%d half-hours out of %d bytes", len(entries), len(b))
 		}
-		again, err := decodeDay(1, day, encodeDay(1, day, entries))
+		packed := encodeDay(1, day, entries)
+		if flagged := slices.ContainsFunc(entries, func(e entry) bool { return e.Flags != 0 }); flagged != (packed[0] == dayFlagged) || flagged != (b[0] == dayFlagged) {
+			t.Fatalf("version %d, read as %d, with flags %v", b[0], packed[0], flagged)
+		}
+		again, err := decodeDay(1, day, packed)
 		if err != nil || len(entries) > 0 && !reflect.DeepEqual(again, entries) {
 			t.Fatalf("%v\n got %+v\nwant %+v", err, again, entries)
 		}

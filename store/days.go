@@ -68,48 +68,6 @@ func splitDirtyKey(b []byte) (reg uint32, day int32) {
 	return binary.BigEndian.Uint32(b), int32(binary.BigEndian.Uint32(b[4:]) ^ 1<<31)
 }
 
-// class ranks where a value comes from. See supersedes.
-func class(h *energy.HalfHour) int {
-	switch {
-	case h.Quality == energy.Missing:
-		return 0
-	case h.Quality == energy.Substituted:
-		return 1
-	case h.Evidence.Rule == energy.RuleImported || h.Evidence.Rule == energy.RuleImportedEst:
-		return 2
-	default:
-		return 3
-	}
-}
-
-// supersedes reports whether h takes the place of old, a half-hour of the same
-// register and Start that is already stored:
-//
-//   - The same value (energy, quality, rule and register) again: no.
-//   - By where it comes from, Missing < substituted < imported < the gateway's
-//     own reading of the register: a higher one takes the place of a lower one,
-//     never the other way. So Missing overwrites nothing, and an imported
-//     half-hour (RuleImported, RuleImportedEst) never overwrites one that the
-//     gateway made from the register, not even an estimated one: the
-//     gateway's own half-hours sum to the register's advance (law 1), and a
-//     figure from elsewhere among them would break the sum.
-//   - Between two from the same place: by quality, a worse one never takes the
-//     place of a better one; at equal quality the later one does (a corrected
-//     file, a recalculation).
-//
-// The outcome does not depend on the order in which own readings and imported
-// ones arrive.
-func supersedes(h, old *energy.HalfHour) bool {
-	if h.Energy == old.Energy && h.Quality == old.Quality && h.Evidence.Rule == old.Evidence.Rule && h.Cumulative == old.Cumulative {
-		return false
-	}
-	a, b := class(h), class(old)
-	if a == 0 || a != b {
-		return a > b
-	}
-	return h.Quality >= old.Quality
-}
-
 // commitHalfHours merges the half-hours of a round.
 func (s *Store) commitHalfHours(tx *bolt.Tx, all []KeyedHalfHour) (changed []change, err error) {
 	if len(all) == 0 {
@@ -138,15 +96,17 @@ func (s *Store) commitHalfHours(tx *bolt.Tx, all []KeyedHalfHour) (changed []cha
 			start := k.HalfHour.Start.UnixMilli()
 			switch {
 			case !found:
-				entries = slices.Insert(entries, at, entry{HalfHour: normal(k.HalfHour)})
+				entries = slices.Insert(entries, at, entry{HalfHour: normal(k.offered())})
 				rec.add(start)
-			case supersedes(&k.HalfHour, &entries[at].HalfHour):
+			default:
+				next, ok := successor(k, &entries[at].HalfHour)
+				if !ok {
+					continue
+				}
 				if err := s.keepOld(tx, g.reg, entries[at]); err != nil {
 					return nil, err
 				}
-				entries[at] = entry{HalfHour: normal(k.HalfHour)}
-			default:
-				continue
+				entries[at] = entry{HalfHour: normal(next)}
 			}
 			changed = append(changed, change{g.reg, start})
 		}

@@ -57,12 +57,17 @@ func TestAgainstModel(t *testing.T) {
 						TakenAt: day0.AddDate(0, 0, 3), Quality: energy.Quality(rapid.IntRange(0, 4).Draw(t, "quality")),
 					}
 					h.Evidence.Rule = rapid.SampledFrom([]energy.Rule{energy.RuleBracketed, energy.RuleImported}).Draw(t, "rule")
-					r.HalfHours = append(r.HalfHours, KeyedHalfHour{a.k, h})
+					h.Flags = energy.Flags(rapid.SampledFrom([]uint32{0, 0, 1, 2, 1 << 19}).Draw(t, "flags"))
+					k := KeyedHalfHour{Key: a.k, HalfHour: h, Void: rapid.IntRange(0, 9).Draw(t, "void") == 0}
+					r.HalfHours = append(r.HalfHours, k)
 					old, there := m.half[a]
-					if there && !supersedes(&h, &old) {
-						continue
-					}
+					h = k.offered()
 					if there {
+						next, ok := successor(k, &old)
+						if !ok {
+							continue
+						}
+						h = next
 						m.versions++
 					}
 					m.half[a] = h

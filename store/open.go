@@ -173,6 +173,7 @@ func attach(path string, o Options) (_ *Store, err error) {
 		return nil, errMoved
 	}
 	s.db.AllocSize = allocate
+	s.written.size = info.Size()
 	err = s.view("looking through the store", prepared)
 	if err == nil {
 		err = s.mend()

@@ -5,11 +5,14 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/perseus-edge/perseus-edge/energy"
 )
 
 // Prune drops what is older than its retention, counted back from now: samples
 // by the hour, half-hours by the day (a day goes when all of it is too old),
-// with their corrections, and statements. What is not yet acknowledged stays as
+// with their corrections, findings, and statements but for the last one before
+// the oldest half-hour. What is not yet acknowledged stays as
 // long as anything else, no longer: the store must not grow for ever. When
 // nothing is too old, nothing is written.
 //
@@ -41,8 +44,8 @@ func (s *Store) Prune(now time.Time) error {
 			return err
 		}
 		dropped += n
-		for bucket, skip := range statementBuckets() {
-			n, err := pruneStatements(tx, bucket, skip, cutoff)
+		for _, drop := range []func(*bolt.Tx, int64) (int, error){pruneStatements, pruneFindings} {
+			n, err := drop(tx, cutoff)
 			if err != nil {
 				return err
 			}
@@ -151,23 +154,27 @@ func pruneCorrections(tx *bolt.Tx, reg uint32, before int64) error {
 	return nil
 }
 
-func pruneStatements(tx *bolt.Tx, bucket []byte, skip int, before int64) (int, error) {
-	b := tx.Bucket(bucket)
-	var keys [][]byte
-	for k, v := range walk(b, nil) {
-		if len(v) < skip {
+// pruneStatements drops statements of before an instant, but of each register
+// the last one of them: what is kept of its half-hours is counted from there.
+func pruneStatements(tx *bolt.Tx, before int64) (int, error) {
+	type old struct{ bucket, key []byte }
+	last, gone := map[energy.Key]old{}, []old{}
+	for _, st := range allStatements(tx) {
+		k, at, ok := st.of()
+		if !ok || at >= before {
 			continue
 		}
-		if st, err := decodeStatement(v[skip:]); err == nil && st.At.UnixMilli() < before {
-			keys = append(keys, bytes.Clone(k))
+		if o, ok := last[k]; ok {
+			gone = append(gone, o)
 		}
+		last[k] = old{st.bucket, bytes.Clone(st.key)}
 	}
-	for _, k := range keys {
-		if err := b.Delete(k); err != nil {
+	for _, o := range gone {
+		if err := tx.Bucket(o.bucket).Delete(o.key); err != nil {
 			return 0, err
 		}
 	}
-	return len(keys), nil
+	return len(gone), nil
 }
 
 // Usage says how much the store holds.
@@ -180,6 +187,7 @@ type Usage struct {
 	Sealed      int // batches sealed and not acknowledged
 	Corrections int // replaced versions of half-hours
 	Statements  int // pending ones
+	Findings    int
 	Damaged     int // values put aside because they were damaged
 	Oldest      time.Time
 	Newest      time.Time // Start of the oldest and newest half-hour; zero when there is none
@@ -197,8 +205,12 @@ func (s *Store) Usage() (u Usage, err error) {
 		for _, c := range []struct {
 			bucket []byte
 			n      *int
-		}{{bucketDirty, &u.PendingDays}, {bucketSealed, &u.Sealed}, {bucketFixes, &u.Corrections}, {bucketStatements, &u.Statements}, {bucketBroken, &u.Damaged}} {
-			for range walk(tx.Bucket(c.bucket), nil) {
+		}{{bucketDirty, &u.PendingDays}, {bucketSealed, &u.Sealed}, {bucketFixes, &u.Corrections}, {bucketStatements, &u.Statements}, {bucketFindings, &u.Findings}, {bucketBroken, &u.Damaged}} {
+			b := tx.Bucket(c.bucket)
+			if b == nil {
+				continue
+			}
+			for range walk(b, nil) {
 				*c.n++
 			}
 		}

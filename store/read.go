@@ -157,3 +157,43 @@ func (s *Store) SetMeta(name string, v []byte) error {
 		return tx.Bucket(bucketMeta).Put([]byte(name), pack(smallVersion, []byte(name), v))
 	})
 }
+
+// SamplesAround gives the last sample of a register at or before an instant and
+// the first one after it, of those that are kept (Options.KeepSamples); a zero
+// one where there is none.
+func (s *Store) SamplesAround(k energy.Key, at time.Time) (before, after energy.Sample, err error) {
+	_, from := bounds(at, at.Add(1)) // stored instants are whole milliseconds: this one is the first after
+	slot := int32(floorDiv(from, hourMillis))
+	err = s.view("reading samples", func(tx *bolt.Tx) error {
+		r, ok, err := findRegister(tx, k)
+		if !ok || err != nil {
+			return err
+		}
+		f := hourShelf(tx)
+		least := slot - int32(s.o.KeepSamples/time.Hour) - 1
+		for h := slot; h >= least && before.At.IsZero(); h-- {
+			all, _ := decodeHour(r.id, h, f.get(h, r.id)) // one that is not there or damaged gives nothing
+			for _, one := range all {
+				if one.At.UnixMilli() < from {
+					before = one
+				}
+			}
+		}
+		for h := slot; after.At.IsZero(); h++ {
+			at, v, ok := f.next(r.id, h, maxSlot)
+			if !ok {
+				break
+			}
+			h = at
+			all, _ := decodeHour(r.id, h, v)
+			for _, one := range all {
+				if one.At.UnixMilli() >= from {
+					after = one
+					break
+				}
+			}
+		}
+		return nil
+	})
+	return before, after, err
+}

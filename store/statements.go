@@ -3,7 +3,10 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"iter"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -85,6 +88,85 @@ func statementBuckets() func(func([]byte, int) bool) {
 	return func(yield func([]byte, int) bool) {
 		_ = yield(bucketStatements, 0) && yield(bucketStSealed, 8) && yield(bucketStDone, 0)
 	}
+}
+
+// storedStatement is a statement where it lies. Its slices are bbolt's.
+type storedStatement struct{ bucket, key, value []byte }
+
+// of gives the register and the instant (Unix ms) without checking the
+// statement; ok is false where they cannot be read.
+func (s storedStatement) of() (k energy.Key, at int64, ok bool) {
+	if len(s.value) < packHead {
+		return k, 0, false
+	}
+	r := reader{b: s.value[packHead:]}
+	k.Measure = energy.Measure(r.byte())
+	k.Meter = string(r.bytes(r.uvarint()))
+	at = r.varint()
+	return k, at, !r.bad
+}
+
+// allStatements lists the statements of every bucket in the order in which they
+// were committed.
+func allStatements(tx *bolt.Tx) (found []storedStatement) {
+	for bucket, skip := range statementBuckets() {
+		for k, v := range walk(tx.Bucket(bucket), nil) {
+			if len(v) >= skip {
+				found = append(found, storedStatement{bucket, k, v[skip:]})
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b storedStatement) int { return bytes.Compare(a.key, b.key) })
+	return found
+}
+
+// Statements gives every statement that is kept, of one register or (nil) of
+// all, sent or not, in the order in which they were committed. One that is
+// damaged yields an error (ErrDamaged) and the next one follows; any other
+// error ends it.
+func (s *Store) Statements(k *energy.Key) iter.Seq2[energy.KeyedStatement, error] {
+	return func(yield func(energy.KeyedStatement, error) bool) {
+		type item struct {
+			st  energy.KeyedStatement
+			err error
+		}
+		var found []item
+		err := s.view("reading the statements", func(tx *bolt.Tx) error {
+			for _, one := range allStatements(tx) {
+				if of, _, ok := one.of(); k != nil && ok && of != *k {
+					continue
+				}
+				st, err := decodeStatement(one.value)
+				if err != nil {
+					err = fmt.Errorf("statement %x: %w: %w", one.key, ErrDamaged, err)
+				}
+				found = append(found, item{st, err})
+			}
+			return nil
+		})
+		for _, i := range found {
+			if !yield(i.st, i.err) {
+				return
+			}
+		}
+		if err != nil {
+			yield(energy.KeyedStatement{}, err)
+		}
+	}
+}
+
+// LastStatement gives the statement of a register that was committed last, of
+// those that can be read; ok is false when there is none.
+func (s *Store) LastStatement(k energy.Key) (last energy.KeyedStatement, ok bool, err error) {
+	for st, e := range s.Statements(&k) {
+		switch {
+		case e == nil:
+			last, ok = st, true
+		case !errors.Is(e, ErrDamaged):
+			return energy.KeyedStatement{}, false, e
+		}
+	}
+	return last, ok, nil
 }
 
 // PendingStatements gives at most max statements that are not in a sealed

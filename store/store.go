@@ -1,6 +1,6 @@
 // Package store is the gateway's buffer: one bbolt file that holds the samples,
-// the half-hours, the accumulators' states, the statements of baseline and the
-// outbox of signed batches.
+// the half-hours, the accumulators' states, the statements of baseline, the
+// findings of the validation and the outbox of signed batches.
 //
 // What a caller can rely on:
 //
@@ -12,7 +12,7 @@
 //   - No panic leaves the package. A damaged page found later becomes an error
 //     that wraps ErrDamaged; a full disk one that wraps ErrFull.
 //   - The order of loss when the disk is full is: raw samples, oldest first;
-//     then the samples of the round at hand; half-hours last of all, by refusing
+//     then the samples and findings of the round at hand; half-hours last of all, by refusing
 //     the round so that the caller can offer it again.
 //
 // Times are kept to the millisecond, in UTC.
@@ -40,7 +40,7 @@ const (
 
 // Options of a store. The zero value is usable.
 type Options struct {
-	KeepHalfHours time.Duration    // how long half-hours and statements stay; 0 means 400 days
+	KeepHalfHours time.Duration    // how long half-hours, statements and findings stay; 0 means 400 days
 	KeepSamples   time.Duration    // how long raw samples stay; 0 means 7 days
 	Now           func() time.Time // the clock that dates corrections and files set aside; nil means time.Now
 	Logger        *slog.Logger     // nil means slog.Default()
@@ -66,6 +66,7 @@ func (o Options) filled() Options {
 type KeyedHalfHour struct {
 	energy.Key
 	energy.HalfHour
+	Void bool // withdraws what is stored: it takes its place even where that is better; see successor. Normally it is Missing
 }
 
 // KeyedState is an accumulator's encoded state (energy.Accumulator.State).
@@ -87,6 +88,7 @@ type Round struct {
 	States     []KeyedState
 	Samples    []KeyedSample
 	Statements []energy.KeyedStatement
+	Findings   []energy.KeyedFinding // what cannot be kept of them is dropped, and logged: they never hold up the rest
 }
 
 // Store is an open buffer. Its methods may be called from several goroutines.
@@ -103,6 +105,7 @@ type Store struct {
 	dead  atomic.Pointer[error] // set once bbolt can no longer be trusted with anything
 	stuck atomic.Pointer[error] // set once bbolt can no longer be trusted with writes
 
+	written counters
 	offered map[uint32]*window // guarded by write; what Pending handed out: see window
 }
 

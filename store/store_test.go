@@ -215,7 +215,7 @@ func TestCommitRefusesWhatItCannotKeep(t *testing.T) {
 	} {
 		bad := KeyedHalfHour{Key: main_, HalfHour: good}
 		spoil(&bad)
-		if err := s.Commit(Round{HalfHours: []KeyedHalfHour{{main_, halfHour(1, 5)}, bad}}); err == nil {
+		if err := s.Commit(Round{HalfHours: []KeyedHalfHour{{Key: main_, HalfHour: halfHour(1, 5)}, bad}}); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -229,7 +229,7 @@ func TestMillisecondsAndZones(t *testing.T) {
 	h := halfHour(0, 5)
 	h.Start = h.Start.In(time.FixedZone("elsewhere", 3600))
 	h.TakenAt = h.TakenAt.Add(123456 * time.Nanosecond)
-	must(t, s.Commit(Round{HalfHours: []KeyedHalfHour{{main_, h}}}))
+	must(t, s.Commit(Round{HalfHours: []KeyedHalfHour{{Key: main_, HalfHour: h}}}))
 	h.Start, h.TakenAt = h.Start.UTC(), h.TakenAt.Truncate(time.Millisecond)
 	same(t, "half-hour", collect(t, s.HalfHours(main_, day0, forever)), []energy.HalfHour{h})
 }

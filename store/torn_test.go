@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"testing"
 	"time"
@@ -52,6 +53,11 @@ func (all truth) only(t testing.TB, s *Store, what string) {
 			t.Fatalf("%s: %s has the state %x", what, k, state)
 		}
 	}
+	for f, err := range s.Findings(time.Time{}, forever) {
+		if i := int(f.At.Sub(day0) / time.Minute); err == nil && !reflect.DeepEqual(f, finding(i)) {
+			t.Fatalf("%s: finding %+v", what, f)
+		}
+	}
 	if v, err := s.Meta("site-code"); err == nil && v != nil && string(v) != "x" {
 		t.Fatalf("%s: the meta value is %q", what, v)
 	}
@@ -65,11 +71,13 @@ func fullOfEverything(t testing.TB) (content []byte, all truth) {
 		var r Round
 		for _, k := range tenMeters() {
 			r.HalfHours = append(r.HalfHours, halfHours(k, day*48, day*48+48)...)
+			r.HalfHours[len(r.HalfHours)-1-day].Flags = energy.Flags(0).With(1 + day)
 			r.States = append(r.States, KeyedState{k, make([]byte, 60)})
 			for i := range 100 {
 				r.Samples = append(r.Samples, KeyedSample{k, energy.Sample{At: day0.AddDate(0, 0, day).Add(time.Duration(i) * time.Minute), Value: int64(i)}})
 			}
 		}
+		r.Findings = findings(day*1440, day*1440+50)
 		r.Statements = []energy.KeyedStatement{{Key: main_, At: day0, Body: fmt.Appendf(nil, "%d", day)}}
 		must(t, s.Commit(r))
 		if day%3 == 0 {
@@ -84,6 +92,7 @@ func fullOfEverything(t testing.TB) (content []byte, all truth) {
 	for i := range fix {
 		fix[i].Energy++
 	}
+	fix[2].Void, fix[2].Quality = true, energy.Missing
 	must(t, s.Commit(Round{HalfHours: fix}))
 	must(t, s.SetMeta("site-code", []byte("x")))
 	all = truthOf(t, s)
@@ -117,6 +126,16 @@ func exercise(s *Store) (failures int) {
 		note(err)
 		_, err = s.Corrections(k, time.Time{}, forever)
 		note(err)
+		_, _, err = s.SamplesAround(k, day0.AddDate(0, 0, 15))
+		note(err)
+		_, _, err = s.LastStatement(k)
+		note(err)
+	}
+	for _, err := range s.Statements(nil) {
+		note(err)
+	}
+	for _, err := range s.Findings(time.Time{}, forever) {
+		note(err)
 	}
 	_, err := s.Keys()
 	note(err)
@@ -134,7 +153,8 @@ func exercise(s *Store) (failures int) {
 	note(err)
 	for day := range 3 { // yesterday, today and tomorrow
 		note(s.Commit(Round{HalfHours: halfHours(k, (18+day)*48, (19+day)*48), States: []KeyedState{{k, []byte("s")}},
-			Samples: []KeyedSample{{k, energy.Sample{At: day0.AddDate(0, 0, 18+day)}}}, Statements: []energy.KeyedStatement{{Key: k, At: day0}}}))
+			Samples: []KeyedSample{{k, energy.Sample{At: day0.AddDate(0, 0, 18+day)}}}, Statements: []energy.KeyedStatement{{Key: k, At: day0}},
+			Findings: findings(day*60, day*60+3)}))
 	}
 	note(s.Seal(seq+1, hash(1), []byte("b"), []energy.Span{span(k, 0, 5)}, 0))
 	note(s.Acknowledge(seq))

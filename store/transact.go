@@ -90,6 +90,7 @@ func (s *Store) updateLocked(what string, f func(*bolt.Tx) error) (err error) {
 		}
 		return fmt.Errorf("%s in %s: %w", what, s.path, err)
 	}
+	s.count(tx)
 	return nil
 }
 

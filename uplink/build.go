@@ -131,7 +131,7 @@ func series(k energy.Key, hh []energy.HalfHour) batch.Series {
 	s := batch.Series{Meter: k.Meter, Measure: k.Measure, First: first.Start.UTC(), Opening: -1, Closing: -1,
 		Values: make([]batch.Value, len(hh))}
 	for i, h := range hh {
-		s.Values[i] = batch.Value{Energy: h.Energy, Quality: h.Quality, Rule: h.Evidence.Rule}
+		s.Values[i] = batch.Value{Energy: h.Energy, Quality: h.Quality, Rule: h.Evidence.Rule, Flags: h.Flags}
 		if h.Quality == energy.Missing {
 			s.Values[i].Energy = 0
 		}

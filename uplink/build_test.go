@@ -60,6 +60,23 @@ func TestRuns(t *testing.T) {
 	}
 }
 
+// All that a batch says of a half-hour is what the store says of it.
+func TestSeriesCarriesTheEvidence(t *testing.T) {
+	a, b, c := hh(0, 5, 105, energy.Interpolated), hh(1, 7, 112, energy.Substituted), hh(2, 9, -1, energy.Missing)
+	a.Evidence.Rule, a.Flags = energy.RuleInterpolate, energy.Flags(0).With(5).With(20)
+	b.Evidence.Rule = energy.RuleLinear
+	c.Evidence.Rule, c.Flags = energy.RuleNone, energy.Flags(0).With(17)
+	got := series(mainImport, []energy.HalfHour{a, b, c}).Values
+	want := []batch.Value{
+		{Energy: 5, Quality: energy.Interpolated, Rule: energy.RuleInterpolate, Flags: 1<<4 | 1<<19},
+		{Energy: 7, Quality: energy.Substituted, Rule: energy.RuleLinear},
+		{Quality: energy.Missing, Flags: 1 << 16},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 // windows says of every half-hour what Grant.Allows says of it.
 func TestWindowsAgreeWithAllows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

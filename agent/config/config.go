@@ -11,6 +11,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/validate"
 )
 
 // MaxSize bounds a configuration file: 1 MiB, some 5,000 meters.
@@ -25,6 +26,7 @@ type Config struct {
 	Store  Store
 	Web    Web
 	Uplink *Uplink // nil: record only
+	Clock  Clock
 	Buses  []Bus
 	Meters []Meter
 }
@@ -54,6 +56,11 @@ type Uplink struct {
 	CA       string // PEM file with the root of a private relay's server certificate, handed to `enroll`; empty: the system's roots
 }
 
+// Clock is when the machine's clock may be believed.
+type Clock struct {
+	Trust string // "auto" (the default), "always" or "synchronised": see agent/clock
+}
+
 // Bus is one wire and how to speak on it.
 type Bus struct {
 	ID      string
@@ -64,23 +71,51 @@ type Bus struct {
 	Line    int           // in the file, for later messages
 }
 
-// Meter is one meter on a bus.
+// Meter is one meter on a bus, or a virtual one that is made of others.
 type Meter struct {
 	ID        string
-	Bus       string
+	Bus       string        // empty for a virtual meter
 	Unit      uint8         // Modbus unit, 0 to 247 or 255
 	Template  string        // name of the template it came from, or empty
-	Poll      time.Duration // 10s by default; 10ms to 15m, and at most one period
+	Poll      time.Duration // 10s by default; 10ms to 15m, and at most one period; 0 for a virtual meter
 	Serial    string        // as printed on the meter, or empty
-	Registers []Register    // ordered by measure, one per measure
+	Registers []Register    // ordered by measure, one per measure; none for a virtual meter
 	Line      int
+
+	CT, VT    string // transformers, "200/5" and "11000/110"; empty where there are none
+	Primary   bool   // the meter shows primary values: CT and VT are for the record and the ceiling
+	Rating    Rating // what is known of the meter's size; see there
+	MPAN      string // 13 digits with a sound check digit, or empty
+	MPRN      string // 6 to 11 digits with sound check digits, or empty
+	Corrected bool   // gas: a converter in the meter counts standard cubic metres, so that no volume correction is due
+
+	SerialRegister *modbus.Serial // where the meter says who it is; nil: it does not
+	CheckMeter     string         // id of the meter that counts the same once more, or empty
+	Exchanges      []Exchange     // the operator's statements, in the order of time
+
+	Off        energy.Flags     // validation rules that are switched off
+	Thresholds validate.Options // how strict the others are, where the file changes it; see Config.Validation
+
+	Substitute      []string      // methods that the operator allows, of SubstituteMethods; none: missing stays missing
+	SubstituteAfter time.Duration // how long to wait for late actuals first; 2d by default; 0 to 31d
+
+	Virtual *Virtual // what it is made of; nil for a meter on a bus
 }
+
+// SubstituteMethods are the ways in which a missing half-hour may be filled,
+// in the order in which they are tried.
+var SubstituteMethods = []string{"check-meter", "linear", "profile"}
 
 // Register is one register of a meter, ready for the driver and the accumulator.
 type Register struct {
 	modbus.Point
-	Modulus  int64 // base units at which it wraps to 0; 0: never
-	MaxPower int64 // base units per hour that the meter can at most deliver: from its rating, else more than any delivers
+	Power     bool          // a power, in W or var and signed, to be integrated: import takes the positive part, export the negative
+	Modulus   int64         // base units at which it wraps to 0; 0: never
+	MaxPower  int64         // base units per hour that the meter can at most deliver: from its rating, else Unrated
+	MaxEnergy int64         // base units per period above which rule V05 speaks; 0: nothing is known to judge by
+	MaxGap    time.Duration // power only: half-hours that touch a longer gap are missing
+	Step      int64         // base units, rounded up, of the register's smallest step; 0 for floats, whose step grows (see StepAt)
+	Mantissa  int           // significant bits of a float register: 24 or 53; 0 for the others
 }
 
 // Energy is the register as the accumulator needs to know it.
@@ -90,7 +125,7 @@ func (r Register) Energy() energy.Register {
 
 // Type is "gas" for a gas meter, else "electricity".
 func (m Meter) Type() string {
-	if len(m.Registers) > 0 && m.Registers[0].Measure == energy.Gas {
+	if ms := m.Measures(); len(ms) > 0 && ms[0] == energy.Gas {
 		return "gas"
 	}
 	return "electricity"
@@ -98,6 +133,9 @@ func (m Meter) Type() string {
 
 // Measures lists what the meter measures, in the order of Registers.
 func (m Meter) Measures() []energy.Measure {
+	if m.Virtual != nil {
+		return m.Virtual.Measures
+	}
 	out := make([]energy.Measure, len(m.Registers))
 	for i, r := range m.Registers {
 		out[i] = r.Measure
@@ -115,15 +153,32 @@ func (c *Config) Meter(id string) (Meter, bool) {
 	return Meter{}, false
 }
 
-// On lists the meters of a bus, in the order of the file.
+// On lists the meters of a bus, in the order of the file. Virtual meters are on none.
 func (c *Config) On(bus string) []Meter {
 	var out []Meter
 	for _, m := range c.Meters {
-		if m.Bus == bus {
+		if m.Bus == bus && m.Virtual == nil {
 			out = append(out, m)
 		}
 	}
 	return out
+}
+
+// Validation is what the validation rules of one measure of a meter go by,
+// except for the check meter's half-hours, which the caller has.
+func (c *Config) Validation(m Meter, measure energy.Measure) validate.Options {
+	o := m.Thresholds
+	o.Off, o.Period = m.Off, c.Period
+	for _, r := range m.Registers {
+		if r.Measure != measure {
+			continue
+		}
+		o.Modulus, o.Step, o.Mantissa = r.Modulus, r.Step, r.Mantissa
+		if o.MaxEnergy == 0 {
+			o.MaxEnergy = r.MaxEnergy
+		}
+	}
+	return o
 }
 
 // anchor makes paths absolute, from the folder of the configuration, so that a

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 
 func TestExamplesAreCorrect(t *testing.T) {
 	files, err := filepath.Glob("../../configs/examples/*.yaml")
-	if err != nil || len(files) < 3 {
+	if err != nil || len(files) < 5 {
 		t.Fatalf("examples: %v, %v", files, err)
 	}
 	for _, f := range files {
@@ -35,8 +36,9 @@ func TestShop(t *testing.T) {
 	if len(m.Registers) != 2 || m.Registers[0].Measure != energy.Import || m.Registers[1].Address != 0x004A || m.Registers[0].CT != "200/5" {
 		t.Errorf("registers: %+v", m.Registers)
 	}
-	if got, want := m.Registers[0].MaxPower, int64(3*253*200*6/5); got != want {
-		t.Errorf("most that it can deliver: %d Wh/h, want %d", got, want)
+	// root 3 x 400 V x 200 A is 138,564 VA; a third more at the very most, and a fifth more for rule V05, in half an hour
+	if r := m.Registers[0]; r.MaxPower != 182_904 || r.MaxEnergy != 83_138 {
+		t.Errorf("most that it can deliver: %d Wh/h and %d Wh in a half-hour", r.MaxPower, r.MaxEnergy)
 	}
 	if c.Store.KeepHalfHours != 400*Day || c.Uplink.URL != "https://relay.example.org" || c.Buses[0].Pause != 50*time.Millisecond {
 		t.Errorf("%+v", c)
@@ -204,7 +206,7 @@ func FuzzParse(f *testing.F) {
 			f.Add(b)
 		}
 	}
-	for _, c := range mistakes {
+	for _, c := range slices.Concat(mistakes, meterMistakes, virtualMistakes) {
 		f.Add([]byte(c.file))
 	}
 	f.Add([]byte("a: &x [1]\nb: *x\n<<: *x\n? [k]\n: v\n!!str a: b\n---\n- 1\n"))
@@ -215,8 +217,19 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("taken, but not complete: %+v", c)
 			}
 			for _, m := range c.Meters {
+				if m.Virtual != nil {
+					if len(m.Virtual.Inputs()) == 0 || len(m.Measures()) == 0 || len(c.On(m.Bus)) != 0 {
+						t.Fatalf("taken, but with a virtual meter of nothing: %+v", m)
+					}
+					continue
+				}
 				if len(m.Registers) == 0 || m.Poll <= 0 {
 					t.Fatalf("taken, but with an unusable meter: %+v", m)
+				}
+				for _, r := range m.Registers {
+					if r.Check() != nil || r.MaxPower <= 0 || r.MaxEnergy < 0 || r.Modulus < 0 || r.Power == (r.MaxGap == 0) {
+						t.Fatalf("taken, but with an unusable register: %+v", r)
+					}
 				}
 			}
 			return

@@ -14,44 +14,72 @@ type level struct {
 
 // The levels of a configuration.
 var (
-	topLevel      = &level{[]string{"site", "period", "store", "web", "uplink", "buses", "meters"}, "at the top level of the file"}
-	siteLevel     = &level{[]string{"name", "outcode"}, "under site"}
-	storeLevel    = &level{[]string{"path", "keep_half_hours", "keep_samples"}, "under store"}
-	webLevel      = &level{[]string{"listen"}, "under web"}
-	uplinkLevel   = &level{[]string{"url", "identity", "ca"}, "under uplink"}
-	busLevel      = &level{[]string{"id", "driver", "url", "timeout", "pause", "format"}, "in a bus"}
-	meterLevel    = &level{[]string{"id", "bus", "unit", "template", "registers", "measures", "poll", "ct", "serial", "virtual"}, "in a meter"}
+	topLevel    = &level{[]string{"site", "period", "store", "web", "uplink", "clock", "buses", "meters"}, "at the top level of the file"}
+	siteLevel   = &level{[]string{"name", "outcode"}, "under site"}
+	storeLevel  = &level{[]string{"path", "keep_half_hours", "keep_samples"}, "under store"}
+	webLevel    = &level{[]string{"listen"}, "under web"}
+	uplinkLevel = &level{[]string{"url", "identity", "ca"}, "under uplink"}
+	busLevel    = &level{[]string{"id", "driver", "url", "timeout", "pause", "format"}, "in a bus"}
+	clockLevel  = &level{[]string{"trust"}, "under clock"}
+	meterLevel  = &level{[]string{"id", "bus", "unit", "template", "registers", "measures", "poll", "ct", "vt", "primary", "rating", "serial", "serial_register",
+		"mpan", "mprn", "corrected", "max_gap", "check_meter", "exchanges", "validate", "substitute", "substitute_after", "virtual"}, "in a meter"}
 	measuresLevel = &level{[]string{"import", "export", "reactive-import", "reactive-export", "gas"}, "under registers"}
-	registerLevel = &level{[]string{"address", "table", "type", "order", "unit", "scale", "modulus"}, "under registers, inside import or another measure"}
-	templateLevel = &level{[]string{"title", "manual", "checked", "note", "phases", "max_current", "registers"}, "in a template"}
+	registerLevel = &level{[]string{"address", "table", "type", "order", "unit", "pulse", "scale", "modulus", "invalid"}, "under registers, inside import or another measure"}
+	ratingLevel   = &level{[]string{"amps", "volts", "phases", "kva", "qmax"}, "under rating"}
+	serialLevel   = &level{[]string{"address", "table", "type", "order", "words"}, "under serial_register"}
+	exchangeLevel = &level{append([]string{"at", "old_serial", "new_serial", "note"}, measuresLevel.keys...), "under exchanges"}
+	readLevel     = &level{[]string{"closing", "opening"}, "under exchanges, inside import or another measure"}
+	virtualLevel  = &level{[]string{"sum", "of", "minus", "share", "shares", "method", "tolerance"}, "under virtual"}
+	shareLevel    = &level{[]string{"from", "share"}, "under shares"}
+	templateLevel = &level{[]string{"title", "manual", "checked", "note", "phases", "max_current", "serial_register", "registers"}, "in a template"}
 )
 
 // around is where a key that is out of place may have been meant to be: one
 // level up or down. A meter, its measures and their registers count as one, as
 // the measures are easily forgotten.
 var around = map[*level][]*level{
-	topLevel:      {siteLevel, storeLevel, webLevel, uplinkLevel, busLevel, meterLevel},
+	topLevel:      {siteLevel, storeLevel, webLevel, uplinkLevel, clockLevel, busLevel, meterLevel},
 	siteLevel:     {topLevel},
 	storeLevel:    {topLevel},
 	webLevel:      {topLevel},
 	uplinkLevel:   {topLevel},
 	busLevel:      {topLevel},
-	meterLevel:    {measuresLevel, registerLevel, topLevel},
+	clockLevel:    {topLevel},
+	meterLevel:    {measuresLevel, registerLevel, ratingLevel, virtualLevel, topLevel},
+	ratingLevel:   {meterLevel},
+	virtualLevel:  {shareLevel, meterLevel},
+	shareLevel:    {virtualLevel},
+	exchangeLevel: {readLevel, meterLevel},
+	readLevel:     {exchangeLevel},
 	measuresLevel: {registerLevel, meterLevel},
 	registerLevel: {measuresLevel, meterLevel},
+}
+
+// meant is the key of the level itself that was most likely meant by word; ""
+// where there is none, or where a key of a level around it is nearer.
+func (l *level) meant(word string) string {
+	own, other := nearest(word, l.keys), nearest(word, l.keysAround())
+	if other != "" && distance(word, other) < distance(word, own) {
+		return ""
+	}
+	return own
+}
+
+func (l *level) keysAround() (keys []string) {
+	for _, other := range around[l] {
+		keys = append(keys, other.keys...)
+	}
+	return keys
 }
 
 // hint says what to write instead of a key that the level does not have, or
 // where the key belongs.
 func (l *level) hint(word string) string {
-	if nearest(word, l.keys) != "" {
+	if l.meant(word) != "" {
 		return suggest(word, l.keys)
 	}
-	var keys, where []string
-	for _, other := range around[l] {
-		keys = append(keys, other.keys...)
-	}
-	meant := nearest(word, keys)
+	var where []string
+	meant := nearest(word, l.keysAround())
 	if meant == "" {
 		return suggest(word, l.keys)
 	}

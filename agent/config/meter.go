@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"math/big"
 	"slices"
 	"strings"
@@ -23,11 +22,12 @@ type pointAt struct {
 
 func (p *parse) meter(n ast.Node) {
 	o := p.object(n, "a meter", meterLevel)
-	m := Meter{Poll: min(DefaultPoll, p.cfg.Period), Line: line(n)}
+	m := Meter{Line: line(n)}
 	m.ID = p.id(n, o["id"], "meter", p.meters)
 	name := called("meter", m.ID)
+	p.identifiers(o, name, &m)
 	if o["virtual"] != nil {
-		p.at(o["virtual"], "%s: virtual meters are not in this version: leave this meter out", name)
+		p.virtualMeter(n, o, name, &m)
 		return
 	}
 	m.Bus = p.onBus(n, o["bus"], name)
@@ -38,23 +38,113 @@ func (p *parse) meter(n ast.Node) {
 	} else if o["unit"] == nil {
 		p.at(n, "%s: unit is missing: write the meter's Modbus address, such as unit: 1", name)
 	}
+	m.Poll = min(DefaultPoll, p.cfg.Period)
 	if d, ok := p.duration(o["poll"], name+": poll", 10*time.Millisecond, 15*time.Minute); ok {
 		if m.Poll = d; d > p.cfg.Period {
 			p.at(o["poll"], "%s: poll %s is longer than the period of %s", name, FormatDuration(d), FormatDuration(p.cfg.Period))
 		}
 	}
 	m.Serial, _ = p.text(o["serial"], name+": serial")
-	ct, _ := p.text(o["ct"], name+": ct")
-	if ct != "" {
-		if _, err := modbus.ParseCT(ct); err != nil {
-			p.at(o["ct"], "%s: %v", name, err)
-			ct = ""
+	m.CT = p.ratio(o["ct"], name+": ct", modbus.ParseCT)
+	m.VT = p.ratio(o["vt"], name+": vt", modbus.ParseVT)
+	m.Primary = p.yes(o["primary"], name+": primary")
+	if m.Primary && o["ct"] == nil && o["vt"] == nil {
+		p.at(o["primary"], "%s: primary says that ct and vt are counted in already: give them, or leave primary out", name)
+	}
+	m.Corrected = p.yes(o["corrected"], name+": corrected")
+	m.Rating = p.rating(o["rating"], name)
+	p.registersOf(n, o, name, &m)
+	if o["serial_register"] != nil {
+		m.SerialRegister = p.serialRegister(o["serial_register"], name+": serial_register")
+	}
+	p.fitting(n, o, name, &m)
+	p.finish(n, o, name, &m)
+	p.once(n, name, m)
+	p.exchanges(o["exchanges"], name, &m)
+	p.validation(o["validate"], name, &m)
+	p.substitution(o, name, &m)
+	m.CheckMeter, _ = p.text(o["check_meter"], name+": check_meter")
+	if m.CheckMeter != "" {
+		p.later = append(p.later, func() { p.checkMeter(o["check_meter"], name, m) })
+	}
+	p.cfg.Meters = append(p.cfg.Meters, m)
+}
+
+// virtualMeter reads a meter that is made of others.
+func (p *parse) virtualMeter(n ast.Node, o map[string]ast.Node, name string, m *Meter) {
+	m.Virtual = p.virtual(o["virtual"], o, name)
+	p.validation(o["validate"], name, m)
+	if m.Virtual == nil {
+		return
+	}
+	p.nodes[m.ID], p.chosenOf[m.ID] = o["virtual"], o["measures"]
+	id := m.ID
+	p.later = append(p.later, func() {
+		for _, in := range m.Virtual.Inputs() {
+			switch {
+			case in == id:
+				p.at(o["virtual"], "%s: it cannot be made of itself", name)
+			case p.meters[in] == 0:
+				p.at(o["virtual"], "%s: unknown meter %q: %s", name, in, p.suggestMeter(in, id))
+			}
+		}
+	})
+	p.cfg.Meters = append(p.cfg.Meters, *m)
+}
+
+// suggestMeter says which meter may have been meant, other than the one that asks.
+func (p *parse) suggestMeter(word, but string) string {
+	var ids []string
+	for _, m := range p.cfg.Meters {
+		if m.ID != but {
+			ids = append(ids, m.ID)
 		}
 	}
-	m.Template, m.Registers = p.registersOf(n, o, name, ct)
-	p.mixed(n, name, m)
-	p.once(n, name, m)
-	p.cfg.Meters = append(p.cfg.Meters, m)
+	if nearest(word, ids) == "" && len(ids) > 8 {
+		return "it is not among the meters of this file"
+	}
+	return suggest(word, ids)
+}
+
+// checkMeter sees that a check meter can check: it is another one, measures
+// something of the same, and is not made of the meter that it is to check.
+func (p *parse) checkMeter(n ast.Node, name string, m Meter) {
+	other, ok := p.cfg.Meter(m.CheckMeter)
+	switch {
+	case m.CheckMeter == m.ID:
+		p.at(n, "%s: check_meter: a meter cannot check itself", name)
+	case p.meters[m.CheckMeter] == 0:
+		p.at(n, "%s: check_meter: unknown meter %q: %s", name, m.CheckMeter, p.suggestMeter(m.CheckMeter, m.ID))
+	case !ok: // it has a mistake of its own
+	case p.madeOf(other, m.ID, map[string]bool{}):
+		p.at(n, "%s: check_meter: %s is made of this meter, and would agree with whatever it says", name, m.CheckMeter)
+	case other.Virtual == nil && len(other.Registers) > 0 && !slices.ContainsFunc(m.Measures(), func(x energy.Measure) bool { return slices.Contains(other.Measures(), x) }):
+		p.at(n, "%s: check_meter: %s measures nothing that this meter measures", name, m.CheckMeter)
+	}
+}
+
+func (p *parse) madeOf(m Meter, id string, seen map[string]bool) bool {
+	if m.Virtual == nil || seen[m.ID] {
+		return false
+	}
+	seen[m.ID] = true
+	return slices.ContainsFunc(m.Virtual.Inputs(), func(in string) bool {
+		other, _ := p.cfg.Meter(in)
+		return in == id || p.madeOf(other, id, seen)
+	})
+}
+
+// ratio reads the ratio of a transformer; "" where it is none.
+func (p *parse) ratio(n ast.Node, what string, check func(string) (*big.Rat, error)) string {
+	s, ok := p.text(n, what)
+	if !ok {
+		return ""
+	}
+	if _, err := check(s); err != nil {
+		p.at(n, "%s: %v", strings.TrimSuffix(strings.TrimSuffix(what, ": ct"), ": vt"), err)
+		return ""
+	}
+	return s
 }
 
 func (p *parse) onBus(meter, n ast.Node, name string) string {
@@ -73,59 +163,53 @@ func (p *parse) onBus(meter, n ast.Node, name string) string {
 	return s
 }
 
-// registersOf takes the registers from the template or from the file.
-func (p *parse) registersOf(n ast.Node, o map[string]ast.Node, name, ct string) (string, []Register) {
+// registersOf takes the registers from the template or from the file, as they
+// are counted: see finish.
+func (p *parse) registersOf(n ast.Node, o map[string]ast.Node, name string, m *Meter) {
 	template, registers := o["template"], o["registers"]
 	switch {
 	case template == nil && registers == nil:
 		p.at(n, "%s: give a template (see perseus-agent templates) or registers", name)
-		return "", nil
+		return
 	case template != nil && registers != nil:
 		p.at(registers, "%s: give a template or registers, not both", name)
-		return "", nil
+		return
 	case registers != nil:
 		if o["measures"] != nil {
 			p.at(o["measures"], "%s: measures chooses from a template: with registers leave it out", name)
 		}
-		return "", p.registers(registers, name, ct)
+		m.Registers = p.registers(registers, name)
+		return
 	}
 	s, ok := p.text(template, name+": template")
 	if !ok {
-		return "", nil
+		return
 	}
+	m.Template = s
 	t, err := TemplateNamed(s)
 	if err != nil {
 		p.at(template, "%s: %v", name, err)
-		return s, nil
+		return
 	}
-	return s, p.chosen(o["measures"], name, t, ct)
+	m.Registers, m.SerialRegister = p.chosen(o["measures"], name, t), t.SerialRegister
+	if m.Rating.Phases == 0 {
+		m.Rating.Phases = t.Phases
+	}
+	if m.Rating.Amps == 0 && m.CT == "" {
+		m.Rating.Amps = t.MaxCurrent
+	}
 }
 
 // chosen picks the measures of a template: import and export unless the file
 // says otherwise.
-func (p *parse) chosen(n ast.Node, name string, t Template, ct string) []Register {
+func (p *parse) chosen(n ast.Node, name string, t Template) []Register {
 	has := make([]string, len(t.Registers))
 	for i, r := range t.Registers {
 		has[i] = r.Measure.String()
 	}
-	want := map[energy.Measure]bool{}
-	if n == nil {
-		for _, r := range t.Registers {
-			if r.Measure == energy.Import || r.Measure == energy.Export || r.Measure == energy.Gas {
-				want[r.Measure] = true
-			}
-		}
-	}
-	for _, item := range p.listOrNil(n, name+": measures") {
-		s, ok := p.choice(item, name+": measures of "+t.Name, has...)
-		if !ok {
-			continue
-		}
-		m, _ := energy.ParseMeasure(s)
-		if want[m] {
-			p.at(item, "%s: measure %s is there twice", name, s)
-		}
-		want[m] = true
+	want := map[energy.Measure]bool{energy.Import: true, energy.Export: true, energy.Gas: true}
+	if n != nil {
+		want = p.measuresFrom(n, name+": measures of "+t.Name, has)
 	}
 	if n != nil && len(want) == 0 {
 		p.at(n, "%s: measures is empty: name some of %s, or leave the key out", name, oneOf(has))
@@ -133,134 +217,28 @@ func (p *parse) chosen(n ast.Node, name string, t Template, ct string) []Registe
 	var out []Register
 	for _, r := range t.Registers {
 		if want[r.Measure] {
-			r.CT = ct
-			out = append(out, p.complete(n, name, r, t.power(r.Measure, ct)))
+			out = append(out, r)
 		}
 	}
 	return out
 }
 
-func (p *parse) listOrNil(n ast.Node, what string) []ast.Node {
-	if n == nil {
-		return nil
-	}
-	return p.list(n, what)
-}
-
-// registers reads a map from measure to register.
-func (r *reader) registers(n ast.Node, name, ct string) []Register {
-	var out []Register
-	r.each(n, name+": registers", func(key ast.Node, measure string, value ast.Node) {
-		m, err := energy.ParseMeasure(measure)
-		if err != nil {
-			r.at(key, "%s: unknown measure %q: %s", name, measure, measuresLevel.hint(measure))
-			return
+// measuresFrom reads a list of measures out of those that there are.
+func (p *parse) measuresFrom(n ast.Node, what string, has []string) map[energy.Measure]bool {
+	want := map[energy.Measure]bool{}
+	for _, item := range p.listOrNil(n, what) {
+		s, ok := p.choice(item, what, has...)
+		if !ok {
+			continue
 		}
-		if reg, ok := r.register(value, name+": "+measure, m); ok {
-			reg.CT = ct
-			out = append(out, r.complete(value, name, reg, 0))
+		m, _ := energy.ParseMeasure(s)
+		if want[m] {
+			before, _, _ := strings.Cut(what, ": ")
+			p.at(item, "%s: measure %s is there twice", before, s)
 		}
-	})
-	if len(out) == 0 && len(r.problems) == 0 {
-		r.at(n, "%s: registers is empty: give at least import", name)
+		want[m] = true
 	}
-	slices.SortFunc(out, func(a, b Register) int { return cmp.Compare(a.Measure, b.Measure) })
-	return out
-}
-
-func (r *reader) register(n ast.Node, name string, m energy.Measure) (Register, bool) {
-	before := len(r.problems)
-	o := r.object(n, name, registerLevel)
-	reg := Register{Point: modbus.Point{Measure: m, Table: "holding"}}
-	if v, ok := r.whole(o["address"], name+": address", 0, 0xFFFF); ok {
-		reg.Address = uint16(v)
-	} else if o["address"] == nil {
-		r.at(n, "%s: address is missing: write the protocol address, counted from 0", name)
-	}
-	if v, ok := r.choice(o["table"], name+": table", "holding", "input", "coil", "discrete"); ok {
-		reg.Table = v
-	}
-	reg.Type, _ = r.choice(o["type"], name+": type", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "bcd")
-	if o["type"] == nil {
-		r.at(n, "%s: type is missing: write uint32, float32 and so on, as in the meter's manual", name)
-	}
-	reg.Order, _ = r.text(o["order"], name+": order")
-	reg.Unit, _ = r.choice(o["unit"], name+": unit", "Wh", "kWh", "MWh", "m3", "L", "ft3", "varh", "kvarh", "W", "kW")
-	if o["unit"] == nil {
-		r.at(n, "%s: unit is missing: write Wh, kWh and so on: what one count of the register is", name)
-	}
-	reg.Scale, _ = r.text(o["scale"], name+": scale")
-	if len(r.problems) > before {
-		return reg, false
-	}
-	if err := reg.Check(); err != nil {
-		r.at(n, "%s: %v", name, err)
-		return reg, false
-	}
-	if v, ok := r.whole(o["modulus"], name+": modulus", 2, 1<<62); ok {
-		reg.Modulus = v // raw counts, until complete has seen the transformers
-	}
-	return reg, len(r.problems) == before
-}
-
-// noMeterDelivers is the ceiling where a meter's rating is not known, in base
-// units per hour: 100 MW, 100 Mvar or 100 000 m3/h is more than any meter of a
-// business. It keeps a misread register (a swapped word, a stray sentinel)
-// from ever becoming a half-hour.
-const noMeterDelivers = 100_000_000
-
-// complete turns a register with its transformers into what the accumulator
-// needs: the modulus in base units and the most it can deliver.
-func (r *reader) complete(n ast.Node, name string, reg Register, power int64) Register {
-	reg.MaxPower = power
-	if power == 0 {
-		reg.MaxPower = noMeterDelivers
-	}
-	if err := reg.Check(); err != nil {
-		r.at(n, "%s: %s: %v", name, reg.Measure, err)
-		return reg
-	}
-	if reg.Modulus == 0 {
-		reg.Modulus = reg.Point.Modulus()
-		return reg
-	}
-	base := new(big.Rat).Mul(factor(reg.Point), new(big.Rat).SetInt64(reg.Modulus))
-	if !base.IsInt() || !base.Num().IsInt64() {
-		r.at(n, "%s: %s: modulus %d is not a whole number of %s: it is the count at which the register starts again at 0",
-			name, reg.Measure, reg.Modulus, reg.Measure.BaseUnit())
-		return reg
-	}
-	reg.Modulus = base.Num().Int64()
-	return reg
-}
-
-// factor is what one count of a register is in base units, exactly.
-func factor(p modbus.Point) *big.Rat {
-	f := map[string]*big.Rat{
-		"kWh": big.NewRat(1000, 1), "MWh": big.NewRat(1_000_000, 1), "kvarh": big.NewRat(1000, 1), "m3": big.NewRat(1000, 1),
-		"ft3": big.NewRat(28_316_846_592, 1_000_000_000),
-	}[p.Unit]
-	if f == nil {
-		f = big.NewRat(1, 1)
-	}
-	if s, ok := new(big.Rat).SetString(p.Scale); ok {
-		f.Mul(f, s)
-	}
-	if r, err := modbus.ParseCT(p.CT); err == nil {
-		f.Mul(f, r)
-	}
-	return f
-}
-
-// mixed refuses gas and electricity in one meter: they are two things to the scheme.
-func (p *parse) mixed(n ast.Node, name string, m Meter) {
-	gas := slices.ContainsFunc(m.Registers, func(r Register) bool { return r.Measure == energy.Gas })
-	if gas && len(m.Registers) > 1 {
-		p.at(n, "%s: gas and electricity in one meter: make it two meters", name)
-	}
-	if gas && m.Registers[0].CT != "" {
-		p.at(n, "%s: a gas meter has no current transformers: leave ct out", name)
-	}
+	return want
 }
 
 // once refuses a register that another meter reads already.
@@ -268,9 +246,12 @@ func (p *parse) once(n ast.Node, name string, m Meter) {
 	for _, r := range m.Registers {
 		at := pointAt{m.Bus, m.Unit, r.Table == "input", r.Address}
 		what := "meter " + m.ID + " (" + r.Measure.String() + ")"
-		if other, taken := p.points[at]; taken {
+		if other, taken := p.points[at]; taken && !(r.Power && other == "power of meter "+m.ID) {
 			p.at(n, "%s: %s at %#04x is already read as %s: it would be counted twice", name, r.Measure, r.Address, strings.TrimSpace(other))
 			continue
+		}
+		if r.Power { // its import and export are the two signs of one register
+			what = "power of meter " + m.ID
 		}
 		p.points[at] = what
 	}

@@ -51,7 +51,7 @@ meters:
 	{"a key without a value", "site: {name: A}\nperiod:\n" + tail, []string{
 		`f.yaml:2:1: period has no value: give one or leave the key out`}},
 	{"no key is near", "site: {name: A}\nqwertyuiop: 1\n" + tail, []string{
-		`f.yaml:2:1: unknown key "qwertyuiop" in the configuration: use site, period, store, web, uplink, buses or meters`}},
+		`f.yaml:2:1: unknown key "qwertyuiop" in the configuration: use site, period, store, web, uplink, clock, buses or meters`}},
 	{"keys of another level", `site: {name: A, perod: 30m}
 listen: 127.0.0.1:1
 url: "https://r"
@@ -133,7 +133,7 @@ meters: [{id: m, bus: f, unit: 1, template: eastron-sdm120}]
 		`f.yaml:5:77: meter m: measures of eastron-sdm230: unknown "exprt": did you mean "export"?`,
 		`f.yaml:5:84: meter m: measure import is there twice`,
 		`f.yaml:5:97: meter m: ct "5/200": give primary and secondary amperes such as "200/5"`,
-		`f.yaml:6:22: meter v: virtual meters are not in this version: leave this meter out`,
+		`f.yaml:6:22: meter v: method is missing: say on what ground the meter is shared: AreaOccupied, NumberOfOccupants, AdditionalMetering or Other`,
 		`f.yaml:7:5: meter n: give a template (see perseus-agent templates) or registers`,
 		`f.yaml:8:5: meter: id is missing: give each meter a short name`,
 		`f.yaml:8:60: this meter: give a template or registers, not both`,
@@ -161,7 +161,7 @@ meters: [{id: m, bus: f, unit: 1, template: eastron-sdm120}]
   - id: o
     bus: b
     unit: 2
-    registers: {import: {address: 1, type: uint32, unit: Wh, scale: 0.3, modulus: 1001}}
+    registers: {import: {address: 1, type: uint32, unit: Wh, scale: 0.3, modulus: 5000000000}}
 `, []string{
 		`f.yaml:7:15: meter m: measures chooses from a template: with registers leave it out`,
 		`f.yaml:9:7: meter m: unknown measure "imprt": did you mean "import"?`,
@@ -172,10 +172,9 @@ meters: [{id: m, bus: f, unit: 1, template: eastron-sdm120}]
 		`f.yaml:11:25: unknown key "adress" in meter m: reactive-import: did you mean "address"?`,
 		`f.yaml:12:34: meter m: reactive-export: address: "010" is not a whole number: write it decimal (258) or hexadecimal (0x0102)`,
 		`f.yaml:17:15: meter n: import: order "ABCE": spell each of the 4 bytes once, as they come on the wire, such as ABCD`,
-		`f.yaml:18:15: meter n: export: unit kW is power, not energy: give the register that counts up`,
 		`f.yaml:19:24: meter n: reactive-import: scale "-1": use a positive decimal number such as 0.01`,
 		`f.yaml:20:24: meter n: reactive-export: table "coil" holds single bits, not totals: use holding or input`,
-		`f.yaml:24:25: meter o: import: modulus 1001 is not a whole number of Wh: it is the count at which the register starts again at 0`}},
+		`f.yaml:24:83: meter o: import: modulus 5000000000: a uint32 starts again before that: leave it out`}},
 	{"unit that does not fit the measure", head + "meters:\n  - {id: m, bus: b, unit: 1, registers: {gas: {address: 1, type: uint32, unit: kWh}}}\n", []string{
 		`f.yaml:4:47: meter m: gas: unit kWh does not measure gas, which is counted in L`}},
 	{"gas and electricity", head + "meters:\n  - {id: m, bus: b, unit: 1, registers: {gas: {address: 1, type: uint32, unit: m3}, import: {address: 9, type: uint32, unit: Wh}}}\n", []string{

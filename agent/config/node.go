@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/perseus-edge/perseus-edge/energy/unit"
 )
 
 // reader walks a YAML tree and collects every problem on the way. Reading goes
@@ -93,7 +96,7 @@ func (r *reader) object(n ast.Node, what string, l *level) map[string]ast.Node {
 	r.each(n, what, func(key ast.Node, name string, value ast.Node) {
 		if !slices.Contains(l.keys, name) {
 			r.at(key, "unknown key %q in %s: %s", name, what, l.hint(name))
-			if meant := nearest(name, l.keys); meant != "" && out[meant] == nil {
+			if meant := l.meant(name); meant != "" && out[meant] == nil {
 				out[meant] = value // go on as if it were spelt right: no second complaint that it is missing
 			}
 			return
@@ -143,6 +146,14 @@ func (r *reader) list(n ast.Node, what string) []ast.Node {
 	}
 	r.at(n, "%s must be a list (lines that begin with -, or [a, b]), not %s", what, kind(n))
 	return nil
+}
+
+// listOrNil is list for a key that may be left out.
+func (r *reader) listOrNil(n ast.Node, what string) []ast.Node {
+	if n == nil {
+		return nil
+	}
+	return r.list(n, what)
 }
 
 func kind(n ast.Node) string {
@@ -224,4 +235,38 @@ func (r *reader) choice(n ast.Node, what string, words ...string) (string, bool)
 		return "", false
 	}
 	return s, true
+}
+
+// yes reads true or false; false where the key is left out.
+func (r *reader) yes(n ast.Node, what string) bool {
+	s, ok := r.text(n, what)
+	if ok && s != "true" && s != "false" {
+		r.at(n, "%s: %q: write true or false", what, s)
+	}
+	return s == "true"
+}
+
+// decimal reads a decimal number from lo to hi and gives it times a factor,
+// which must make it whole.
+func (r *reader) decimal(n ast.Node, what string, factor int64, lo, hi string) (int64, bool) {
+	s, ok := r.text(n, what)
+	if !ok {
+		return 0, false
+	}
+	v, err := unit.Decimal(s)
+	if err != nil {
+		r.at(n, "%s: %v", what, err)
+		return 0, false
+	}
+	least, _ := unit.Decimal(lo)
+	most, _ := unit.Decimal(hi)
+	if v.Cmp(least) < 0 || v.Cmp(most) > 0 {
+		r.at(n, "%s: %s is out of range: %s to %s", what, s, lo, hi)
+		return 0, false
+	}
+	if v.Mul(v, big.NewRat(factor, 1)); !v.IsInt() {
+		r.at(n, "%s: %s has more decimals than are of use: round it to %s", what, s, big.NewRat(1, factor).FloatString(len(strconv.FormatInt(factor, 10))-1))
+		return 0, false
+	}
+	return v.Num().Int64(), true
 }

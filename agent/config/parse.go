@@ -49,7 +49,8 @@ var (
 // file is called in messages. The error is an *Errors with every problem.
 func Parse(name string, data []byte) (*Config, error) {
 	sum := sha256.Sum256(data)
-	p := &parse{cfg: &Config{File: name, Hash: hex.EncodeToString(sum[:]), Period: energy.Period}, buses: map[string]int{}, meters: map[string]int{}, points: map[pointAt]string{}}
+	p := &parse{cfg: &Config{File: name, Hash: hex.EncodeToString(sum[:]), Period: energy.Period}, buses: map[string]int{}, meters: map[string]int{}, points: map[pointAt]string{},
+		nodes: map[string]ast.Node{}, chosenOf: map[string]ast.Node{}}
 	if !utf8.Valid(data) {
 		p.problems = append(p.problems, Problem{What: "not UTF-8 text: save the file as UTF-8"})
 	} else if body := p.tree(data); body != nil {
@@ -71,6 +72,10 @@ type parse struct {
 	wires  map[string]string
 	meters map[string]int
 	points map[pointAt]string // which register is read by which meter
+
+	nodes    map[string]ast.Node // of the virtual meters, by id
+	chosenOf map[string]ast.Node // their measures, where the file chooses
+	later    []func()            // what can be checked only when all meters are known
 }
 
 func (p *parse) root(body ast.Node) {
@@ -85,6 +90,7 @@ func (p *parse) root(body ast.Node) {
 	p.store(o["store"])
 	p.web(o["web"])
 	p.uplink(o["uplink"])
+	p.clock(o["clock"])
 	if p.cfg.Uplink != nil {
 		if p.cfg.Period != energy.Period {
 			p.at(o["period"], "period: the uplink carries 30m only: leave period out, or uplink")
@@ -108,6 +114,7 @@ func (p *parse) root(body ast.Node) {
 	for _, n := range p.list(o["meters"], "meters") {
 		p.meter(n)
 	}
+	p.resolve()
 }
 
 func (p *parse) site(body, n ast.Node) {
@@ -192,6 +199,17 @@ func (p *parse) uplink(n ast.Node) {
 	}
 	u.CA, _ = p.text(o["ca"], "ca")
 	p.cfg.Uplink = u
+}
+
+func (p *parse) clock(n ast.Node) {
+	p.cfg.Clock.Trust = "auto"
+	if n == nil {
+		return
+	}
+	o := p.object(n, "clock", clockLevel)
+	if s, ok := p.choice(o["trust"], "clock: trust", "auto", "always", "synchronised"); ok {
+		p.cfg.Clock.Trust = s
+	}
 }
 
 func (p *parse) bus(n ast.Node) {

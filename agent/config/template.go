@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"io/fs"
-	"math/big"
 	"path"
 	"strings"
 	"sync"
@@ -11,7 +10,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/perseus-edge/perseus-edge/configs"
-	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 )
 
 // Template is a kind of meter: data, not code.
@@ -24,6 +23,8 @@ type Template struct {
 	Phases     int    // 1 or 3
 	MaxCurrent int64  // A per phase through the meter itself; 0: it works on transformers
 	Registers  []Register
+
+	SerialRegister *modbus.Serial // where it keeps its serial number; nil: not known
 }
 
 // Templates lists the built-in templates by name.
@@ -97,27 +98,8 @@ func (r *reader) template(body ast.Node, t *Template) {
 		r.at(body, "a template needs registers")
 		return
 	}
-	t.Registers = r.registers(o["registers"], t.Name, "")
-	for i := range t.Registers { // chosen completes them again, with the transformers
-		if t.Registers[i].Modulus == t.Registers[i].Point.Modulus() {
-			t.Registers[i].Modulus = 0
-		}
+	t.Registers = r.registers(o["registers"], t.Name)
+	if o["serial_register"] != nil {
+		t.SerialRegister = r.serialRegister(o["serial_register"], "serial_register")
 	}
-}
-
-// power is the most that a meter of this kind can deliver, in base units per
-// hour: phases x 253 V (230 V + 10 %, BS EN 50160) x the largest current, and a
-// fifth on top, since meters run above their rating for a while. 0: not known.
-func (t Template) power(m energy.Measure, ct string) int64 {
-	amps := new(big.Rat).SetInt64(t.MaxCurrent)
-	if primary, _, ok := strings.Cut(ct, "/"); ok {
-		if a, ok := new(big.Rat).SetString(primary); ok {
-			amps = a
-		}
-	}
-	if m == energy.Gas || t.Phases == 0 || amps.Sign() == 0 {
-		return 0
-	}
-	p := amps.Mul(amps, big.NewRat(int64(t.Phases)*253*6, 5))
-	return new(big.Int).Quo(p.Num(), p.Denom()).Int64()
 }

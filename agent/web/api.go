@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,45 +29,57 @@ func (s *server) healthz(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) readings(w http.ResponseWriter, r *http.Request) {
-	q, err := ParseQuery(r.URL.Query(), s.agent.Now())
-	if err != nil {
-		fail(w, http.StatusBadRequest, "invalid_request", err.Error())
-		return
+	if q, ok := s.query(w, r, ReadingsSpan); ok {
+		stream(s, w, "readings", s.agent.Readings(q))
 	}
-	if q.Meter != "" && !s.agent.HasMeter(q.Meter) {
-		fail(w, http.StatusNotFound, "not_found", fmt.Sprintf("no meter %q in the configuration", q.Meter))
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	sep := `{"data":[` + "\n"
-	for x, err := range s.agent.Readings(q) {
-		if err != nil {
-			s.log.Error("readings cannot be read", "error", err)
-			if sep[0] == '{' {
-				fail(w, http.StatusInternalServerError, "server_error", "the store cannot be read: see the agent's log")
-				return
-			}
-			panic(http.ErrAbortHandler) // a cut answer must not look like a whole one
-		}
-		b, err := json.Marshal(x)
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		if _, err := fmt.Fprintf(w, "%s%s", sep, b); err != nil {
-			return
-		}
-		sep = ",\n"
-	}
-	if sep[0] == '{' {
-		io.WriteString(w, sep)
-	}
-	io.WriteString(w, "\n]}\n")
 }
 
-// ParseQuery reads meter, measure, from and to. Times are RFC 3339 or a date
-// (midnight UTC); from defaults to a day before to, to to now.
-func ParseQuery(v url.Values, now time.Time) (q agent.Query, err error) {
-	known := []string{"meter", "measure", "from", "to"}
+func (s *server) history(w http.ResponseWriter, r *http.Request) {
+	if q, ok := s.query(w, r, ReadingsSpan); ok {
+		stream(s, w, "history", History(s.book, q, s.agent.Period()))
+	}
+}
+
+func (s *server) findings(w http.ResponseWriter, r *http.Request) {
+	if q, ok := s.query(w, r, FindingsSpan); ok {
+		stream(s, w, "findings", Findings(s.book, q))
+	}
+}
+
+func (s *server) statements(w http.ResponseWriter, r *http.Request) {
+	q, err := ParseRegister(r.URL.Query(), "meter", "measure")
+	if s.asked(w, q, err) {
+		stream(s, w, "statements", Statements(s.book, q))
+	}
+}
+
+// query reads what is asked for, and answers what is wrong with it.
+func (s *server) query(w http.ResponseWriter, r *http.Request, span time.Duration) (agent.Query, bool) {
+	q, err := ParseQuery(r.URL.Query(), s.agent.Now(), span)
+	return q, s.asked(w, q, err)
+}
+
+func (s *server) asked(w http.ResponseWriter, q agent.Query, err error) bool {
+	switch {
+	case err != nil:
+		fail(w, http.StatusBadRequest, "invalid_request", err.Error())
+	case q.Meter != "" && !s.agent.HasMeter(q.Meter):
+		fail(w, http.StatusNotFound, "not_found", fmt.Sprintf("no meter %q in the configuration", q.Meter))
+	default:
+		return true
+	}
+	return false
+}
+
+// The times that an API call or a command spans where it names none.
+const (
+	ReadingsSpan = 24 * time.Hour
+	FindingsSpan = 7 * 24 * time.Hour
+)
+
+// ParseRegister reads meter and measure; known are the parameters that may
+// be there at all.
+func ParseRegister(v url.Values, known ...string) (q agent.Query, err error) {
 	for k, vs := range v {
 		if !slices.Contains(known, k) {
 			return q, fmt.Errorf("unknown parameter %q: use %s", k, strings.Join(known, ", "))
@@ -79,9 +90,16 @@ func ParseQuery(v url.Values, now time.Time) (q agent.Query, err error) {
 	}
 	q.Meter = v.Get("meter")
 	if m := v.Get("measure"); m != "" {
-		if q.Measure, err = energy.ParseMeasure(m); err != nil {
-			return q, err
-		}
+		q.Measure, err = energy.ParseMeasure(m)
+	}
+	return q, err
+}
+
+// ParseQuery reads meter, measure, from and to. Times are RFC 3339 or a date
+// (midnight UTC); from defaults to span before to, to to now.
+func ParseQuery(v url.Values, now time.Time, span time.Duration) (q agent.Query, err error) {
+	if q, err = ParseRegister(v, "meter", "measure", "from", "to"); err != nil {
+		return q, err
 	}
 	q.To = now
 	if t := v.Get("to"); t != "" {
@@ -89,7 +107,7 @@ func ParseQuery(v url.Values, now time.Time) (q agent.Query, err error) {
 			return q, fmt.Errorf("to: %w", err)
 		}
 	}
-	q.From = q.To.Add(-24 * time.Hour)
+	q.From = q.To.Add(-span)
 	if t := v.Get("from"); t != "" {
 		if q.From, err = ParseTime(t); err != nil {
 			return q, fmt.Errorf("from: %w", err)

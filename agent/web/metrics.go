@@ -50,6 +50,9 @@ var (
 	descWaiting    = desc("store_waiting_half_hours", "Half-hours in memory that are not stored yet.")
 	descResting    = desc("store_resting", "1 while registers rest because nothing can be stored.")
 	descStoreBytes = desc("store_bytes", "Size of the store's file.")
+	descClock      = desc("clock_trusted", "1 while the clock that dates readings can be relied upon; absent where it is taken as it is.")
+	descClockOff   = desc("clock_offset_seconds", "The machine's clock less the one that dates readings.")
+	descClockSet   = desc("clock_steps_total", "How often the machine's clock was set since the start, and followed.")
 	descConnected  = desc("uplink_connected", "1 while the relay answers.")
 	descPending    = desc("uplink_pending_half_hours", "Half-hours that may leave and wait.")
 	descAck        = desc("uplink_acknowledged_sequence", "Last batch that the relay has.")
@@ -58,7 +61,7 @@ var (
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descInfo, descHealthy, descBusUp, descBusPolls, descBusErrors, descBusBusy, descMeterUp, descFailures, descValue, descAnsweredAt,
-		descHalfHours, descEvents, descCommits, descCommitFail, descWaiting, descResting, descStoreBytes, descConnected, descPending, descAck,
+		descHalfHours, descEvents, descCommits, descCommitFail, descWaiting, descResting, descStoreBytes, descClock, descClockOff, descClockSet, descConnected, descPending, descAck,
 	} {
 		ch <- d
 	}
@@ -113,6 +116,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descResting, one(w.Resting))
 	if s.Store.Usage != nil {
 		gauge(descStoreBytes, float64(s.Store.Usage.FileBytes))
+	}
+	if k := s.Clock; k != nil {
+		gauge(descClock, one(k.Trusted))
+		gauge(descClockOff, k.Seconds)
+		count(descClockSet, uint64(k.Steps))
 	}
 	if s.Uplink != nil && s.Uplink.Status != nil {
 		gauge(descConnected, one(s.Uplink.Connected))

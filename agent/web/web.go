@@ -21,11 +21,14 @@ import (
 // at: on loopback only requests that name a loopback host are answered, so
 // that no web page elsewhere can reach it through a name of its own.
 func New(a *agent.Agent, listen string, log *slog.Logger) http.Handler {
-	s := &server{agent: a, log: log}
+	s := &server{agent: a, book: a.Ledger(), log: log}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /api/v1/status", s.status)
 	mux.HandleFunc("GET /api/v1/readings", s.readings)
+	mux.HandleFunc("GET /api/v1/history", s.history)
+	mux.HandleFunc("GET /api/v1/findings", s.findings)
+	mux.HandleFunc("GET /api/v1/statements", s.statements)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.Handle("GET /metrics", metrics(a))
 	mux.Handle("POST /api/v1/import", http.NewCrossOriginProtection().Handler(localOnly(http.HandlerFunc(s.importing))))
@@ -34,6 +37,7 @@ func New(a *agent.Agent, listen string, log *slog.Logger) http.Handler {
 
 type server struct {
 	agent *agent.Agent
+	book  agent.Ledger
 	log   *slog.Logger
 }
 

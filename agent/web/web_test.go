@@ -56,10 +56,18 @@ func testConfig() *config.Config {
 
 // withAgent runs an agent for three hours of virtual time and lets f ask.
 func withAgent(t *testing.T, c *config.Config, f func(t *testing.T, ask func(method, target string, change ...func(*http.Request)) *http.Response)) {
+	withSeeded(t, c, func(*store.Store) error { return nil }, f)
+}
+
+// withSeeded is withAgent on a store into which seed has put something.
+func withSeeded(t *testing.T, c *config.Config, seed func(*store.Store) error, f func(t *testing.T, ask func(method, target string, change ...func(*http.Request)) *http.Response)) {
 	path := filepath.Join(t.TempDir(), "agent.db")
 	synctest.Test(t, func(t *testing.T) {
 		s, _, err := store.Open(path, store.Options{Logger: quiet})
 		if err != nil {
+			t.Fatal(err)
+		}
+		if err := seed(s); err != nil {
 			t.Fatal(err)
 		}
 		a, err := agent.New(agent.Options{Config: c, Store: s, Logger: quiet, Flush: 10 * time.Minute, Version: "1.2.3",

@@ -28,8 +28,8 @@ var runCommand = command{
 Stops cleanly on SIGINT and SIGTERM: the last readings are stored first.`,
 	run: func(in *invocation) error {
 		file := in.configFlag()
-		var clock rehearsal.Clock
-		in.Var(&clock, "rehearse", "`CLOCK` shared with perseus-sim meters: ANCHOR,FROM,SPEED; for simulated meters on this machine only")
+		var rehearse rehearsal.Clock
+		in.Var(&rehearse, "rehearse", "`CLOCK` shared with perseus-sim meters: ANCHOR,FROM,SPEED; for simulated meters on this machine only")
 		level := in.String("log", "info", "`LEVEL` of the log on standard error: debug, info, warn or error")
 		if err := in.parse(0, 0); err != nil {
 			return err
@@ -40,7 +40,7 @@ Stops cleanly on SIGINT and SIGTERM: the last readings are stored first.`,
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		return serve(ctx, *file, clock, log, notifier(os.Getenv, log))
+		return serve(ctx, *file, rehearse, log, notifier(os.Getenv, log))
 	},
 }
 
@@ -54,7 +54,7 @@ func newLogger(w io.Writer, level string) (*slog.Logger, error) {
 
 // serve runs the daemon of a configuration until ctx ends. A service wrapper
 // calls it with its own context, log and notify (see agent.Options.Notify).
-func serve(ctx context.Context, file string, clock rehearsal.Clock, log *slog.Logger, notify func(state string)) error {
+func serve(ctx context.Context, file string, rehearse rehearsal.Clock, log *slog.Logger, notify func(state string)) error {
 	// A gateway has little memory and much time: collect early. Polls allocate
 	// next to nothing, so that this costs milliseconds a minute.
 	if os.Getenv("GOGC") == "" {
@@ -64,7 +64,7 @@ func serve(ctx context.Context, file string, clock rehearsal.Clock, log *slog.Lo
 	if err != nil {
 		return configProblem(err)
 	}
-	if err := checkRehearsal(clock, cfg); err != nil {
+	if err := checkRehearsal(rehearse, cfg); err != nil {
 		return err
 	}
 	s, opened, err := openStore(cfg, log)
@@ -72,7 +72,7 @@ func serve(ctx context.Context, file string, clock rehearsal.Clock, log *slog.Lo
 		return err
 	}
 	a, err := agent.New(agent.Options{
-		Config: cfg, Store: s, Opened: opened, Now: clock.Now, Wall: time.Now, Logger: log, Notify: notify, Watchdog: watchdogInterval(os.Getenv), Version: programVersion(),
+		Config: cfg, Store: s, Opened: opened, Clock: dating(rehearse, cfg, s, log), Now: rehearse.Now, Wall: time.Now, Logger: log, Notify: notify, Watchdog: watchdogInterval(os.Getenv), Version: programVersion(),
 		Page: func(a *agent.Agent) http.Handler { return web.New(a, cfg.Web.Listen, log) },
 	})
 	if err != nil {

@@ -83,6 +83,9 @@ func printStatus(w io.Writer, format string, d *daemon, now time.Time) error {
 	for _, b := range s.Buses {
 		fmt.Fprintf(w, "Bus %s: %s, %d polls, asked %.0f %% of the time\n", b.ID, b.State, b.Polls, b.Busy*100)
 	}
+	if c := s.Clock; c != nil && c.Trusted {
+		fmt.Fprintf(w, "Clock: can be relied upon, %s; set %d times since the start\n", c.Why, c.Steps)
+	}
 	fmt.Fprintf(w, "Store: %s, last written %s\n", s.Store.Path, dash(stamp(s.Store.Writing.Last)))
 	printUplink(w, s.Uplink, now)
 	return nil

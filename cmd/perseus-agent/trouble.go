@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent"
+	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
 
@@ -17,6 +18,16 @@ const maxNamed = 5
 // /healthz, which is about the daemon: here a meter that does not answer counts.
 func troubles(s agent.Status) []string {
 	out := append([]string{}, s.Reasons...)
+	if c := s.Clock; c != nil {
+		switch {
+		case !c.Trusted:
+			out = append(out, "the clock cannot be relied upon yet: "+c.Why+"; readings get their right times once it can")
+		case c.Ignoring:
+			out = append(out, "something set the machine's clock to a time that cannot be: it is not followed")
+		case c.Class == clock.Quarantine:
+			out = append(out, "no time server has answered for so long that the clock may be wrong by more than 15 minutes: connect it to one")
+		}
+	}
 	down := map[string]bool{}
 	for _, b := range s.Buses {
 		if b.State != "down" {

@@ -8,15 +8,12 @@ package modbus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
-	"strings"
 	"time"
 
 	wire "github.com/simonvetter/modbus"
@@ -40,6 +37,7 @@ type Device struct {
 	Meter  string
 	Unit   uint8 // 0 to 247; 255 is also used by devices that speak TCP themselves
 	Points []Point
+	Serial *Serial // where it keeps its serial number; nil: it is not asked
 }
 
 // Bus is a Modbus connection. It implements drivers.Poller.
@@ -58,6 +56,8 @@ type device struct {
 	unit     uint8
 	points   []point
 	requests []request
+	serial   *serial // nil: it is not asked who it is
+	who      identity
 }
 
 // client is what Bus needs of simonvetter's client; tests put faults in it.
@@ -68,7 +68,10 @@ type client interface {
 	ReadRawBytes(addr, size uint16, t wire.RegType) ([]byte, error)
 }
 
-var _ drivers.Poller = (*Bus)(nil)
+var (
+	_ drivers.Poller     = (*Bus)(nil)
+	_ drivers.Identifier = (*Bus)(nil)
+)
 
 // New checks a bus and its points. It does not connect: the first Poll does.
 func New(c Config) (*Bus, error) {
@@ -100,6 +103,13 @@ func New(c Config) (*Bus, error) {
 			dev.points = append(dev.points, cp)
 		}
 		dev.requests = plan(dev.points)
+		if d.Serial != nil {
+			s, err := d.Serial.compile()
+			if err != nil {
+				return nil, fmt.Errorf("meter %s: serial number register at %#04x: %w", d.Meter, d.Serial.Address, err)
+			}
+			dev.serial = &s
+		}
 		b.devices = append(b.devices, dev)
 	}
 	quiet := log.New(io.Discard, "", 0)
@@ -144,17 +154,28 @@ func parseURL(s string) (target string, framed bool, err error) {
 // holds what was read before the wire went down.
 func (b *Bus) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]drivers.Reading, error) {
 	d := &b.devices[i]
+	dst, answered, err := b.read(ctx, d, dst)
+	if err != nil {
+		d.who.due = true
+	} else if answered {
+		b.identify(ctx, d)
+	}
+	return dst, err
+}
+
+// read does the requests of a Poll, and says whether the device answered any.
+func (b *Bus) read(ctx context.Context, d *device, dst []drivers.Reading) (_ []drivers.Reading, answered bool, _ error) {
 	if err := b.connect(ctx); err != nil {
-		return dst, err
+		return dst, false, err
 	}
 	if err := b.client.SetUnitId(d.unit); err != nil {
-		return dst, err
+		return dst, answered, err
 	}
 	start := len(dst)
 	for r := 0; r < len(d.requests); r++ {
 		req := d.requests[r]
 		if err := b.pause(ctx); err != nil {
-			return dst, err
+			return dst, answered, err
 		}
 		sent := b.cfg.Now()
 		data, err := b.ask(req)
@@ -167,7 +188,10 @@ func (b *Bus) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]drivers
 			dst = dst[:start]
 			continue
 		}
-		if err != nil {
+		if err == nil {
+			answered = true
+		} else {
+			d.who.due = d.who.due || isSilence(err)
 			err = b.explain(req, d.unit, err)
 		}
 		for _, k := range req.points {
@@ -182,14 +206,14 @@ func (b *Bus) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]drivers
 			dst = append(dst, out)
 		}
 		if err != nil && !b.open {
-			return dst, err // the wire is down: the rest would only wait for it
+			return dst, answered, err // the wire is down: the rest would only wait for it
 		}
 	}
-	return dst, nil
+	return dst, answered, nil
 }
 
 func (b *Bus) connect(ctx context.Context) error {
-	if wait := b.shut.Sub(b.cfg.Now()); wait > 0 {
+	if wait := min(b.shut.Sub(b.cfg.Now()), b.cfg.Timeout); wait > 0 { // a clock that is set back must not shut it for longer
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
@@ -240,50 +264,6 @@ func (b *Bus) Close() error {
 	}
 	b.open = false
 	return b.client.Close()
-}
-
-func isException(err error) bool {
-	switch {
-	case errors.Is(err, wire.ErrIllegalFunction), errors.Is(err, wire.ErrIllegalDataAddress),
-		errors.Is(err, wire.ErrIllegalDataValue), errors.Is(err, wire.ErrServerDeviceFailure),
-		errors.Is(err, wire.ErrAcknowledge), errors.Is(err, wire.ErrServerDeviceBusy),
-		errors.Is(err, wire.ErrMemoryParityError), errors.Is(err, wire.ErrGWPathUnavailable),
-		errors.Is(err, wire.ErrGWTargetFailedToRespond):
-		return true
-	}
-	return false
-}
-
-func isMissingRegister(err error) bool {
-	return errors.Is(err, wire.ErrIllegalDataAddress) || errors.Is(err, wire.ErrIllegalDataValue)
-}
-
-// explain gives an error its kind and a hint for the installer.
-func (b *Bus) explain(r request, unit uint8, err error) error {
-	e := &drivers.Error{Kind: drivers.Protocol, Op: r.name(unit), Err: err}
-	var timeout net.Error
-	switch {
-	case isMissingRegister(err):
-		e.Kind, e.Hint = drivers.Exception, "is the address counted from 0, and the table right?"
-	case errors.Is(err, wire.ErrGWTargetFailedToRespond):
-		e.Kind, e.Hint = drivers.Exception, "the converter answers, the meter behind it does not: check the unit number and the wiring"
-	case isException(err):
-		e.Kind = drivers.Exception
-	case errors.Is(err, wire.ErrRequestTimedOut), errors.Is(err, os.ErrDeadlineExceeded),
-		errors.As(err, &timeout) && timeout.Timeout():
-		e.Kind, e.Hint = drivers.Timeout, "check the unit number and the wiring; "+otherFraming(b.framed)
-	case errors.Is(err, io.EOF) || strings.Contains(err.Error(), "connection reset"):
-		e.Kind, e.Hint = drivers.Refused, "the device closed the connection: does another program use it?"
-	}
-	return e
-}
-
-// otherFraming is what to try when a box takes the connection and stays silent.
-func otherFraming(framed bool) string {
-	if framed {
-		return "the box may speak Modbus TCP: try tcp://"
-	}
-	return "a converter may pass serial frames through: try rtuovertcp://"
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -16,25 +16,27 @@ const maxBase = 1 << 60
 var (
 	errNaN      = errors.New("the register holds NaN or infinity")
 	errNoValue  = errors.New("the register holds its \"no value\" pattern")
+	errInvalid  = errors.New("the register holds a value that stands for \"no value\" in this device (invalid in the configuration)")
 	errNegative = errors.New("the register is negative")
 	errLarge    = errors.New("the register is impossibly large")
 	errBCD      = errors.New("the register is not binary coded decimal")
 )
 
+// maxPower bounds a power in W or var: a terawatt is a misread.
+const maxPower = 1 << 40
+
 // decode turns the bytes of one point, as they came on the wire, into base
-// units. It never guesses: what is not a plain non-negative number is an error.
+// units. It never guesses: what is not a plain number is an error, and so is
+// a total below 0.
 func (p *point) decode(wire []byte) (base int64, raw uint64, err error) {
-	n := int(p.words) * 2
-	if p.straight {
-		for _, b := range wire[:n] {
-			raw = raw<<8 | uint64(b)
-		}
-	} else {
-		for i, b := range wire[:n] {
-			raw |= uint64(b) << (8 * (n - 1 - int(p.shuffle[i])))
+	raw = p.layout.raw(wire)
+	for _, v := range p.invalid {
+		if raw == v {
+			return 0, raw, reject(drivers.Sentinel, errInvalid, "")
 		}
 	}
-	width := uint(n * 8)
+	width := p.width()
+	size, below := raw, false // absolute value and sign
 	switch p.kind {
 	case float:
 		return p.fromFloat(raw, width)
@@ -42,22 +44,26 @@ func (p *point) decode(wire []byte) (base int64, raw uint64, err error) {
 		if raw == 1<<(width-1) { // SunSpec: the most negative number says that there is no such value
 			return 0, raw, reject(drivers.Sentinel, errNoValue, "")
 		}
-		if raw>>(width-1) == 1 {
-			return 0, raw, reject(drivers.Range, errNegative, "wrong byte order, or not a total?")
+		if below = raw>>(width-1) == 1; below {
+			size = -raw & (math.MaxUint64 >> (64 - width))
 		}
 	case unsigned:
 		if raw == math.MaxUint64>>(64-width) {
 			return 0, raw, reject(drivers.Sentinel, errNoValue, "")
 		}
 	case bcd:
-		v, err := fromBCD(raw, n*2)
-		if err != nil {
+		if size, err = fromBCD(raw, int(width)/4); err != nil {
 			return 0, raw, err
 		}
-		base, err = p.scale(v)
+	}
+	if p.power {
+		base, err = p.watts(size, below)
 		return base, raw, err
 	}
-	base, err = p.scale(raw)
+	if below {
+		return 0, raw, reject(drivers.Range, errNegative, "wrong byte order, or not a total?")
+	}
+	base, err = p.scale(size)
 	return base, raw, err
 }
 
@@ -75,20 +81,39 @@ func (p *point) scale(raw uint64) (int64, error) {
 	return int64(q), nil
 }
 
+// watts gives a power in W or var, rounded to the nearest (halves away from
+// 0, so that import and export are rounded alike).
+func (p *point) watts(size uint64, below bool) (int64, error) {
+	hi, lo := bits.Mul64(size, p.num)
+	lo, carry := bits.Add64(lo, p.den/2, 0)
+	hi += carry
+	if hi >= p.den {
+		return 0, reject(drivers.Range, errLarge, "wrong byte order?")
+	}
+	q, _ := bits.Div64(hi, lo, p.den)
+	if q > maxPower {
+		return 0, reject(drivers.Range, errLarge, "wrong byte order?")
+	}
+	if below != p.negative {
+		return -int64(q), nil
+	}
+	return int64(q), nil
+}
+
 func (p *point) fromFloat(raw uint64, width uint) (int64, uint64, error) {
 	v := math.Float64frombits(raw)
 	if width == 32 {
 		v = float64(math.Float32frombits(uint32(raw)))
 	}
-	// A float32 has 24 significant bits, so that its product with any factor
-	// below 2^29 is exact in a float64: rounding happens once, here.
+	// A float32 has 24 significant bits, so that its product with any whole
+	// factor below 2^29 is exact in a float64: rounding happens once, here.
 	b := math.RoundToEven(v * p.factor)
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		return 0, raw, reject(drivers.Sentinel, errNaN, "")
-	case b < 0:
+	case b < 0 && !p.power:
 		return 0, raw, reject(drivers.Range, errNegative, "wrong byte order, or not a total?")
-	case b > maxBase:
+	case b > maxBase || p.power && math.Abs(b) > maxPower:
 		return 0, raw, reject(drivers.Range, errLarge, "wrong byte order?")
 	}
 	return int64(b), raw, nil

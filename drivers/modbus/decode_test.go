@@ -83,11 +83,10 @@ func TestPointCheck(t *testing.T) {
 		"use int16 uint16":        with(func(p *Point) { p.Type = "uint24" }),
 		"spell each of the 4":     with(func(p *Point) { p.Order = "ABCC" }),
 		"such as ABCD":            with(func(p *Point) { p.Order = "ABCDEFGH" }),
-		"power, not energy":       with(func(p *Point) { p.Unit = "kW" }),
 		"use Wh kWh":              with(func(p *Point) { p.Unit = "kwh" }),
 		"does not measure import": with(func(p *Point) { p.Unit = "m3" }),
 		"positive decimal":        with(func(p *Point) { p.Scale = "-1" }),
-		"out of range":            with(func(p *Point) { p.Scale = "0.00000000000000001" }),
+		"out of range":            with(func(p *Point) { p.Scale = "0.00000000000000000000001" }),
 		"primary and secondary":   with(func(p *Point) { p.CT = "5/200" }),
 		"does not fit":            with(func(p *Point) { p.Address = 0xFFFF }),
 	} {

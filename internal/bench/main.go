@@ -1,6 +1,7 @@
 // Command bench prints the project's measures beside their baselines, all in
 // one run: CPU per poll against a bare request loop on the same simulated bank,
-// resident memory with 1,000 meters, bytes on disk and on the wire.
+// resident memory with 1,000 meters, bytes on disk and on the wire, and what a
+// sample costs on its way through energy and store.
 package main
 
 import (
@@ -23,6 +24,8 @@ func main() {
 	switch flag.Arg(0) {
 	case "bank": // the simulated meters, a process of their own so that their CPU is not counted
 		err = bank(*port)
+	case "metering": // one part by itself
+		err = metering()
 	case "bare", "raw": // the baselines, likewise
 		err = bare(*port, time.Duration(*seconds)*time.Second, flag.Arg(0) == "raw")
 	default:
@@ -40,6 +43,9 @@ func measure(port, seconds int) error {
 		return err
 	}
 	if err := storeSize(); err != nil {
+		return err
+	}
+	if err := metering(); err != nil {
 		return err
 	}
 	return polls(port, seconds)

@@ -69,7 +69,7 @@ func TestYear(t *testing.T) {
 		Readings: func(_ context.Context, _ string, k energy.Key, from, to time.Time) iter.Seq2[emissions.Reading, error] {
 			return func(yield func(emissions.Reading, error) bool) {
 				for at := from; at.Before(to); at = at.Add(energy.Period) {
-					if !at.Before(first) && at.Before(last) && !yield(emissions.Reading{Start: at, Energy: readingAt(at), Cumulative: -1, Quality: energy.Measured, Batch: 1}, nil) {
+					if !at.Before(first) && at.Before(last) && !yield(emissions.Reading{Start: at, Energy: readingAt(at), Cumulative: -1, Quality: energy.Measured, Rule: energy.RuleBracketed, Batch: 1}, nil) {
 						return
 					}
 				}

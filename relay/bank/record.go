@@ -104,7 +104,9 @@ func (s *Service) record(a Access, months []emissions.Monthly, from, to time.Tim
 // assurance says how far the readings were measured. A month is only delivered
 // complete, so that nothing is ever Missing here. An estimate is the exact
 // advance over a gap, spread: the data is whole, its origin derived. Only a
-// value put in a missing one's place is a substitute.
+// value put in a missing one's place is a substitute. Where the values were
+// derived in more than one way, it is Other. Figures of before the ways were
+// kept have qualities only.
 func (s *Service) assurance(ms []emissions.Monthly, origin bool) *provenance.Assurance {
 	has := func(qs ...energy.Quality) bool {
 		return slices.ContainsFunc(ms, func(m emissions.Monthly) bool {
@@ -112,17 +114,28 @@ func (s *Service) assurance(ms []emissions.Monthly, origin bool) *provenance.Ass
 		})
 	}
 	sc := s.c.Scheme
-	a := &provenance.Assurance{MissingData: sc.Assurance("missing-data", "Complete")}
+	a := &provenance.Assurance{MissingData: sc.Assurance("missing-data", energy.DataComplete)}
 	if has(energy.Substituted) {
-		a.MissingData = sc.Assurance("missing-data", "Substituted")
+		a.MissingData = sc.Assurance("missing-data", energy.DataSubstituted)
 	}
 	if !origin {
 		return a
 	}
-	a.OriginMethod = sc.Assurance("origin-method", "Exact")
-	if has(energy.Substituted, energy.Estimated) {
-		a.OriginMethod = sc.Assurance("origin-method", "Derived")
-		a.OriginMethodDerived = sc.Assurance("origin-method-derived", "Other")
+	a.OriginMethod = sc.Assurance("origin-method", energy.OriginExact)
+	var ways []string
+	for _, m := range ms {
+		ways = append(ways, m.Result.Inputs.Derived...)
+	}
+	if has(energy.Substituted, energy.Estimated) && len(ways) == 0 {
+		ways = []string{energy.DerivedOther}
+	}
+	if len(ways) > 0 {
+		way := ways[0]
+		if slices.ContainsFunc(ways, func(w string) bool { return w != way }) {
+			way = energy.DerivedOther
+		}
+		a.OriginMethod = sc.Assurance("origin-method", energy.OriginDerived)
+		a.OriginMethodDerived = sc.Assurance("origin-method-derived", way)
 	}
 	return a
 }

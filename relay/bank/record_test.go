@@ -139,3 +139,37 @@ func TestEstimatesShow(t *testing.T) {
 		}
 	}
 }
+
+// How the readings were derived is said where it is one way; and never of a
+// month without any that were.
+func TestDerivationsShow(t *testing.T) {
+	for _, c := range []struct {
+		ways [2][]string // of January and February
+		want string
+	}{
+		{[2][]string{nil, nil}, ""},
+		{[2][]string{nil, {"AreaOccupied"}}, "AreaOccupied"},
+		{[2][]string{{"AdditionalMetering"}, {"AdditionalMetering"}}, "AdditionalMetering"},
+		{[2][]string{{"AdditionalMetering"}, {"AreaOccupied"}}, "Other"},
+		{[2][]string{nil, {"NumberOfOccupants", "Other"}}, "Other"},
+	} {
+		w := newWorld(t)
+		w.months = func(m emissions.Month, k emissions.Kind) emissions.Monthly {
+			out := w.complete(m, k)
+			if m.Month <= 2 {
+				out.Result.Inputs.Derived = c.ways[m.Month-1]
+			}
+			return out
+		}
+		s := string(w.steps("?from=2026-01-01&to=2026-03-01")[1].JSON)
+		if c.want == "" {
+			if !strings.Contains(s, `origin-method/Exact"`) || strings.Contains(s, "origin-method-derived") {
+				t.Errorf("%v: %s", c.ways, s)
+			}
+			continue
+		}
+		if !strings.Contains(s, `origin-method/Derived"`) || !strings.Contains(s, `origin-method-derived/`+c.want+`"`) {
+			t.Errorf("%v: %s, want %s", c.ways, s, c.want)
+		}
+	}
+}

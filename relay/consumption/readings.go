@@ -51,7 +51,7 @@ func (s *Service) readings(w http.ResponseWriter, r *http.Request, a permission.
 		Path: "/datasources/" + src.ID + "/" + name, Measure: name, Outcode: src.Location.Outcode,
 		Expected: asked.halfHours(), Present: first.present, Batches: first.batches, SHA256: first.hash(),
 	}
-	sum.MissingData, sum.OriginMethod = assure(sum.Expected, first.present, first.worst)
+	sum.assure(&first)
 	record, err := s.c.Provenance.Provenance(ctx, a, a.Gateway, key, asked.from, asked.to, sum)
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func (s *Service) send(w http.ResponseWriter, r *http.Request, a permission.Acce
 		}
 		second.add(reading)
 	}
-	if second.present != first.present || second.hash() != first.hash() || second.worst != first.worst || !slices.Equal(second.batches, first.batches) {
+	if second.present != first.present || second.hash() != first.hash() || second.worst != first.worst || second.derived != first.derived || !slices.Equal(second.batches, first.batches) {
 		return errChanged
 	}
 	place, err := json.Marshal(src.Location)

@@ -42,8 +42,8 @@ func NewRecorder(sc scheme.Scheme, service string, signer provenance.Signer, has
 			MissingData:  sc.Assurance("missing-data", s.MissingData),
 			OriginMethod: sc.Assurance("origin-method", s.OriginMethod),
 		}
-		if s.OriginMethod == "Derived" {
-			assurance.OriginMethodDerived = sc.Assurance("origin-method-derived", "Other")
+		if s.Derived != "" {
+			assurance.OriginMethodDerived = sc.Assurance("origin-method-derived", s.Derived)
 		}
 		origin := r.Add(provenance.Origin{
 			Scheme: sc.URL(), SourceType: sc.SourceType("Meter"), Origin: gateway, Permissions: []string{allowed},

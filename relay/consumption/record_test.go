@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,6 +100,37 @@ func TestRecordBindsTheValues(t *testing.T) {
 		}
 		if signed, served := hash(changed); signed == served {
 			t.Errorf("%s was not noticed", c[1])
+		}
+	}
+}
+
+// How the half-hours were derived is in the signed record, and nothing of the
+// kind where they were not.
+func TestRecordNamesTheDerivation(t *testing.T) {
+	w := newWorld(t)
+	pki := identitytest.New(t)
+	signing := pki.Signing("https://directory.example/a/relay", "Relay Ltd", "https://directory.example/m/relay", w.scheme.Role(scheme.EDP))
+	w.real = NewRecorder(w.scheme, "https://relay.example", provenance.Signer{Key: signing.Key, Chain: signing.Chain},
+		func(context.Context, string, []uint64) (map[uint64]batch.Hash, error) { return nil, nil })
+	w.store.put(mainIn, monday, 2)
+	for rule, want := range map[energy.Rule]string{energy.RuleBracketed: "", energy.RuleShareArea: "AreaOccupied", energy.RuleDifference: "AdditionalMetering"} {
+		w.store.readings[mainIn][1].Rule = rule
+		r, err := provenance.Parse(w.scheme.TrustFramework(), w.data(w.get("/datasources/src-main/import?from=2026-03-02").Body.Bytes()).Provenance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps, err := r.Verify(provenance.Verifier{Roots: pki.SigningCA.Pool()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := slices.IndexFunc(steps, func(s provenance.VerifiedStep) bool { return s.Type == "origin" })
+		said, _ := steps[at].Body["perseus:assurance"].(map[string]any)
+		method, derived := w.scheme.Assurance("origin-method", "Exact"), any(nil)
+		if want != "" {
+			method, derived = w.scheme.Assurance("origin-method", "Derived"), w.scheme.Assurance("origin-method-derived", want)
+		}
+		if said["originMethod"] != method || said["originMethodDerived"] != derived {
+			t.Errorf("rule %d: %v", rule, said)
 		}
 	}
 }

@@ -19,6 +19,7 @@ type Summary struct {
 	Present      int       // of these, how many are served
 	MissingData  string    // term of the scheme's missing-data vocabulary
 	OriginMethod string    // term of the scheme's origin-method vocabulary
+	Derived      string    // term of its origin-method-derived vocabulary; "" where the method is Exact
 	Batches      []Batches // whose values are served, in the order of the half-hours
 	SHA256       string    // of the half-hours served, in hexadecimal; see tally.list
 }
@@ -30,6 +31,7 @@ type Batches struct{ First, Last uint64 }
 type tally struct {
 	present int
 	worst   energy.Quality
+	derived string // how the derived ones were derived, where all were in the same way; else Other; "" where none was
 	batches []Batches
 	values  hash.Hash // of the listing; nil before the first half-hour
 	line    []byte
@@ -41,6 +43,14 @@ func (t *tally) add(r ingest.Reading) {
 	}
 	t.present++
 	t.worst = energy.Worst(t.worst, r.Quality)
+	h := energy.HalfHour{Quality: r.Quality, Evidence: energy.Evidence{Rule: r.Rule}}
+	switch _, derived := h.Origin(); {
+	case derived == "" || derived == t.derived:
+	case t.derived == "":
+		t.derived = derived
+	default:
+		t.derived = energy.DerivedOther
+	}
 	t.list(r)
 	if n := len(t.batches); n > 0 {
 		if last := &t.batches[n-1]; last.First <= r.Batch && r.Batch <= last.Last {
@@ -85,25 +95,16 @@ func (t *tally) hash() string {
 	return hex.EncodeToString(t.values.Sum(nil))
 }
 
-// assure names the scheme's assurance terms for a window of which present of
-// expected half-hours are known, the worst of them of the given quality.
+// assure fills in the scheme's assurance terms of a window.
 //
-// Missing data: Complete when there is a value for every half-hour; Substituted
-// when there is, but some were put in by rule. Origin method: Exact when every
-// value follows from readings around its half-hour, Derived when an estimate is
-// among them.
-func assure(expected, present int, worst energy.Quality) (missingData, originMethod string) {
-	switch {
-	case present < expected || present == 0:
-		missingData = "Missing"
-	case worst <= energy.Substituted:
-		missingData = "Substituted"
-	default:
-		missingData = "Complete"
+// Missing data: Complete when there is a value for every half-hour expected;
+// Substituted when there is, but some were put in by rule. Origin method: Exact
+// when every value is what a meter counted in its half-hour, Derived when one
+// is an estimate, a substitute or made from other meters (energy.Origin).
+func (s *Summary) assure(t *tally) {
+	s.MissingData = energy.MissingData(s.Expected, t.present, t.worst)
+	s.OriginMethod, s.Derived = energy.OriginExact, t.derived
+	if s.Derived != "" {
+		s.OriginMethod = energy.OriginDerived
 	}
-	originMethod = "Derived"
-	if present > 0 && worst >= energy.Interpolated {
-		originMethod = "Exact"
-	}
-	return missingData, originMethod
 }

@@ -37,22 +37,44 @@ func TestAcceptsGzip(t *testing.T) {
 }
 
 func TestAssure(t *testing.T) {
+	type part struct {
+		n       int
+		quality energy.Quality
+		rule    energy.Rule
+	}
 	for _, c := range []struct {
-		expected, present int
-		worst             energy.Quality
-		missing, method   string
+		name                     string
+		parts                    []part
+		missing, method, derived string
 	}{
-		{48, 48, energy.Measured, "Complete", "Exact"},
-		{48, 48, energy.Interpolated, "Complete", "Exact"},
-		{48, 48, energy.Estimated, "Complete", "Derived"},
-		{48, 48, energy.Substituted, "Substituted", "Derived"},
-		{48, 47, energy.Measured, "Missing", "Exact"},
-		{48, 47, energy.Substituted, "Missing", "Derived"},
-		{48, 0, energy.Missing, "Missing", "Derived"},
-		{0, 0, energy.Missing, "Missing", "Derived"},
+		{"measured", []part{{48, energy.Measured, energy.RuleBracketed}}, "Complete", "Exact", ""},
+		{"interpolated among measured", []part{{47, energy.Measured, energy.RuleBracketed}, {1, energy.Interpolated, energy.RuleInterpolate}}, "Complete", "Exact", ""},
+		{"a spread among measured", []part{{47, energy.Measured, energy.RuleBracketed}, {1, energy.Estimated, energy.RuleSpread}}, "Complete", "Derived", "Other"},
+		{"a substitute among measured", []part{{1, energy.Substituted, energy.RuleProfile}, {47, energy.Measured, energy.RuleBracketed}}, "Substituted", "Derived", "Other"},
+		{"one is absent", []part{{47, energy.Measured, energy.RuleBracketed}}, "Missing", "Exact", ""},
+		{"one is absent, one substituted", []part{{46, energy.Measured, energy.RuleBracketed}, {1, energy.Substituted, energy.RuleLinear}}, "Missing", "Derived", "Other"},
+		{"a share by area", []part{{48, energy.Measured, energy.RuleShareArea}}, "Complete", "Derived", "AreaOccupied"},
+		{"a share by occupants", []part{{48, energy.Interpolated, energy.RuleShareHeads}}, "Complete", "Derived", "NumberOfOccupants"},
+		{"main less sub-meters", []part{{48, energy.Measured, energy.RuleDifference}}, "Complete", "Derived", "AdditionalMetering"},
+		{"a share from some day on", []part{{24, energy.Measured, energy.RuleBracketed}, {24, energy.Measured, energy.RuleShareArea}}, "Complete", "Derived", "AreaOccupied"},
+		{"one ground, then another", []part{{24, energy.Measured, energy.RuleShareHeads}, {24, energy.Measured, energy.RuleShareArea}}, "Complete", "Derived", "Other"},
+		{"one ground, then another, then the first", []part{{24, energy.Measured, energy.RuleShareHeads}, {23, energy.Measured, energy.RuleShareArea},
+			{1, energy.Measured, energy.RuleShareHeads}}, "Complete", "Derived", "Other"},
+		{"an actual from a file", []part{{48, energy.Measured, energy.RuleImported}}, "Complete", "Exact", ""},
+		{"an estimate from a file", []part{{48, energy.Estimated, energy.RuleImportedEst}}, "Complete", "Derived", "Other"},
+		{"integrated power", []part{{48, energy.Estimated, energy.RulePower}}, "Complete", "Derived", "Other"},
+		{"nothing known of the rule", []part{{48, energy.Measured, 99}}, "Complete", "Derived", "Other"},
 	} {
-		if missing, method := assure(c.expected, c.present, c.worst); missing != c.missing || method != c.method {
-			t.Errorf("%d of %d, %s: %s %s, want %s %s", c.present, c.expected, c.worst, missing, method, c.missing, c.method)
+		var got tally
+		for _, p := range c.parts {
+			for range p.n {
+				got.add(ingest.Reading{Start: monday, Quality: p.quality, Rule: p.rule, Batch: 1})
+			}
+		}
+		s := Summary{Expected: 48}
+		s.assure(&got)
+		if s.MissingData != c.missing || s.OriginMethod != c.method || s.Derived != c.derived {
+			t.Errorf("%s: %s %s %s, want %s %s %s", c.name, s.MissingData, s.OriginMethod, s.Derived, c.missing, c.method, c.derived)
 		}
 	}
 }

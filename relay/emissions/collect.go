@@ -64,7 +64,7 @@ func (s *Service) collect(ctx context.Context, a Account, k Kind, m Month) ([]Me
 			if x.Values[i] != (Value{}) {
 				return nil, nil, fmt.Errorf("meter %q: two half-hours at %s", meter, r.Start.UTC().Format(time.RFC3339))
 			}
-			x.Values[i] = Value{r.Energy, r.Quality, r.Batch}
+			x.Values[i] = Value{r.Energy, r.Quality, r.Batch, r.Rule}
 			if r.Quality != energy.Missing {
 				batches[r.Batch] = true
 			}

@@ -13,6 +13,14 @@ type Value struct {
 	Energy  int64 // Wh or litres; meaningless when Quality is Missing
 	Quality energy.Quality
 	Batch   uint64 // sequence of the batch that brought it
+	Rule    energy.Rule
+}
+
+// derived is the scheme's term for how the value was derived; "" where it is exact.
+func (v Value) derived() string {
+	h := energy.HalfHour{Quality: v.Quality, Evidence: energy.Evidence{Rule: v.Rule}}
+	_, derived := h.Origin()
+	return derived
 }
 
 // MeterMonth is a meter's half-hours of a month, by their place in it. A
@@ -71,6 +79,7 @@ type Figure struct {
 	Mass      Mass // exact; meaningless unless Missing.Nothing()
 	HalfHours int  // that went in, of all meters
 	Qualities map[energy.Quality]int
+	Derived   map[string]bool // the scheme's terms for how some of them were derived
 	Missing   Missing
 }
 
@@ -103,7 +112,7 @@ func CalculateGas(m Month, meters []MeterMonth, factor int64, known bool) (Figur
 var errOverflow = errors.New("emissions: the month's sum is beyond 9 million tonnes: a meter's readings are wrong")
 
 func calculate(m Month, meters []MeterMonth, rate func(i int) (int64, bool)) (Figure, error) {
-	f := Figure{Qualities: map[energy.Quality]int{}}
+	f := Figure{Qualities: map[energy.Quality]int{}, Derived: map[string]bool{}}
 	f.Missing.Meters = len(meters) == 0
 	var sum uint64
 	for _, meter := range meters {
@@ -117,6 +126,9 @@ func calculate(m Month, meters []MeterMonth, rate func(i int) (int64, bool)) (Fi
 			}
 			f.HalfHours++
 			f.Qualities[v.Quality]++
+			if d := v.derived(); d != "" {
+				f.Derived[d] = true
+			}
 			r, ok := rate(i)
 			if !ok {
 				continue

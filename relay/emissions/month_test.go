@@ -76,19 +76,25 @@ func grid(m Month, g int64) []Known {
 }
 
 func TestElectricity(t *testing.T) {
-	meter := flat(march, "a", Value{500, energy.Measured, 1}) // 744 kWh
+	meter := flat(march, "a", Value{Energy: 500, Quality: energy.Measured, Batch: 1, Rule: energy.RuleBracketed}) // 744 kWh
 	f, err := CalculateElectricity(march, []MeterMonth{meter}, grid(march, 200))
 	if err != nil || !f.Missing.Nothing() || f.Mass.Kilograms() != "148.800" || f.HalfHours != 1488 {
 		t.Errorf("%+v, %v", f, err)
 	}
-	two, err := CalculateElectricity(march, []MeterMonth{meter, flat(march, "b", Value{1, energy.Estimated, 2})}, grid(march, 200))
+	if len(f.Derived) != 0 {
+		t.Errorf("measured, and %v", f.Derived)
+	}
+	two, err := CalculateElectricity(march, []MeterMonth{meter, flat(march, "b", Value{Energy: 1, Quality: energy.Estimated, Batch: 2, Rule: energy.RuleBracketed})}, grid(march, 200))
+	if !two.Derived[energy.DerivedOther] || len(two.Derived) != 1 {
+		t.Errorf("an estimate, and %v", two.Derived)
+	}
 	if err != nil || two.Mass != f.Mass+1488*200*1000 || two.Qualities[energy.Measured] != 1488 || two.Qualities[energy.Estimated] != 1488 {
 		t.Errorf("two meters: %+v, %v", two, err)
 	}
 }
 
 func TestMissing(t *testing.T) {
-	hole := flat(march, "a", Value{500, energy.Measured, 1})
+	hole := flat(march, "a", Value{Energy: 500, Quality: energy.Measured, Batch: 1, Rule: energy.RuleBracketed})
 	hole.Values[7], hole.Values[1487] = Value{}, Value{Quality: energy.Missing}
 	dark := grid(march, 200)
 	dark[3] = Known{}
@@ -100,8 +106,8 @@ func TestMissing(t *testing.T) {
 	}{
 		{"no meter", nil, grid(march, 1), "no meter"},
 		{"two half-hours", []MeterMonth{hole}, grid(march, 1), "2 half-hours of energy"},
-		{"of either meter", []MeterMonth{hole, flat(march, "b", Value{}), flat(march, "c", Value{0, energy.Measured, 1})}, grid(march, 1), "1490 half-hours of energy"},
-		{"intensity", []MeterMonth{flat(march, "a", Value{0, energy.Measured, 1})}, dark, "1 half-hours of grid intensity"},
+		{"of either meter", []MeterMonth{hole, flat(march, "b", Value{}), flat(march, "c", Value{Energy: 0, Quality: energy.Measured, Batch: 1, Rule: energy.RuleBracketed})}, grid(march, 1), "1490 half-hours of energy"},
+		{"intensity", []MeterMonth{flat(march, "a", Value{Energy: 0, Quality: energy.Measured, Batch: 1, Rule: energy.RuleBracketed})}, dark, "1 half-hours of grid intensity"},
 		{"both", []MeterMonth{hole}, dark, "2 half-hours of energy, 1 half-hours of grid intensity"},
 	}
 	for _, c := range cases {
@@ -110,15 +116,15 @@ func TestMissing(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", c.name, f.Missing, err, c.want)
 		}
 	}
-	f, err := CalculateGas(march, []MeterMonth{flat(march, "g", Value{1, energy.Measured, 1})}, 0, false)
+	f, err := CalculateGas(march, []MeterMonth{flat(march, "g", Value{Energy: 1, Quality: energy.Measured, Batch: 1, Rule: energy.RuleBracketed})}, 0, false)
 	if err != nil || f.Missing.String() != "the factor of the year" {
 		t.Errorf("%q, %v", f.Missing, err)
 	}
 }
 
 func TestRefused(t *testing.T) {
-	good := flat(march, "a", Value{500, energy.Measured, 1})
-	negative, huge := flat(march, "a", Value{-1, energy.Measured, 1}), flat(march, "a", Value{1 << 62, energy.Measured, 1})
+	good := flat(march, "a", Value{Energy: 500, Quality: energy.Measured, Batch: 1, Rule: energy.RuleBracketed})
+	negative, huge := flat(march, "a", Value{Energy: -1, Quality: energy.Measured, Batch: 1, Rule: energy.RuleBracketed}), flat(march, "a", Value{Energy: 1 << 62, Quality: energy.Measured, Batch: 1})
 	if _, err := CalculateElectricity(march, []MeterMonth{good}, grid(Month{2026, time.April}, 1)); err == nil {
 		t.Error("a grid of another month was taken")
 	}
@@ -131,7 +137,7 @@ func TestRefused(t *testing.T) {
 	if _, err := CalculateElectricity(march, []MeterMonth{huge}, grid(march, 2000)); err != errOverflow {
 		t.Error(err)
 	}
-	almost := flat(march, "a", Value{(1<<63 - 1) / 1488 / 1000, energy.Measured, 1})
+	almost := flat(march, "a", Value{Energy: (1<<63 - 1) / 1488 / 1000, Quality: energy.Measured, Batch: 1, Rule: energy.RuleBracketed})
 	if _, err := CalculateElectricity(march, []MeterMonth{almost}, grid(march, 1)); err != nil {
 		t.Error(err)
 	}
@@ -157,7 +163,7 @@ func TestExact(t *testing.T) {
 		var meters []MeterMonth
 		want, gas := new(big.Int), new(big.Int)
 		for range rapid.IntRange(1, 4).Draw(t, "meters") {
-			m := flat(feb, "m", Value{0, energy.Measured, 1})
+			m := flat(feb, "m", Value{Energy: 0, Quality: energy.Measured, Batch: 1, Rule: energy.RuleBracketed})
 			for i := range m.Values {
 				m.Values[i].Energy = int64(next() % 3_000_000)
 				e := big.NewInt(m.Values[i].Energy)
@@ -193,7 +199,7 @@ func TestShippedFactors(t *testing.T) {
 	}
 	// 1,000 m3 in a month of 2025: 2,066.72 kg.
 	m := Month{2025, time.June}
-	meter := flat(m, "g", Value{0, energy.Measured, 1})
+	meter := flat(m, "g", Value{Energy: 0, Quality: energy.Measured, Batch: 1, Rule: energy.RuleBracketed})
 	meter.Values[5].Energy = 1_000_000
 	v, _ := f.Year(2025)
 	if got, err := CalculateGas(m, []MeterMonth{meter}, v.MicrogramsPerLitre(), true); err != nil || got.Mass.Kilograms() != "2066.720" {

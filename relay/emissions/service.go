@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ type Reading struct {
 	Cumulative int64
 	Quality    energy.Quality
 	Rule       energy.Rule
+	Flags      energy.Flags
 	TakenAt    time.Time
 	Batch      uint64
 }
@@ -121,7 +123,8 @@ type Result struct {
 type Inputs struct {
 	Meters    []string       `json:"meters"`
 	HalfHours int            `json:"halfHours"`
-	Qualities map[string]int `json:"qualities"` // how many half-hours of each quality
+	Qualities map[string]int `json:"qualities"`         // how many half-hours of each quality
+	Derived   []string       `json:"derived,omitempty"` // the scheme's terms for how some of them were derived, in order
 	Batches   *Batches       `json:"batches,omitempty"`
 	Outcode   string         `json:"outcode,omitempty"` // electricity
 	Grid      *GridInput     `json:"grid,omitempty"`    // electricity
@@ -241,6 +244,7 @@ func (s *Service) compute(ctx context.Context, a Account, k Kind, m Month, now t
 	for q, n := range f.Qualities {
 		inputs.Qualities[q.String()] = n
 	}
+	inputs.Derived = slices.Sorted(maps.Keys(f.Derived))
 	if inputs.Batches, err = s.digest(ctx, a.Gateway, batches); err != nil {
 		return out, err
 	}

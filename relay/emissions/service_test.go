@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -142,7 +143,7 @@ func (h *house) fill(meter string, m energy.Measure, from, to string, value int6
 		h.readings[k] = map[int64]emissions.Reading{}
 	}
 	for at := date(from); at.Before(date(to)); at = at.Add(energy.Period) {
-		h.readings[k][at.Unix()] = emissions.Reading{Start: at, Energy: value, Cumulative: -1, Quality: energy.Measured, Batch: uint64(at.Day())}
+		h.readings[k][at.Unix()] = emissions.Reading{Start: at, Energy: value, Cumulative: -1, Quality: energy.Measured, Rule: energy.RuleBracketed, Batch: uint64(at.Day())}
 	}
 }
 
@@ -212,9 +213,30 @@ func TestMonthly(t *testing.T) {
 	got, err = h.Monthly(t.Context(), a, a.From, h.now)
 	expect(t, got, err, want...)
 	in := got[2].Result.Inputs
-	if in.HalfHours != 1344 || in.Qualities["measured"] != 1344 || in.Batches.First != 1 || in.Batches.Last != 28 || in.Batches.Count != 28 ||
+	if in.HalfHours != 1344 || in.Qualities["measured"] != 1344 || in.Derived != nil || in.Batches.First != 1 || in.Batches.Last != 28 || in.Batches.Count != 28 ||
 		in.Outcode != "SW8" || in.Grid == nil || len(in.Grid.SHA256) != 64 || in.Factor != nil || !got[2].Result.Computed.Equal(h.now) {
 		t.Errorf("inputs %+v", in)
+	}
+}
+
+// How the half-hours of a month were derived is kept with its figure.
+func TestDerivationsKept(t *testing.T) {
+	h := newHouse(t, "2026-03-20 12:00")
+	h.fill("main", energy.Import, "2025-12-15 00:00", "2026-03-20 12:00", 500)
+	a := account("2025-11-10 00:00", mainImport)
+	readings := h.readings[energy.Key{Meter: "main", Measure: energy.Import}]
+	for at, rule := range map[string]energy.Rule{"2026-01-05 00:00": energy.RuleShareArea, "2026-01-06 00:00": energy.RuleSum, "2026-01-07 00:00": energy.RuleShareArea} {
+		r := readings[date(at).Unix()]
+		r.Rule = rule
+		readings[date(at).Unix()] = r
+	}
+	got, err := h.Refresh(t.Context(), a, a.From, h.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"AdditionalMetering", "AreaOccupied"}
+	if january, february := got[1].Result.Inputs.Derived, got[2].Result.Inputs.Derived; !slices.Equal(january, want) || february != nil {
+		t.Errorf("January %v, February %v", january, february)
 	}
 }
 

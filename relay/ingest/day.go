@@ -22,6 +22,7 @@ type slot struct {
 	cumulative int64 // register at the end; -1 unknown
 	quality    energy.Quality
 	rule       energy.Rule
+	flags      energy.Flags
 	batch      uint64 // sequence of the batch that brought the value
 	taken      int64  // unix seconds; after the end of the half-hour
 }
@@ -34,16 +35,29 @@ type day struct {
 	slots  [perDay]slot
 }
 
-// put stores a half-hour. The same value again changes nothing and keeps the
-// batch that brought it first; another value takes its place. It reports
-// whether the day changed.
+// put stores a half-hour. The same value again keeps the batch that brought it
+// first, and takes over only what the validation says of it since; another
+// value takes its place. It reports whether the day changed.
 func (d *day) put(i int, s slot) bool {
 	old := &d.slots[i]
 	if d.have&(1<<i) != 0 && old.energy == s.energy && old.quality == s.quality && old.rule == s.rule {
-		return false
+		changed := old.flags != s.flags
+		old.flags = s.flags
+		return changed
 	}
 	d.have |= 1 << i
 	*old = s
+	return true
+}
+
+// drop removes a half-hour: the gateway, which knew it once, has withdrawn it.
+// It reports whether the day changed.
+func (d *day) drop(i int) bool {
+	if d.have&(1<<i) == 0 {
+		return false
+	}
+	d.have &^= 1 << i
+	d.slots[i] = slot{}
 	return true
 }
 
@@ -62,10 +76,15 @@ func (d *day) end(i int) int64 { return d.number*daySeconds + int64(i+1)*halfHou
 //	          jump 1: zigzag varint difference (the first: to 0); then zigzag
 //	          varint difference of the delay (taken - end of the run's first
 //	          half-hour) to that of the run before
+//	flags     version 2 only: runs: uvarint count, uvarint flags
 //
-// A day that came in one batch takes about 2 bytes per half-hour, a day that
+// A day without flags is written as version 1, byte for byte as before there
+// were any: no row has to be migrated. A day that came in one batch takes about 2 bytes per half-hour, a day that
 // came in 48 batches about 5.
-const dayVersion = 1
+const (
+	dayVersion = 1
+	dayFlagged = 2
+)
 
 // encode packs the day; nil when it is empty.
 func (d *day) encode() []byte {
@@ -125,7 +144,7 @@ func (d *day) encode() []byte {
 		out = binary.AppendVarint(out, late-delay)
 		batch, delay, n = first.batch, late, n+count
 	}
-	return out
+	return d.encodeFlags(out, at)
 }
 
 // present lists the indexes of the present half-hours.
@@ -152,8 +171,9 @@ var errDay = errors.New("stored day is damaged")
 // missing or negative value, no spare bytes.
 func decodeDay(number int64, data []byte) (*day, error) {
 	r := reader{data: data}
-	if v := r.byte(); r.bad || v != dayVersion {
-		return nil, fmt.Errorf("%w: version %d", errDay, v)
+	version := r.byte()
+	if r.bad || version != dayVersion && version != dayFlagged {
+		return nil, fmt.Errorf("%w: version %d", errDay, version)
 	}
 	d := &day{number: number}
 	for i := range 6 {
@@ -226,6 +246,9 @@ func decodeDay(number int64, data []byte) (*day, error) {
 			d.slots[at[n]].batch, d.slots[at[n]].taken = batch, taken
 			n++
 		}
+	}
+	if version == dayFlagged && !d.decodeFlags(&r, at) {
+		return nil, fmt.Errorf("%w: flags", errDay)
 	}
 	if r.bad || len(r.data) > 0 {
 		return nil, fmt.Errorf("%w: %d spare bytes", errDay, len(r.data))

@@ -51,6 +51,7 @@ func drawDay(t *rapid.T) *day {
 			energy:     rapid.OneOf(rapid.Int64Range(0, 500), rapid.Int64Range(0, math.MaxInt64)).Draw(t, "energy"),
 			cumulative: rapid.OneOf(rapid.Just(int64(-1)), rapid.Int64Range(0, 2000), rapid.Int64Range(0, math.MaxInt64)).Draw(t, "cumulative"),
 			quality:    energy.Quality(rapid.IntRange(1, 4).Draw(t, "quality")), rule: energy.Rule(rapid.Byte().Draw(t, "rule")),
+			flags: energy.Flags(rapid.OneOf(rapid.Just(uint32(0)), rapid.Just(uint32(16)), rapid.Uint32()).Draw(t, "flags")),
 			batch: rapid.OneOf(rapid.Uint64Range(1, 4), rapid.Uint64Range(1, math.MaxInt64)).Draw(t, "batch"),
 			taken: d.end(i) + rapid.Int64Range(1, 1e9).Draw(t, "late"),
 		})
@@ -122,7 +123,7 @@ func TestDaySize(t *testing.T) {
 			if i%11 == 0 {
 				q, rule = energy.Interpolated, energy.RuleInterpolate
 			}
-			d.put(i, slot{e, register, q, rule, b, taken})
+			d.put(i, slot{energy: e, cumulative: register, quality: q, rule: rule, batch: b, taken: taken})
 		}
 		per := float64(len(d.encode())) / perDay
 		t.Logf("%s: %.2f bytes per half-hour", name, per)
@@ -143,10 +144,63 @@ func TestPut(t *testing.T) {
 	if d.put(3, again) || d.slots[3] != old {
 		t.Error("the same value again changed the half-hour")
 	}
+	flagged := again
+	flagged.flags = 1 << 4
+	if !d.put(3, flagged) || d.slots[3].flags != 1<<4 || d.slots[3].batch != 1 || d.slots[3].taken != old.taken {
+		t.Error("flags of the same value: they are taken over, the value keeps its batch")
+	}
+	if d.put(3, flagged) {
+		t.Error("the same flags again changed the half-hour")
+	}
+	if d.drop(4) {
+		t.Error("dropping nothing changed the day")
+	}
+	if !d.drop(3) || d.have != 0 || d.slots[3] != (slot{}) {
+		t.Error("a half-hour was not dropped")
+	}
 	better := again
 	better.quality = energy.Measured
 	if !d.put(3, better) || d.slots[3] != better {
 		t.Error("the newer batch did not win")
+	}
+}
+
+// A day with flags is version 2: what follows version 1's columns is counted
+// runs of them, which must cover every half-hour and have a flag somewhere.
+func TestDayFlags(t *testing.T) {
+	d := &day{number: 20514}
+	for i := range 3 {
+		d.put(i, slot{energy: 100, cumulative: -1, quality: energy.Measured, rule: energy.RuleBracketed, batch: 1, taken: d.end(i) + 20})
+	}
+	bare := d.encode()
+	d.slots[1].flags, d.slots[2].flags = energy.Flags(0).With(5), energy.Flags(0).With(5)
+	flagged := d.encode()
+	want := append(bytes.Clone(bare), 1, 0, 2, 1<<4)
+	want[0] = dayFlagged
+	if bare[0] != dayVersion || !bytes.Equal(flagged, want) {
+		t.Fatalf("%x, want %x", flagged, want)
+	}
+	for name, c := range map[string]struct {
+		tail []byte
+		ok   bool
+	}{
+		"one run":         {[]byte{3, 1}, true},
+		"three runs":      {[]byte{1, 1, 1, 2, 1, 0}, true},
+		"the highest bit": {[]byte{3, 0xff, 0xff, 0xff, 0xff, 0x0f}, true},
+		"beyond 32 bits":  {[]byte{3, 0x80, 0x80, 0x80, 0x80, 0x10}, false},
+		"none":            {nil, false},
+		"no flag":         {[]byte{3, 0}, false},
+		"too few":         {[]byte{2, 1}, false},
+		"too many":        {[]byte{4, 1}, false},
+		"too many later":  {[]byte{2, 1, 2, 1}, false},
+		"an empty run":    {[]byte{0, 1, 3, 1}, false},
+		"a spare byte":    {[]byte{3, 1, 0}, false},
+	} {
+		b := append(bytes.Clone(bare), c.tail...)
+		b[0] = dayFlagged
+		if _, err := decodeDay(20514, b); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -159,6 +213,8 @@ func FuzzDecodeDay(f *testing.F) {
 			f.Add(d.encode())
 		}
 	}
+	f.Add(d.encode())
+	d.slots[3].flags, d.slots[40].flags = 1, 1<<31
 	f.Add(d.encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := decodeDay(20514, data)

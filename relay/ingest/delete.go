@@ -87,17 +87,14 @@ func deleteDays(ctx context.Context, tx *sql.Tx, register int64, keep func(start
 			before := gone
 			for _, i := range d.present() {
 				if !keep(time.Unix(number*daySeconds+int64(i)*halfHour, 0).UTC()) {
-					d.have &^= 1 << i
+					d.drop(i)
 					gone++
 				}
 			}
-			switch {
-			case d.have == 0:
-				_, err = tx.ExecContext(ctx, `DELETE FROM day WHERE register = $1 AND day = $2`, register, number)
-			case gone > before:
-				err = days.write(ctx, register, d)
+			if gone == before {
+				continue
 			}
-			if err != nil {
+			if err := days.write(ctx, register, d); err != nil {
 				return 0, err
 			}
 		}

@@ -4,7 +4,8 @@
 // Its promises: nothing is stored without a live permission; what is
 // acknowledged is on disk; the batches of a gateway form one unbroken chain,
 // each stored once; a half-hour has one value, that of the newest batch that
-// changed it, and the older ones stay provable by the raw batches.
+// changed it, and the older ones stay provable by the raw batches; one that the
+// gateway withdrew (energy.RuleWithdrawn) has none.
 package ingest
 
 import (
@@ -97,8 +98,9 @@ type Reading struct {
 	Cumulative int64          // register at the end, base units; -1 unknown
 	Quality    energy.Quality // never Missing
 	Rule       energy.Rule
-	TakenAt    time.Time // after the half-hour's end
-	Batch      uint64    // sequence of the batch that brought the value
+	Flags      energy.Flags // validation rules that spoke against it
+	TakenAt    time.Time    // after the half-hour's end
+	Batch      uint64       // sequence of the batch that brought the value
 }
 
 func (s *Service) now() time.Time { return s.c.Now().UTC() }

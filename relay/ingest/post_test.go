@@ -24,9 +24,9 @@ func TestBatchStored(t *testing.T) {
 		got := w.readings(mainIn)
 		taken := w.now()
 		want := []Reading{
-			{monday.Add(23 * time.Hour), 10, 1010, energy.Measured, energy.RuleBracketed, taken, 1},
-			{monday.Add(23*time.Hour + energy.Period), 20, 1030, energy.Measured, energy.RuleBracketed, taken, 1},
-			{monday.Add(24*time.Hour + energy.Period), 40, 1100, energy.Estimated, energy.RuleSpread, taken, 1},
+			{monday.Add(23 * time.Hour), 10, 1010, energy.Measured, energy.RuleBracketed, 0, taken, 1},
+			{monday.Add(23*time.Hour + energy.Period), 20, 1030, energy.Measured, energy.RuleBracketed, 0, taken, 1},
+			{monday.Add(24*time.Hour + energy.Period), 40, 1100, energy.Estimated, energy.RuleSpread, 0, taken, 1},
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("read %+v\nwant %+v", got, want)
@@ -228,6 +228,14 @@ func TestCorrection(t *testing.T) {
 		if got := energies(w.readings(mainIn)); !slices.Equal(got, []int64{10, 25, 30}) {
 			t.Errorf("%v", got)
 		}
+		// One that says that the value is withdrawn does; the others stay.
+		gone = series(mainIn, monday.Add(energy.Period), 0, 0)
+		gone.Values[0] = batch.Value{Rule: energy.RuleWithdrawn, Flags: energy.Flags(0).With(17)}
+		gone.Values[1] = batch.Value{}
+		w.send(gone)
+		if got := w.readings(mainIn); !slices.Equal(energies(got), []int64{10, 30}) || !got[1].Start.Equal(monday.Add(time.Hour)) {
+			t.Errorf("%v", got)
+		}
 		// The older value stays provable.
 		var body []byte
 		if err := w.db.QueryRow(`SELECT body FROM batch WHERE sequence = 1`).Scan(&body); err != nil {
@@ -236,6 +244,37 @@ func TestCorrection(t *testing.T) {
 		b, err := batch.Decode(body)
 		if err != nil || !bytes.Equal(body, old) || b.Verify(&w.signing.Key.PublicKey) != nil || b.Series[0].Values[1].Energy != 20 {
 			t.Errorf("the first batch proves nothing: %v", err)
+		}
+	})
+}
+
+// What the validation says of a half-hour comes with it, and later than it too:
+// then the value keeps the batch that brought it.
+func TestFlagsStored(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.register()
+		flags := func(i int) energy.Flags { return w.readings(mainIn)[i].Flags }
+		first := series(mainIn, monday, 10, 9000, 30)
+		first.Values[1].Flags = energy.Flags(0).With(5)
+		w.send(first)
+		if flags(0) != 0 || flags(1) != 1<<4 || flags(2) != 0 {
+			t.Fatalf("%+v", w.readings(mainIn))
+		}
+		before := w.readings(mainIn)
+		w.setNow(w.now().Add(time.Hour))
+		first.Values[1].Flags = energy.Flags(0).With(5).With(16)
+		w.send(first)
+		before[1].Flags |= 1 << 15
+		if got := w.readings(mainIn); !slices.Equal(got, before) {
+			t.Errorf("%+v, want %+v", got, before)
+		}
+		// The last half-hour of a day goes, and so does the day's row.
+		for i := range first.Values {
+			first.Values[i] = batch.Value{Rule: energy.RuleWithdrawn}
+		}
+		w.send(first)
+		if got := w.readings(mainIn); len(got) != 0 || w.rows(`SELECT COUNT(*) FROM day`) != 0 {
+			t.Errorf("%+v", got)
 		}
 	})
 }

@@ -36,7 +36,7 @@ func (s *Service) Readings(ctx context.Context, gateway string, k energy.Key, fr
 					}
 					r := Reading{
 						Start: time.Unix(at*halfHour, 0).UTC(), Energy: v.energy, Cumulative: v.cumulative,
-						Quality: v.quality, Rule: v.rule, TakenAt: time.Unix(v.taken, 0).UTC(), Batch: v.batch,
+						Quality: v.quality, Rule: v.rule, Flags: v.flags, TakenAt: time.Unix(v.taken, 0).UTC(), Batch: v.batch,
 					}
 					if !yield(r, nil) {
 						return

@@ -77,7 +77,7 @@ func slots(b *batch.Batch, s *batch.Series, received time.Time) []slot {
 			taken = max(received.Unix(), end+1)
 		}
 		out[i] = slot{
-			energy: v.Energy, cumulative: registers[i], quality: v.Quality, rule: v.Rule,
+			energy: v.Energy, cumulative: registers[i], quality: v.Quality, rule: v.Rule, flags: v.Flags,
 			batch: b.Sequence, taken: taken,
 		}
 	}

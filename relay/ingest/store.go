@@ -109,8 +109,9 @@ func merge(ctx context.Context, tx *sql.Tx, b *batch.Batch, received time.Time) 
 			return days.write(ctx, id, d)
 		}
 		for n, v := range slots(b, series, received) {
-			if v.batch == 0 {
-				continue
+			withdrawn := series.Values[n].Quality == energy.Missing && series.Values[n].Rule == energy.RuleWithdrawn
+			if v.batch == 0 && !withdrawn {
+				continue // missing does not undo what is known: the gateway may have lost its store since
 			}
 			number, at := (first+int64(n))/perDay, int((first+int64(n))%perDay)
 			if d == nil || d.number != number {
@@ -122,8 +123,10 @@ func merge(ctx context.Context, tx *sql.Tx, b *batch.Batch, received time.Time) 
 				}
 				changed = false
 			}
-			if d.put(at, v) {
-				changed = true
+			if withdrawn {
+				changed = d.drop(at) || changed
+			} else {
+				changed = d.put(at, v) || changed
 			}
 		}
 		if err := flush(); err != nil {
@@ -155,7 +158,7 @@ func registerID(ctx context.Context, tx *sql.Tx, gateway string, k energy.Key) (
 }
 
 // dayRows reads and writes day rows within a transaction.
-type dayRows struct{ get, set *sql.Stmt }
+type dayRows struct{ get, set, drop *sql.Stmt }
 
 func newDayRows(ctx context.Context, tx *sql.Tx) (*dayRows, error) {
 	get, err := tx.PrepareContext(ctx, `SELECT data FROM day WHERE register = $1 AND day = $2`)
@@ -168,10 +171,16 @@ func newDayRows(ctx context.Context, tx *sql.Tx) (*dayRows, error) {
 		get.Close()
 		return nil, err
 	}
-	return &dayRows{get, set}, nil
+	drop, err := tx.PrepareContext(ctx, `DELETE FROM day WHERE register = $1 AND day = $2`)
+	if err != nil {
+		get.Close()
+		set.Close()
+		return nil, err
+	}
+	return &dayRows{get, set, drop}, nil
 }
 
-func (r *dayRows) close() { r.get.Close(); r.set.Close() }
+func (r *dayRows) close() { r.get.Close(); r.set.Close(); r.drop.Close() }
 
 // read gives a stored day, an empty one when there is none.
 func (r *dayRows) read(ctx context.Context, register, number int64) (*day, error) {
@@ -189,7 +198,12 @@ func (r *dayRows) read(ctx context.Context, register, number int64) (*day, error
 	return d, nil
 }
 
+// write stores a day; of one that became empty no row stays.
 func (r *dayRows) write(ctx context.Context, register int64, d *day) error {
+	if d.have == 0 {
+		_, err := r.drop.ExecContext(ctx, register, d.number)
+		return err
+	}
 	_, err := r.set.ExecContext(ctx, register, d.number, d.encode())
 	return err
 }

@@ -65,6 +65,7 @@ type Value struct {
 	Energy  int64 // base units; 0 when Quality is Missing
 	Quality energy.Quality
 	Rule    energy.Rule
+	Flags   energy.Flags // validation rules that spoke against it; a missing one may have some too
 }
 
 // Statement is a statement of baseline (feeds.md 3.5) as it travels: what was

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/binary"
 	"math/big"
 	"reflect"
 	"strings"
@@ -220,6 +221,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"long form":       {frame(packPlain, append([]byte{plain[0] | 0x80, 0}, plain[1:]...)), "canonical"},
 		"ends early":      {frame(packPlain, plain[:len(plain)-2]), "early"},
 		"unused bit set":  {frame(packPlain, unusedBit()), "canonical"},
+		"flags too large": {frame(packPlain, manyFlags()), "do not fit"},
 		"repeated meter?": {frame(packPlain, repeatedMeter()), "canonical"},
 	} {
 		if _, err := Decode(c.raw); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -231,7 +233,7 @@ func TestDecodeRefuses(t *testing.T) {
 // unusedBit sets a bit that fills up the last byte of the energies.
 func unusedBit() []byte {
 	b := shopBatch(1)
-	b.Series[0].Values = []Value{{0, energy.Measured, energy.RuleBracketed}} // 9 bits
+	b.Series[0].Values = []Value{{Energy: 0, Quality: energy.Measured, Rule: energy.RuleBracketed}} // 9 bits
 	body := appendBody(nil, ordered(b))
 	body[len(body)-2] |= 1 // the last byte is the number of statements
 	return body
@@ -246,4 +248,14 @@ func repeatedMeter() []byte {
 	body := appendBody(nil, ordered(b))
 	at := bytes.LastIndex(body, []byte{0, byte(energy.Export)})
 	return append(append(append(bytes.Clone(body[:at]), 4), "main"...), body[at+1:]...)
+}
+
+// manyFlags sets a bit above the 32 of the flags.
+func manyFlags() []byte {
+	b := shopBatch(1)
+	b.Series[0].Values = []Value{{Quality: energy.Measured, Flags: 1<<32 - 1}}
+	body := appendBody(nil, ordered(b))
+	was := binary.AppendUvarint(nil, b.Series[0].Values[0].what())
+	at := bytes.Index(body, was)
+	return append(append(bytes.Clone(body[:at]), binary.AppendUvarint(nil, 1<<whatBits|uint64(energy.Measured))...), body[at+len(was):]...)
 }

@@ -23,23 +23,30 @@ func vectors() map[string]Batch {
 		Gateway: "https://directory.example/g/1", Serial: []byte{0x01, 0x02}, Sequence: 1,
 		Made: day.Add(time.Hour), Grants: []string{"grant-1"},
 		Series: []Series{{Meter: "main", Measure: energy.Import, First: day, Opening: 1000, Closing: 1250,
-			Values: []Value{{100, energy.Measured, energy.RuleBracketed}, {150, energy.Measured, energy.RuleBracketed}}}},
+			Values: []Value{{Energy: 100, Quality: energy.Measured, Rule: energy.RuleBracketed}, {Energy: 150, Quality: energy.Measured, Rule: energy.RuleBracketed}}}},
 	}
 	mixed := Batch{
 		Gateway: "https://directory.example/g/1", Serial: []byte{0x01, 0x02}, Sequence: 2,
 		Previous: Sum([]byte("example")), Made: day.Add(36 * time.Hour), Grants: []string{"grant-1", "grant-2"},
 		Series: []Series{
 			{Meter: "gas", Measure: energy.Gas, First: day, Opening: -1, Closing: -1, Values: []Value{
-				{0, energy.Missing, energy.RuleNone}, {700, energy.Estimated, energy.RuleImportedEst}, {0, energy.Measured, energy.RuleImported}}},
+				{Energy: 0, Quality: energy.Missing, Rule: energy.RuleNone}, {Energy: 700, Quality: energy.Estimated, Rule: energy.RuleImportedEst}, {Energy: 0, Quality: energy.Measured, Rule: energy.RuleImported}}},
 			{Meter: "main", Measure: energy.Import, First: day, Opening: 999_990, Closing: 40, Values: []Value{
-				{50, energy.Interpolated, energy.RuleInterpolate}}},
+				{Energy: 50, Quality: energy.Interpolated, Rule: energy.RuleInterpolate}}},
 			{Meter: "main", Measure: energy.Import, First: day.Add(3 * time.Hour), Opening: -1, Closing: 77, Values: []Value{
-				{MaxEnergy, energy.Estimated, energy.RuleSpread}}},
-			{Meter: "main", Measure: energy.Export, First: day, Opening: 0, Closing: 0, Values: make48(Value{0, energy.Measured, energy.RuleBracketed})},
+				{Energy: MaxEnergy, Quality: energy.Estimated, Rule: energy.RuleSpread}}},
+			{Meter: "main", Measure: energy.Export, First: day, Opening: 0, Closing: 0, Values: make48(Value{Energy: 0, Quality: energy.Measured, Rule: energy.RuleBracketed})},
 		},
 		Baseline: []Statement{{Meter: "main", Measure: energy.Import, At: day.Add(17 * time.Minute), Body: []byte(`{"kind":"rollover"}`)}},
 	}
-	return map[string]Batch{"first": first, "mixed": ordered(mixed), "shop-day": shopBatch(1)}
+	flagged := first
+	flagged.Series = []Series{{Meter: "main", Measure: energy.Import, First: day, Opening: 1000, Closing: -1, Values: []Value{
+		{Energy: 100, Quality: energy.Measured, Rule: energy.RuleBracketed},
+		{Energy: 9000, Quality: energy.Measured, Rule: energy.RuleBracketed, Flags: energy.Flags(0).With(5).With(16)},
+		{Energy: 9100, Quality: energy.Measured, Rule: energy.RuleBracketed, Flags: energy.Flags(0).With(5).With(16)},
+		{Energy: 40, Quality: energy.Substituted, Rule: energy.RuleProfile, Flags: energy.FlagsAll},
+		{Quality: energy.Missing, Rule: energy.RuleNone, Flags: energy.Flags(0).With(17)}}}}
+	return map[string]Batch{"first": first, "mixed": ordered(mixed), "shop-day": shopBatch(1), "flagged": flagged}
 }
 
 func make48(v Value) []Value {

@@ -16,6 +16,7 @@ func genValue() *rapid.Generator[Value] {
 		v := Value{
 			Quality: energy.Quality(rapid.IntRange(0, 4).Draw(t, "quality")),
 			Rule:    energy.Rule(rapid.Byte().Draw(t, "rule")),
+			Flags:   energy.Flags(rapid.OneOf(rapid.Just(uint32(0)), rapid.Uint32()).Draw(t, "flags")),
 		}
 		if v.Quality != energy.Missing {
 			v.Energy = rapid.OneOf(rapid.Int64Range(0, 3000), rapid.Just(int64(0)), rapid.Int64Range(0, MaxEnergy)).Draw(t, "energy")
@@ -101,6 +102,7 @@ func FuzzDecode(f *testing.F) {
 	b := shopBatch(2)
 	b.Sequence, b.Previous = 1, Hash{}
 	b.Series[0].Values[7] = Value{}
+	b.Series[0].Values[8].Flags, b.Series[0].Values[9].Flags = 1, 1<<32-1
 	b.Series = append(b.Series, Series{Meter: "gas", Measure: energy.Gas, First: day, Opening: 5, Closing: 3, Values: make([]Value, 48)})
 	for range 30 {
 		b.Baseline = append(b.Baseline, Statement{Meter: "gas", Measure: energy.Gas, At: day, Body: []byte(`{"kind":"rollover"}`)})

@@ -1,0 +1,105 @@
+package clock
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The kernel's words (include/uapi/linux/timex.h, include/linux/timex.h).
+const (
+	staUnsync  = 0x0040           // no time service keeps the clock
+	phaseLimit = 16 * time.Second // the greatest error that it admits: nobody keeps the clock. Set when the clock is set, and at boot
+)
+
+// SystemMono is the time since boot, time asleep included (CLOCK_BOOTTIME).
+func SystemMono() func() time.Duration {
+	start := time.Now()
+	return func() time.Duration {
+		var ts unix.Timespec
+		if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
+			return time.Since(start) // kernels before 2.6.39
+		}
+		return time.Duration(ts.Nano())
+	}
+}
+
+// System is what this machine knows about its clock.
+func System() func() Sync { return systemAt("/", runtime.GOARCH, adjtimex) }
+
+// kernelClock is the kernel's opinion of its clock.
+type kernelClock struct {
+	unsync   bool
+	maxError time.Duration
+}
+
+// adjtimex asks the kernel, which changes nothing when no mode is set.
+func adjtimex() (kernelClock, error) {
+	var t unix.Timex
+	if _, err := unix.Adjtimex(&t); err != nil {
+		return kernelClock{}, err
+	}
+	return kernelClock{t.Status&staUnsync != 0, time.Duration(t.Maxerror) * time.Microsecond}, nil
+}
+
+// systemAt is System of a file tree. What cannot change while the machine runs
+// is read once.
+func systemAt(root, arch string, ask func() (kernelClock, error)) func() Sync {
+	at := func(path string) string { return filepath.Join(root, path) }
+	exists := func(path string) bool { _, err := os.Stat(at(path)); return err == nil }
+	word := func(path string) string {
+		b, err := os.ReadFile(at(path))
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSpace(string(b))
+	}
+	// A machine with a BIOS or UEFI describes itself there; in containers the
+	// device tree is hidden, so that its absence says nothing.
+	board := boardArch(arch) && !exists("sys/class/dmi/id")
+	boot := word("proc/sys/kernel/random/boot_id")
+	battery := ""
+	if files, _ := filepath.Glob(at("sys/class/rtc/rtc*/hctosys")); len(files) > 0 {
+		for _, f := range files {
+			if b, err := os.ReadFile(f); err == nil && strings.TrimSpace(string(b)) == "1" {
+				battery, _ = filepath.Rel(root, filepath.Dir(f))
+			}
+		}
+	}
+	return func() Sync {
+		s := Sync{Board: board, Boot: boot}
+		k, err := ask()
+		switch {
+		case err != nil:
+			// systemd-timesyncd leaves this file once it has set the clock.
+			s.Synchronised = exists("run/systemd/timesync/synchronized")
+			s.Note = "the system does not let this program ask whether a time service keeps the clock: " + err.Error()
+		case !k.unsync:
+			s.Synchronised, s.Doubt = true, k.maxError
+		case k.maxError < phaseLimit && exists("run/chrony"):
+			// chrony without rtcsync says how good the clock is but leaves the
+			// flag set, lest the kernel write the battery clock (node_exporter #1850).
+			s.Synchronised, s.Doubt = true, k.maxError
+		}
+		if battery != "" {
+			// The battery clock counts in UTC; one that lost its battery shows 1970 or 2000.
+			if sec, err := strconv.ParseInt(word(battery+"/since_epoch"), 10, 64); err == nil {
+				s.RTC = time.Unix(sec, 0).UTC()
+			}
+		}
+		return s
+	}
+}
+
+func boardArch(arch string) bool {
+	switch arch {
+	case "arm", "arm64", "riscv64", "mips", "mipsle", "mips64", "mips64le":
+		return true
+	}
+	return false
+}

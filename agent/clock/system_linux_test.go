@@ -1,0 +1,82 @@
+package clock
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Trees as they are found on machines, and what they say.
+func TestSystem(t *testing.T) {
+	const dmi, hctosys, epochFile = "sys/class/dmi/id/sys_vendor", "sys/class/rtc/rtc0/hctosys", "sys/class/rtc/rtc0/since_epoch"
+	kept := kernelClock{false, 12 * time.Millisecond}
+	free := kernelClock{true, phaseLimit}
+	for _, c := range []struct {
+		name  string
+		arch  string
+		files map[string]string
+		kern  kernelClock
+		err   error
+		want  Sync
+		note  string
+	}{
+		{name: "a Raspberry Pi before NTP", arch: "arm64", kern: free, want: Sync{Board: true}},
+		{name: "a Raspberry Pi after NTP", arch: "arm", kern: kept, want: Sync{Board: true, Synchronised: true, Doubt: 12 * time.Millisecond}},
+		{name: "other boards", arch: "riscv64", kern: free, want: Sync{Board: true}},
+		{name: "routers", arch: "mipsle", kern: free, want: Sync{Board: true}},
+		{name: "a PC", arch: "amd64", files: map[string]string{dmi: "LENOVO\n"}, kern: free, want: Sync{}},
+		{name: "a container on a PC", arch: "amd64", kern: free, want: Sync{}},
+		{name: "an ARM server", arch: "arm64", files: map[string]string{dmi: "Amazon EC2\n"}, kern: free, want: Sync{}},
+		{name: "a Pi with a DS3231", arch: "arm64", files: map[string]string{hctosys: "1\n", epochFile: "1795348800\n"}, kern: free,
+			want: Sync{Board: true, RTC: day(noon)}},
+		{name: "a battery clock that set nothing", arch: "arm64", files: map[string]string{hctosys: "0\n", epochFile: "1795348800\n"}, kern: free, want: Sync{Board: true}},
+		{name: "the second battery clock", arch: "arm64", files: map[string]string{hctosys: "0\n", epochFile: "1\n", "sys/class/rtc/rtc1/hctosys": "1", "sys/class/rtc/rtc1/since_epoch": "1795348800"},
+			kern: free, want: Sync{Board: true, RTC: day(noon)}},
+		{name: "a battery clock that cannot be read", arch: "arm64", files: map[string]string{hctosys: "1\n", epochFile: ""}, kern: free, want: Sync{Board: true}},
+		{name: "chrony without rtcsync", arch: "arm64", files: map[string]string{"run/chrony/chronyd.sock": ""}, kern: kernelClock{true, phaseLimit - time.Microsecond},
+			want: Sync{Board: true, Synchronised: true, Doubt: phaseLimit - time.Microsecond}},
+		{name: "chrony that has no source", arch: "arm64", files: map[string]string{"run/chrony/chronyd.sock": ""}, kern: free, want: Sync{Board: true}},
+		{name: "ntpd at its start, which sets a small error and the flag", arch: "arm64", kern: kernelClock{true, 16 * time.Microsecond}, want: Sync{Board: true}},
+		{name: "a sandbox, before NTP", arch: "arm64", err: syscall.EPERM, want: Sync{Board: true}, note: "operation not permitted"},
+		{name: "a sandbox, after systemd-timesyncd", arch: "arm64", files: map[string]string{"run/systemd/timesync/synchronized": ""}, err: syscall.EPERM,
+			want: Sync{Board: true, Synchronised: true}, note: "operation not permitted"},
+		{name: "the file says nothing where the kernel does", arch: "arm64", files: map[string]string{"run/systemd/timesync/synchronized": ""}, kern: free, want: Sync{Board: true}},
+		{name: "the boot's name", arch: "amd64", files: map[string]string{"proc/sys/kernel/random/boot_id": "70d740c2\n"}, kern: free, want: Sync{Boot: "70d740c2"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := t.TempDir()
+			for path, text := range c.files {
+				full := filepath.Join(root, path)
+				if err := errors.Join(os.MkdirAll(filepath.Dir(full), 0o755), os.WriteFile(full, []byte(text), 0o644)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := systemAt(root, c.arch, func() (kernelClock, error) { return c.kern, c.err })()
+			if !strings.Contains(got.Note, c.note) || (c.note == "") != (got.Note == "") {
+				t.Errorf("note %q", got.Note)
+			}
+			got.Note = ""
+			if got != c.want {
+				t.Errorf("%+v, want %+v", got, c.want)
+			}
+		})
+	}
+}
+
+// This machine's kernel answers, or says why it does not.
+func TestAdjtimex(t *testing.T) {
+	k, err := adjtimex()
+	if err != nil {
+		if !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.ENOSYS) {
+			t.Fatal(err)
+		}
+		t.Skip("the sandbox forbids it: ", err)
+	}
+	if k.maxError < 0 || k.maxError > time.Hour {
+		t.Errorf("%+v", k)
+	}
+}

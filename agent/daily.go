@@ -1,0 +1,161 @@
+package agent
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/substitute"
+	"github.com/perseus-edge/perseus-edge/energy/validate"
+	"github.com/perseus-edge/perseus-edge/store"
+)
+
+// metaJudged keeps the start of the first settlement day that was not judged
+// as a whole, in Unix seconds.
+const metaJudged = "judged"
+
+// The pace of what is done once a day.
+const (
+	judgeAfter  = time.Hour // a day is judged so long after its end: its last half-hours are settled by then
+	judgeMost   = 31        // days that are judged at once after a long absence; older ones are not
+	fillBack    = 35 * 24 * time.Hour
+	fillHistory = 28 * 24 * time.Hour // what like days are taken from
+	aDay        = 24 * time.Hour
+)
+
+// daily judges the settlement days that are over, and fills what is missing
+// where the operator asks for it. It is called every hour and does its work
+// once a day.
+func (r *recorder) daily() {
+	a := r.agent
+	if !a.opt.Clock.Trusted() || a.opt.Config.Period != energy.Period {
+		return
+	}
+	now := a.Now()
+	today, _ := energy.SettlementPeriod(now.Add(-judgeAfter))
+	next := r.firstUnjudged(today)
+	if !next.Before(today.Start(1)) {
+		return
+	}
+	r.commit.Lock()
+	defer r.commit.Unlock()
+	var round store.Round
+	for next.Before(today.Start(1)) {
+		day, _ := energy.SettlementPeriod(next)
+		for _, b := range a.buses {
+			for _, m := range b.meters {
+				for i := range m.registers {
+					round.Findings = append(round.Findings, r.judgeDay(m, &m.registers[i], day)...)
+				}
+			}
+		}
+		next = day.Start(day.Periods() + 1)
+	}
+	if err := r.fill(now, &round); err != nil {
+		a.log.Warn("missing half-hours cannot be filled", "error", err)
+	}
+	if len(round.Findings)+len(round.HalfHours) > 0 {
+		if err := a.opt.Store.Commit(round); err != nil {
+			a.log.Debug("the judgement of the day cannot be stored: it is tried again", "error", err)
+			return
+		}
+		r.past.forgetDays()
+		if len(round.HalfHours) > 0 {
+			a.uplinkNotify()
+		}
+	}
+	r.judged = next.Unix()
+	if err := a.opt.Store.SetMeta(metaJudged, strconv.AppendInt(nil, r.judged, 10)); err != nil {
+		a.log.Debug("which days were judged cannot be kept", "error", err)
+	}
+}
+
+// firstUnjudged is the start of the first settlement day that was not judged.
+func (r *recorder) firstUnjudged(today energy.Day) time.Time {
+	if r.judged == 0 {
+		b, err := r.agent.opt.Store.Meta(metaJudged)
+		if err == nil && b != nil {
+			r.judged, _ = strconv.ParseInt(string(b), 10, 64)
+		}
+	}
+	yesterday, _ := energy.SettlementPeriod(today.Start(1).Add(-aDay / 2))
+	next := time.Unix(r.judged, 0).UTC()
+	if earliest := today.Start(1).Add(-judgeMost * aDay); r.judged == 0 || next.Before(earliest) {
+		return yesterday.Start(1)
+	}
+	return next
+}
+
+// judgeDay has the validation look at one day of one register. A day on which
+// there is nothing at all, before the first or in an outage, says nothing new.
+func (r *recorder) judgeDay(m *meter, reg *register, day energy.Day) (found []energy.KeyedFinding) {
+	var hh []energy.HalfHour
+	from, to := day.Start(1), day.Start(day.Periods()+1)
+	for h, err := range r.agent.opt.Store.HalfHours(reg.key, from, to) {
+		if err != nil {
+			return nil
+		}
+		hh = append(hh, h)
+	}
+	if len(hh) == 0 {
+		return nil
+	}
+	for _, f := range validate.Day(reg.key, day, hh, r.agent.options(&m.cfg, reg.cfg), nil) {
+		if k, err := f.Keyed(); err == nil {
+			found = append(found, k)
+		}
+		r.agent.log.Debug("validation", "finding", f.String())
+	}
+	return found
+}
+
+// fill puts values in place of missing half-hours, where a meter's operator
+// asks for it and late actual values have had their time to come.
+func (r *recorder) fill(now time.Time, round *store.Round) error {
+	c := r.agent.opt.Config
+	news := touched{}
+	for _, b := range r.agent.buses {
+		for _, m := range b.meters {
+			if len(m.cfg.Substitute) == 0 {
+				continue
+			}
+			var methods []substitute.Method
+			for _, name := range m.cfg.Substitute {
+				method, err := substitute.ParseMethod(name)
+				if err != nil {
+					return err
+				}
+				methods = append(methods, method)
+			}
+			to := now.Add(-m.cfg.SubstituteAfter).Truncate(c.Period)
+			from := to.Add(-fillBack)
+			for i := range m.registers {
+				reg := &m.registers[i]
+				o := substitute.Options{
+					Methods: methods, From: from, To: to, Now: now, Period: c.Period, Modulus: reg.cfg.Modulus, MaxEnergy: reg.cfg.MaxEnergy,
+				}
+				if m.cfg.CheckMeter != "" {
+					check := energy.Key{Meter: m.cfg.CheckMeter, Measure: reg.key.Measure}
+					o.Check = func(start time.Time) (energy.HalfHour, bool) { return r.past.at(check, start) }
+				}
+				window := slices.Concat(r.window(reg.key, from.Add(-fillHistory), now)...)
+				made := substitute.Plan(reg.key.Measure, window, o)
+				for _, h := range made {
+					r.past.settle(reg.key, h)
+					news.add(reg.key, h.Start, h.Start.Add(c.Period))
+					round.HalfHours = append(round.HalfHours, keyedHalfHour(reg.key, h))
+				}
+				if len(made) > 0 {
+					r.agent.log.Info("missing half-hours filled", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "half_hours", len(made))
+				}
+			}
+		}
+	}
+	waiting := r.round.HalfHours
+	r.round.HalfHours = nil
+	r.derive(news)
+	round.HalfHours = append(round.HalfHours, r.round.HalfHours...)
+	r.round.HalfHours = waiting
+	return nil
+}

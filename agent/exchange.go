@@ -1,0 +1,183 @@
+package agent
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/store"
+)
+
+// metaExchanges keeps which of the operator's statements were taken in.
+const metaExchanges = "exchanges"
+
+// exchanges is what became of the meter exchanges of the configuration. The
+// recorder's lock guards it.
+type exchanges struct {
+	done    map[string]string // statement -> what came of it
+	refused map[string]bool   // not again before the configuration is another one
+	dirty   bool
+}
+
+func (a *Agent) readExchanges() exchanges {
+	x := exchanges{done: map[string]string{}, refused: map[string]bool{}}
+	b, err := a.opt.Store.Meta(metaExchanges)
+	if err == nil && b != nil {
+		err = json.Unmarshal(b, &x.done)
+	}
+	if err != nil {
+		a.log.Warn("which meter exchanges were taken in cannot be read: they are looked at anew", "error", err)
+	}
+	return x
+}
+
+// statementID names one register's part of an operator's statement.
+func statementID(k energy.Key, x *config.Exchange, r config.ExchangeRead) string {
+	return fmt.Sprintf("%s %s %d %d", k, x.At.UTC().Format(time.RFC3339), r.Closing, r.Opening)
+}
+
+// takeExchanges takes in the operator's statements whose time has come.
+func (r *recorder) takeExchanges() {
+	if !r.agent.opt.Clock.Trusted() {
+		return
+	}
+	now := r.agent.Now()
+	for _, b := range r.agent.buses {
+		b.mu.Lock()
+		for _, m := range b.meters {
+			for i := range m.cfg.Exchanges {
+				if x := &m.cfg.Exchanges[i]; !x.At.After(now) {
+					r.takeExchange(b, m, x)
+				}
+			}
+		}
+		b.mu.Unlock()
+	}
+	if !r.exchanges.dirty {
+		return
+	}
+	j, err := json.Marshal(r.exchanges.done)
+	if err == nil {
+		err = r.agent.opt.Store.SetMeta(metaExchanges, j)
+	}
+	if err != nil {
+		r.agent.log.Debug("which meter exchanges were taken in cannot be kept", "error", err)
+		return // they are looked at anew after a restart, which changes nothing
+	}
+	r.exchanges.dirty = false
+}
+
+// takeExchange takes in one statement. The bus's lock is held.
+func (r *recorder) takeExchange(b *bus, m *meter, x *config.Exchange) {
+	for _, read := range x.Reads {
+		reg := m.register(read.Measure)
+		if reg == nil {
+			continue
+		}
+		id := statementID(reg.key, x, read)
+		if r.exchanges.done[id] != "" || r.exchanges.refused[id] {
+			continue
+		}
+		came, err := r.exchangeOne(b, m, reg, x, read)
+		switch {
+		case err != nil:
+			r.exchanges.refused[id] = true
+			b.log.Error("meter exchange cannot be taken in", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "at", x.At, "error", err)
+			b.agent.notes.add(b.agent.Now(), m.cfg.ID, fmt.Sprintf("The exchange of %s stated for %s cannot be taken in: %v", reg.key.Measure, x.At.Format(time.RFC3339), err))
+		case came != "":
+			r.exchanges.done[id], r.exchanges.dirty = came, true
+			b.log.Info("meter exchange taken in", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "at", x.At, "outcome", came)
+			b.agent.notes.add(b.agent.Now(), m.cfg.ID, fmt.Sprintf("Meter exchange at %s: %s %s", x.At.Format(time.RFC3339), reg.key.Measure, came))
+		}
+	}
+}
+
+// exchangeOne gives what came of a statement for one register; "" where it has
+// to wait.
+func (r *recorder) exchangeOne(b *bus, m *meter, reg *register, x *config.Exchange, read config.ExchangeRead) (string, error) {
+	acc, ok := reg.counter.(*energy.Accumulator)
+	if !ok {
+		return "is integrated from power: an exchange changes nothing", nil
+	}
+	base, ok := acc.Base()
+	if !ok {
+		return "", nil // the first reading may be the old meter's yet
+	}
+	if base.At.Before(x.At) {
+		var e energy.Event
+		var err error
+		if b.settled, e, err = acc.Exchange(x.At, read.Closing, read.Opening, b.settled[:0]); err != nil {
+			return "", err
+		}
+		reg.stated = &stated{x, energy.GapCounted}
+		b.settle(m, reg, e, 0)
+		return "counted through", nil
+	}
+	filled, err := r.bridge(reg, x, read)
+	if err != nil {
+		return "", err
+	}
+	if len(filled) == 0 {
+		return "leaves nothing to fill: no half-hours are missing there", nil
+	}
+	for _, h := range filled {
+		b.pending = append(b.pending, store.KeyedHalfHour{Key: reg.key, HalfHour: h})
+	}
+	reg.stated = &stated{x, energy.GapEstimated}
+	b.event(m, reg, energy.Event{Kind: energy.Exchanged, At: x.At, Before: read.Closing, After: read.Opening, BeforeAt: x.At}, 0)
+	return fmt.Sprintf("filled %d half-hours that were missing", len(filled)), nil
+}
+
+// stated is the operator's statement that an event comes from.
+type stated struct {
+	exchange *config.Exchange
+	gap      energy.Gap
+}
+
+// another takes note of a meter that says it is another one than before. A
+// register of it begins anew, unless the operator has stated the exchange.
+func (b *bus) another(m *meter, reg *register, serial, before string) {
+	now := hash8(serial)
+	was := reg.origin.device
+	reg.origin.device = now
+	reg.seq++ // so that it is kept
+	if was == ([8]byte{}) || was == now {
+		return
+	}
+	acc, ok := reg.counter.(*energy.Accumulator)
+	if !ok {
+		return
+	}
+	if base, open := acc.Base(); !open || m.exchangeSince(base.At, serial) {
+		return
+	}
+	before = cmp.Or(before, "another one")
+	b.log.Warn("another meter answers", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "bus", b.cfg.ID, "serial", serial, "before", before)
+	b.agent.notes.add(b.agent.Now(), m.cfg.ID, fmt.Sprintf("The meter says that its serial number is %s (before: %s): %s begins anew. State the closing and opening readings under exchanges.", serial, before, reg.key.Measure))
+	b.found(reg, reg.check.Change(b.agent.Now(), "serial "+serial, "serial "+before, b.words[:0]))
+	acc.Break()
+}
+
+// exchangeSince reports whether the operator has stated an exchange at or
+// after an instant, to the meter of this serial number where one is stated.
+func (m *meter) exchangeSince(t time.Time, serial string) bool {
+	for i := range m.cfg.Exchanges {
+		x := &m.cfg.Exchanges[i]
+		if !x.At.Before(t) && (x.NewSerial == "" || serial == "" || x.NewSerial == serial) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *meter) register(measure energy.Measure) *register {
+	for i := range m.registers {
+		if m.registers[i].key.Measure == measure {
+			return &m.registers[i]
+		}
+	}
+	return nil
+}

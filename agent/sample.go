@@ -1,0 +1,165 @@
+package agent
+
+import (
+	"errors"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/agent/clock"
+	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/validate"
+	"github.com/perseus-edge/perseus-edge/store"
+)
+
+// sample takes one reading of a register. The bus's lock is held, as it is in
+// all that follows here.
+func (b *bus) sample(m *meter, reg *register, r *drivers.Reading, dated bool) {
+	// The store keeps milliseconds: with the same instants here, anybody can
+	// redo the sum from what it holds.
+	s := energy.Sample{At: r.Sample.At.Truncate(time.Millisecond).UTC(), Value: r.Sample.Value}
+	reg.last, reg.raw, reg.took, reg.deviceAt = s, r.Raw, r.Took, r.DeviceAt
+	switch {
+	case !dated:
+	case !b.agent.opt.Clock.Trusted():
+		if r.Flags == 0 {
+			reg.shelf.Put(s.At, shelved{s.Value, r.Raw})
+		}
+	default:
+		b.found(reg, reg.check.Reading(b.facts(reg, r, s), b.words[:0]))
+		if r.Flags&^m.cfg.Off == 0 {
+			b.feed(m, reg, s, r.Raw)
+		}
+	}
+}
+
+// facts is what the validation is told of a reading.
+func (b *bus) facts(reg *register, r *drivers.Reading, s energy.Sample) validate.Facts {
+	f := validate.Facts{At: s.At, Value: s.Value, Now: b.agent.Now(), DeviceAt: r.DeviceAt, Source: r.Flags}
+	return f
+}
+
+// unread tells the validation of a reading that the device refused to give:
+// when it begins to, and every hour while it goes on.
+func (b *bus) unread(reg *register, r *drivers.Reading, before error, now time.Time) {
+	if kindOf(r.Err) != drivers.Sentinel || !b.agent.opt.Clock.Trusted() || before != nil && now.Sub(reg.refused) < quiet {
+		return
+	}
+	reg.refused = now
+	b.found(reg, reg.check.Reading(validate.Facts{At: now, Now: now, NoValue: true, Word: words(r.Err)}, b.words[:0]))
+}
+
+// words is the cause of an error without what was being done.
+func words(err error) string {
+	var e *drivers.Error
+	if errors.As(err, &e) && e.Err != nil {
+		return e.Err.Error()
+	}
+	return err.Error()
+}
+
+// feed gives one dated sample to its register's counter.
+func (b *bus) feed(m *meter, reg *register, s energy.Sample, raw uint64) {
+	if b.agent.recorder.resting.Load() {
+		// What was settled cannot be kept and memory for it has run out: the
+		// register rests. Its advance over the rest is spread, as over any gap.
+		return
+	}
+	var e energy.Event
+	b.settled, e = reg.counter.Add(s, b.settled[:0])
+	b.settle(m, reg, e, raw)
+	if e.Kind == energy.OutOfOrder {
+		b.outOfOrder(m, reg, s, raw)
+	}
+}
+
+// settle takes what a counter gave.
+func (b *bus) settle(m *meter, reg *register, e energy.Event, raw uint64) {
+	reg.seq++
+	for _, h := range b.settled {
+		b.pending = append(b.pending, keyedHalfHour(reg.key, h))
+		reg.newest = h.Start
+	}
+	if n := len(b.settled); n > 0 {
+		reg.settled += uint64(n)
+		b.agent.recorder.wake()
+	}
+	if e.Kind != energy.Nothing {
+		b.event(m, reg, e, raw)
+	}
+}
+
+// outOfOrder decides about a reading that is older than the newest one.
+func (b *bus) outOfOrder(m *meter, reg *register, s energy.Sample, raw uint64) {
+	base, ok := reg.counter.Base()
+	if !ok {
+		return
+	}
+	if clock.Classify(base.At.Sub(b.agent.Now())) == clock.Quarantine && base.At.After(s.At) {
+		b.takeBack(m, reg, s, raw)
+		return
+	}
+	if base.At.After(s.At) && len(b.late) < mostLate {
+		b.late = append(b.late, store.KeyedSample{Key: reg.key, Sample: s})
+	}
+}
+
+// mostLate bounds the late readings that wait for a round.
+const mostLate = 4096
+
+// takeBack begins a series anew whose newest reading is dated far in the
+// future: a wrong clock dated it. The half-hours from now on that were made of
+// such readings are withdrawn.
+func (b *bus) takeBack(m *meter, reg *register, s energy.Sample, raw uint64) {
+	acc, ok := reg.counter.(interface {
+		ClockBack(energy.Sample, []energy.HalfHour) ([]energy.HalfHour, energy.Event)
+	})
+	if !ok {
+		return
+	}
+	var e energy.Event
+	b.settled, e = acc.ClockBack(s, b.settled[:0])
+	from := len(b.pending)
+	b.settle(m, reg, e, raw)
+	for i := range b.pending[from:] {
+		if h := &b.pending[from+i]; e.Kind == energy.ClockBack && h.Quality == energy.Missing {
+			h.Void, h.Flags = true, h.Flags.With(12)
+		}
+	}
+}
+
+// found keeps what the validation found.
+func (b *bus) found(reg *register, fs []validate.Finding) {
+	b.words = fs[:0]
+	for _, f := range fs {
+		reg.findings++
+		k, err := f.Keyed()
+		if err != nil {
+			b.log.Debug("a finding cannot be kept", "error", err)
+			continue
+		}
+		if f.Severity == validate.Error {
+			b.log.Warn("validation", "finding", f.String())
+		} else {
+			b.log.Debug("validation", "finding", f.String())
+		}
+		b.findings = append(b.findings, k)
+	}
+}
+
+// identify looks at who answered: where it is another meter than before, every
+// register of it begins anew, before its first reading is counted.
+func (b *bus) identify(i int, m *meter) {
+	who, ok := b.poller.(drivers.Identifier)
+	if !ok {
+		return
+	}
+	serial := who.Identity(i)
+	if serial == "" || serial == m.serial {
+		return
+	}
+	before := m.serial
+	m.serial = serial
+	for j := range m.registers {
+		b.another(m, &m.registers[j], serial, before)
+	}
+}

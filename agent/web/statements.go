@@ -1,0 +1,81 @@
+package web
+
+import (
+	"strings"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// StatementWords says a statement of baseline in a sentence or two.
+func StatementWords(s energy.Statement) string {
+	before, after := reads(s.Measure, s.Closing), reads(s.Measure, s.Opening)
+	var out string
+	switch s.Kind {
+	case energy.OpeningStatement:
+		out = "Counted from here: the first reading is " + after + "."
+	case energy.ClosingStatement:
+		out = "Counted up to here: the last reading is " + before + "."
+	case energy.ExchangeStatement:
+		out = "Another meter" + serials(s) + ". The new one begins at " + after + "."
+		if s.Closing != nil {
+			out = "Another meter" + serials(s) + ". The old one ended at " + before + ", the new one begins at " + after + "."
+		}
+	case energy.ResetStatement:
+		out = "The register went from " + before + " to " + after + " and stayed there: counted on from the new value."
+	case energy.RolloverStatement:
+		out = "The register went round, from " + before + " to " + after + ": counted through."
+	case energy.ConfigChangeStatement:
+		out = "Read in another way from here: the first reading is " + after + "."
+		if s.Closing != nil {
+			out = "Read in another way from here: " + before + " before, " + after + " after."
+		}
+	case energy.ClockStatement:
+		out = "The clock was put right" + shiftWords(time.Duration(s.Shift)*time.Millisecond) + ". The first reading dated by it is " + after + "."
+	}
+	switch s.Gap {
+	case energy.GapCounted:
+		out += " The energy in between is counted."
+	case energy.GapEstimated:
+		out += " The energy in between is estimated."
+	case energy.GapUnknown:
+		out += " The energy in between is not known."
+	}
+	if s.Method != "" {
+		out += " Derived by " + s.Method + "."
+	}
+	if s.Note != "" {
+		out += " " + strings.TrimSuffix(s.Note, ".") + "."
+	}
+	return out
+}
+
+func reads(m energy.Measure, r *energy.Reading) string {
+	if r == nil {
+		return "an unknown value"
+	}
+	if r.Source == energy.OperatorSource {
+		return amount(m, r.Value) + " (read by a person)"
+	}
+	return amount(m, r.Value)
+}
+
+func serials(s energy.Statement) string {
+	switch {
+	case s.OldSerial != "" && s.Serial != "":
+		return ": " + s.Serial + " for " + s.OldSerial
+	case s.Serial != "":
+		return ": " + s.Serial
+	}
+	return ""
+}
+
+func shiftWords(d time.Duration) string {
+	switch {
+	case d > 0:
+		return ", forward by " + span(d)
+	case d < 0:
+		return ", back by " + span(-d)
+	}
+	return ""
+}

@@ -1,0 +1,244 @@
+package energy
+
+import (
+	"testing"
+	"time"
+)
+
+// What went wrong for others (field/edge-gateways.md, part 2): each is a case.
+func TestField(t *testing.T) {
+	plain := Register{Measure: Import}
+	house := Register{Measure: Import, MaxPower: 5000}                   // 2.5 kWh in a half-hour
+	unrated := Register{Measure: Import, MaxPower: 10_000_000}           // nobody said what the meter is: 10 MW
+	small := Register{Measure: Import, MaxPower: 10_000, Modulus: 10000} // half of it takes 30 minutes
+	for _, c := range []struct {
+		name  string
+		reg   Register
+		steps []step
+	}{
+		{"a start while the meter serves zeros (evcc #29286, 53.7 MWh in one slot)", house, []step{
+			{"00:00:00", 0, Nothing, nil},
+			{"00:00:10", 0, Nothing, nil},
+			{"00:00:20", 53_700_000, Opened, nil},
+			{"00:30:00", 53_700_100, Nothing, nil},
+			{"01:00:00", 53_700_200, Nothing, []hh{{"00:30:00", 100, 53_700_200, Measured, 1}}},
+		}},
+		{"a small register is not taken for what followed the zeros either", plain, []step{
+			{"00:00:00", 0, Nothing, nil},
+			{"00:30:00", 4, Opened, nil},
+			{"01:00:00", 5, Nothing, []hh{{"00:30:00", 1, 5, Measured, 1}}},
+		}},
+		{"a new meter that stands at 0 is believed after two periods", plain, []step{
+			{"00:00:00", 0, Nothing, nil},
+			{"00:59:59", 0, Nothing, nil},
+			{"01:00:00", 0, Opened, []hh{{"00:00:00", 0, 0, Estimated, 1}, {"00:30:00", 0, 0, Estimated, 0}}},
+			{"01:30:00", 7, Nothing, []hh{{"01:00:00", 7, 7, Measured, 1}}},
+		}},
+		{"zeros after values that cannot be, before anything is known", house, []step{
+			{"00:00:00", -1, Glitch, nil},
+			{"00:00:10", 0, Nothing, nil},
+			{"00:00:10", 0, OutOfOrder, nil},
+			{"00:00:09", 9, OutOfOrder, nil},
+			{"00:00:20", 9, Opened, nil},
+		}},
+		{"0 is served for a while after a firmware update (fronius_modbus PR #140)", house, []step{
+			{"00:00:00", 81_250_000, Opened, nil},
+			{"00:05:00", 0, Nothing, nil},
+			{"00:10:00", 0, Nothing, nil},
+			{"00:15:00", 0, Nothing, nil},
+			{"00:20:00", 0, Nothing, nil},
+			{"00:25:00", 0, Nothing, nil},
+			{"00:30:00", 0, Nothing, nil},
+			{"00:35:00", 81_250_700, Glitch, []hh{{"00:00:00", 600, 81_250_600, Estimated, 1}}},
+		}},
+		{"zeros, then another meter's reading: the zeros are no opening reading", plain, []step{
+			{"00:00:00", 50_000_000, Opened, nil},
+			{"00:05:00", 0, Nothing, nil},
+			{"00:10:00", 0, Nothing, nil},
+			{"00:11:00", 0, Nothing, nil},
+			{"00:12:00", 0, Nothing, nil},
+			{"00:13:00", 30_000_000, Glitch, nil}, // the zeros; from here on it is held anew
+			{"00:14:00", 30_000_010, Nothing, nil},
+			{"00:15:00", 30_000_020, Nothing, nil},
+			{"00:15:30", 30_000_025, Nothing, nil},
+			{"00:15:59", 30_000_029, Nothing, nil}, // five samples, a second short of three minutes
+			{"00:16:00", 30_000_030, Reset, []hh{{"00:00:00", 0, -1, Missing, 1}}},
+			{"00:30:00", 30_000_170, Nothing, nil},
+			{"01:00:00", 30_000_470, Nothing, []hh{{"00:30:00", 300, 30_000_470, Measured, 1}}},
+		}},
+		{"two zeros near the modulus are no rollover", Register{Measure: Import, MaxPower: 5000, Modulus: 100_000_000}, []step{
+			{"00:00:00", 99_999_000, Opened, nil},
+			{"00:10:00", 0, Nothing, nil},
+			{"00:11:00", 0, Nothing, nil},
+			{"00:12:00", 99_999_100, Glitch, nil},
+			{"00:30:00", 99_999_300, Nothing, []hh{{"00:00:00", 300, 99_999_300, Measured, 2}}},
+		}},
+		{"a register that wraps to exactly 0 and goes on", Register{Measure: Import, MaxPower: 5000, Modulus: 100_000_000}, []step{
+			{"00:00:00", 99_999_900, Opened, nil},
+			{"00:10:00", 0, Nothing, nil},
+			{"00:20:00", 100, Glitch, nil},
+			{"00:30:00", 200, Rollover, []hh{{"00:00:00", 300, 200, Measured, 2}}},
+		}},
+		{"a register that wraps to exactly 0 and stays there", Register{Measure: Import, MaxPower: 5000, Modulus: 100_000_000}, []step{
+			{"00:00:00", 99_999_900, Opened, nil},
+			{"00:10:00", 0, Nothing, nil},
+			{"01:09:59", 0, Nothing, nil},
+			{"01:10:00", 0, Rollover, []hh{{"00:00:00", 100, 0, Interpolated, 1}, {"00:30:00", 0, 0, Estimated, 1}}},
+		}},
+		{"values that jump between 0 and nonsense: never 0 as a baseline", plain, []step{
+			{"00:00:00", 50_000, Opened, nil},
+			{"00:30:00", 7, Nothing, nil},
+			{"01:00:00", 0, Glitch, nil},
+			{"01:30:00", 7, Glitch, nil},
+			{"02:00:00", 0, Glitch, nil},
+			{"02:30:00", 0, Nothing, nil},
+			{"02:45:00", 6, Reset, []hh{
+				{"00:00:00", 0, -1, Missing, 1}, {"00:30:00", 0, -1, Missing, 0}, {"01:00:00", 0, -1, Missing, 0},
+				{"01:30:00", 0, -1, Missing, 0}, {"02:00:00", 0, -1, Missing, 0}, {"02:30:00", 0, -1, Missing, 0},
+			}},
+		}},
+		{"the null of a 32-bit meter (-1 as uint32: 429,496,728 kWh, Growatt_ModbusTCP #401)", house, []step{
+			{"00:00:00", 28_196_311, Opened, nil},
+			{"00:10:00", 429_496_729_500, TooFast, nil},
+			{"00:10:10", 28_196_400, Glitch, nil},
+			{"00:30:00", 28_196_800, Nothing, []hh{{"00:00:00", 489, 28_196_800, Measured, 2}}},
+		}},
+		{"a glitch small enough to be believed is taken back", unrated, []step{
+			{"00:00:00", 28_000_000, Opened, nil},
+			{"00:10:00", 28_000_100, Nothing, nil},
+			{"00:11:00", 30_000_000, Nothing, nil}, // another register's answer
+			{"00:12:00", 28_000_120, Nothing, nil},
+			{"00:13:00", 28_000_130, Nothing, nil},
+			{"00:14:00", 28_000_140, Nothing, nil},
+			{"00:14:59", 28_000_149, Nothing, nil},
+			{"00:15:00", 28_000_150, Glitch, nil},
+			{"00:30:00", 28_000_300, Nothing, []hh{{"00:00:00", 300, 28_000_300, Measured, 4}}},
+		}},
+		{"such a glitch on a boundary: what it settled is given again", unrated, []step{
+			{"00:00:00", 28_000_000, Opened, nil},
+			{"00:25:00", 28_000_250, Nothing, nil},
+			{"00:30:00", 30_000_000, Nothing, []hh{{"00:00:00", 2_000_000, 30_000_000, Measured, 2}}},
+			{"00:30:10", 30_000_000, Nothing, nil}, // twice
+			{"00:35:00", 28_000_350, Nothing, nil},
+			{"00:36:00", 28_000_360, Nothing, nil},
+			{"00:37:00", 28_000_370, Nothing, nil},
+			{"00:38:00", 28_000_380, Nothing, nil},
+			{"00:39:00", 28_000_390, Retracted, []hh{{"00:00:00", 300, 28_000_300, Interpolated, 2}}},
+			{"01:00:00", 28_000_600, Nothing, []hh{{"00:30:00", 300, 28_000_600, Interpolated, 2}}},
+		}},
+		{"a fall below the sample before the last one is no glitch", unrated, []step{
+			{"00:00:00", 28_000_000, Opened, nil},
+			{"00:10:00", 28_000_100, Nothing, nil},
+			{"00:11:00", 28_000_110, Nothing, nil},
+			{"00:12:00", 28_000_099, Nothing, nil},
+			{"00:13:00", 28_000_099, Nothing, nil},
+			{"00:14:00", 28_000_099, Nothing, nil},
+			{"00:15:00", 28_000_099, Nothing, nil},
+			{"00:16:00", 28_000_099, Reset, []hh{{"00:00:00", 0, -1, Missing, 3}}},
+		}},
+		{"a fall back to just the sample before the last one", unrated, []step{
+			{"00:00:00", 28_000_000, Opened, nil},
+			{"00:10:00", 28_000_100, Nothing, nil},
+			{"00:11:00", 28_000_110, Nothing, nil},
+			{"00:12:00", 28_000_100, Nothing, nil},
+			{"00:13:00", 28_000_100, Nothing, nil},
+			{"00:14:00", 28_000_100, Nothing, nil},
+			{"00:15:00", 28_000_100, Nothing, nil},
+			{"00:16:00", 28_000_100, Glitch, nil},
+			{"00:30:00", 28_000_200, Nothing, []hh{{"00:00:00", 200, 28_000_200, Measured, 4}}},
+		}},
+		{"what stood for longer than a period is no glitch: the register was reset", unrated, []step{
+			{"00:00:00", 28_000_000, Opened, nil},
+			{"00:10:00", 28_000_100, Nothing, nil},
+			{"00:20:00", 28_000_200, Nothing, nil},
+			{"00:40:00", 28_000_200, Nothing, []hh{{"00:00:00", 200, 28_000_200, Interpolated, 3}}},
+			{"00:40:01", 28_000_200, Nothing, nil}, // a period and a second after 00:10
+			{"00:41:00", 28_000_150, Nothing, nil},
+			{"00:42:00", 28_000_150, Nothing, nil},
+			{"00:43:00", 28_000_150, Nothing, nil},
+			{"00:44:00", 28_000_150, Nothing, nil},
+			{"00:45:00", 28_000_150, Reset, []hh{{"00:30:00", 0, -1, Missing, 2}}},
+		}},
+		{"what stood for just a period can still be a glitch", unrated, []step{
+			{"00:00:00", 28_000_000, Opened, nil},
+			{"00:10:00", 28_000_100, Nothing, nil},
+			{"00:20:00", 28_000_200, Nothing, nil},
+			{"00:40:00", 28_000_200, Nothing, []hh{{"00:00:00", 200, 28_000_200, Interpolated, 3}}},
+			{"00:41:00", 28_000_150, Nothing, nil},
+			{"00:42:00", 28_000_150, Nothing, nil},
+			{"00:43:00", 28_000_150, Nothing, nil},
+			{"00:44:00", 28_000_150, Nothing, nil},
+			{"00:45:00", 28_000_150, Retracted, []hh{{"00:00:00", 132, 28_000_132, Estimated, 2}}},
+		}},
+		{"unseen for longer than half the modulus takes: not guessed", small, []step{
+			{"00:00:00", 1000, Opened, nil},
+			{"00:30:00", 5000, Nothing, []hh{{"00:00:00", 4000, 5000, Measured, 1}}},
+			{"01:00:01", 6000, Ambiguous, []hh{{"00:30:00", 0, -1, Missing, 1}, {"01:00:00", 0, -1, Missing, 0}}},
+			{"01:30:00", 7000, Nothing, nil},
+			{"02:00:00", 8000, Nothing, []hh{{"01:30:00", 1000, 8000, Measured, 1}}},
+		}},
+		{"unseen for too long, and then a 0", small, []step{
+			{"00:00:00", 1000, Opened, nil},
+			{"00:40:00", 0, Nothing, nil},
+			{"00:50:00", 3000, Ambiguous, []hh{{"00:00:00", 0, -1, Missing, 1}, {"00:30:00", 0, -1, Missing, 0}}},
+			{"01:00:00", 3100, Nothing, nil},
+			{"01:30:00", 3400, Nothing, []hh{{"01:00:00", 300, 3400, Measured, 1}}},
+		}},
+		{"unseen for too long while something is held", small, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 4000, Nothing, nil},
+			{"00:40:01", 5100, Ambiguous, []hh{{"00:00:00", 0, -1, Missing, 1}, {"00:30:00", 0, -1, Missing, 0}}},
+		}},
+		{"unseen for just as long as can be told, while something is held", small, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 4000, Nothing, nil},
+			{"00:30:00", 5100, Glitch, []hh{{"00:00:00", 100, 5100, Measured, 1}}},
+		}},
+		{"zeros with too long between them do not make a 0 believed", small, []step{
+			{"00:00:00", 0, Nothing, nil},
+			{"00:30:01", 0, Nothing, nil},
+			{"01:00:00", 0, Nothing, nil},
+			{"01:30:00", 0, Nothing, nil},
+			{"01:30:01", 0, Opened, []hh{{"01:00:00", 0, 0, Measured, 1}}},
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) { tell(t, NewAccumulator(c.reg, Period), c.steps) })
+	}
+}
+
+// tell gives the steps to an accumulator and checks what it makes of them, and
+// that one which is restarted at every step makes the same.
+func tell(t *testing.T, a *Accumulator, steps []step) {
+	t.Helper()
+	for _, s := range steps {
+		b, err := RestoreAccumulator(a.reg, time.Duration(a.period), a.State(nil))
+		if err != nil {
+			t.Fatalf("before %s: %v", s.at, err)
+		}
+		b.close = a.close
+		got, e := a.Add(Sample{at(t, s.at), s.value}, nil)
+		if _, f := b.Add(Sample{at(t, s.at), s.value}, nil); e != f || *a != *b {
+			t.Errorf("%s: %+v, after a restart %+v", s.at, e, f)
+		}
+		if e.Kind != s.event {
+			t.Errorf("%s: event %q, want %q", s.at, e.Kind, s.event)
+		}
+		checkSettled(t, s.at, got, s.want)
+	}
+}
+
+func checkSettled(t *testing.T, when string, got []HalfHour, want []hh) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d half-hours %+v, want %d", when, len(got), got, len(want))
+	}
+	for i, w := range want {
+		h := got[i]
+		if !h.Start.Equal(at(t, w.start)) || h.Energy != w.energy || h.Cumulative != w.cumulative || h.Quality != w.quality || h.Evidence.Samples != w.samples {
+			t.Errorf("%s: %s %d %d %s %d samples, want %+v", when, h.Start.Format("15:04"), h.Energy, h.Cumulative, h.Quality, h.Evidence.Samples, w)
+		}
+		if h.Evidence.Rule != RuleExchange && h.Evidence.Rule != ruleFor[h.Quality] {
+			t.Errorf("%s: rule %d for %s", when, h.Evidence.Rule, h.Quality)
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package energy
+
+// How long a register that fell or leapt is held before it counts as a new
+// baseline. Each bound is there for something seen in the field: late answers
+// of another register come in bursts, firmware updates serve 0 for a while,
+// and a disc that runs backwards never settles.
+const (
+	resetSamples = 5  // at least so many samples agree with each other,
+	resetPart    = 10 // over at least a tenth of a period;
+	zeroPeriods  = 2  // a register that stays at exactly 0 is believed after two periods only
+	holdPeriods  = 4  // and after four periods of values that agree with nothing, the latest one is taken
+	rolloverSeen = 2  // samples after a wrap before it is believed
+)
+
+// held is a run of samples that disagree with the baseline, or (where there is
+// none yet) of zeros that may not be an answer at all. A run that begins with
+// 0 holds zeros only: what follows a 0 begins the run anew, so that a 0 can
+// never be the reading from which energy is counted, unless it lasted.
+type held struct {
+	n           int   // 0: nothing is held
+	since       int64 // when the register first disagreed
+	first, last point
+}
+
+// lasted reports whether the run, when it is of zeros, lasted long enough to
+// be the meter's own word. Others need not.
+func (a *Accumulator) lasted() bool {
+	return a.held.last.value > 0 || a.held.last.at-a.held.first.at >= zeroPeriods*a.period
+}
+
+// judge decides about what is held, now that p has come: it comes back
+// (Glitch, the value never counted), it wrapped (Rollover), it stays between
+// the baseline and the sample before that (the baseline was the glitch: it is
+// taken back), or it stays anywhere else (Reset: a new baseline; the
+// half-hours from the last good sample to the new baseline are Missing). The
+// baseline is unchanged meanwhile.
+func (a *Accumulator) judge(p point, dst []HalfHour) ([]HalfHour, Event) {
+	h := &a.held
+	fell := h.first.value < a.base.value
+	fromBase, back := a.advance(p)
+	_, agrees := a.reg.follows(h.last, p, 0, a.longest)
+
+	// After a leap, a value that goes on from the leap speaks for the leap
+	// even where enough time has passed that the baseline could have got there.
+	if back && (fell || !agrees) {
+		e := a.event(Glitch, h.first.sample())
+		a.held = held{}
+		return a.take(p, fromBase, dst), e
+	}
+	if !agrees || h.last.value == 0 && p.value > 0 {
+		if p.value > 0 && p.at-h.since >= holdPeriods*a.period {
+			return a.restart(Reset, p, p, dst)
+		}
+		e := a.event(Glitch, h.first.sample())
+		*h = held{n: 1, since: h.since, first: p, last: p}
+		return dst, e
+	}
+	h.n, h.last = h.n+1, p
+	if !a.lasted() {
+		return dst, Event{}
+	}
+	if h.n >= rolloverSeen {
+		adv, ok := a.reg.wrapped(a.base.value, h.first.value, a.ahead, h.first.at-a.base.at)
+		if ok && a.fits(adv.energy, h.last.value-h.first.value) {
+			return a.rollover(adv, dst)
+		}
+	}
+	if h.n >= resetSamples && h.last.at-h.first.at >= a.period/resetPart {
+		if a.undo && fell {
+			if adv, ok := a.withoutBase(h.first); ok {
+				return a.retract(adv, dst)
+			}
+		}
+		return a.restart(Reset, h.first, h.last, dst)
+	}
+	return dst, Event{}
+}
+
+// rollover counts the advance through the modulus, and what was held after it.
+func (a *Accumulator) rollover(adv advance, dst []HalfHour) ([]HalfHour, Event) {
+	h := a.held
+	a.held = held{}
+	a.forget()
+	e := a.event(Rollover, h.first.sample())
+	dst = a.settle(h.first, adv, h.last.at, dst)
+	return a.goOn(h.last, dst), e
+}
+
+// withoutBase gives the advance to p from what was there before the baseline.
+func (a *Accumulator) withoutBase(p point) (advance, bool) {
+	b := *a
+	b.progress = a.prev
+	return b.advance(p)
+}
+
+// retract takes the baseline back, which was too high by little enough to be
+// believed at the time, and goes on to what is held. Where half-hours were
+// settled by it they are given again, with a Retracted event.
+func (a *Accumulator) retract(adv advance, dst []HalfHour) ([]HalfHour, Event) {
+	h, wrong, given := a.held, a.base, a.half()
+	a.progress, a.held = a.prev, held{}
+	a.forget()
+	e := a.event(Glitch, wrong.sample())
+	if a.half() != given {
+		e.Kind = Retracted
+	}
+	dst = a.settle(h.first, adv, h.last.at, dst)
+	return a.goOn(h.last, dst), e
+}
+
+// goOn settles to a later point of a run that is believed.
+func (a *Accumulator) goOn(last point, dst []HalfHour) []HalfHour {
+	if last == a.base {
+		return dst
+	}
+	ahead, _ := a.reg.spend(a.ahead, last.value-a.base.value, last.at-a.base.at)
+	return a.settle(last, advance{last.value - a.base.value, min(ahead, grace)}, last.at, dst)
+}
+
+// start takes p as the new baseline that is waited for: the first reading of
+// all, or the first one after a break. A 0 must last: a gateway that starts
+// while its meter serves zeros would count the whole register as energy, and
+// one user saw 53.7 MWh in a slot of a 5 kW system (evcc #29286).
+func (a *Accumulator) start(p point, dst []HalfHour) ([]HalfHour, Event) {
+	h := &a.held
+	switch {
+	case p.value > 0:
+		return a.restart(a.anew, p, p, dst)
+	case h.n == 0 || h.last.value > 0:
+		*h = held{n: 1, since: p.at, first: p, last: p}
+	default:
+		h.n, h.last = h.n+1, p
+		if a.lasted() {
+			return a.restart(a.anew, h.first, h.last, dst)
+		}
+	}
+	return dst, Event{}
+}
+
+// lose says that the register was unseen for too long: whatever it shows at
+// now, it is a new baseline.
+func (a *Accumulator) lose(now int64) {
+	if a.anew == Nothing {
+		a.anew = Ambiguous
+		if now-a.base.at > maxGap {
+			a.anew = Reset
+		}
+	}
+	a.held = held{}
+	a.forget()
+}
+
+// restart takes first as the new baseline and goes on to last. What lies
+// between the old baseline and the new one cannot be known: Missing, so that
+// nobody takes silence for zero.
+func (a *Accumulator) restart(k EventKind, first, last point, dst []HalfHour) ([]HalfHour, Event) {
+	e := a.event(k, first.sample())
+	if a.open && first.at-a.base.at <= maxGap {
+		dst = a.miss(first, last.at, dst)
+	}
+	a.openAt(first)
+	return a.goOn(last, dst), e
+}
+
+// miss gives the half-hours from the one in progress to the one that the new
+// baseline lies in, or ends at, as Missing.
+func (a *Accumulator) miss(first point, taken int64, dst []HalfHour) []HalfHour {
+	from := a.half()
+	if !a.known {
+		from += a.period
+	}
+	for ; from < first.at; from += a.period {
+		dst = append(dst, HalfHour{
+			Start: instant(from), Cumulative: -1, TakenAt: a.takenAt(from+a.period, taken), Quality: Missing,
+			Evidence: Evidence{First: a.base.sample(), Last: first.sample(), Samples: a.samples, Rule: RuleNone},
+		})
+		a.samples = 0
+	}
+	return dst
+}

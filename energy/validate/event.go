@@ -1,0 +1,125 @@
+package validate
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// Event applies V03, V04, V05, V12 and V17 to what an Accumulator noticed,
+// and flags the half-hours that the break touches. An Exchanged that the
+// operator has stated is no finding: do not bring it here.
+func (c *Checker) Event(e energy.Event, dst []Finding) []Finding {
+	switch e.Kind {
+	case energy.Glitch:
+		f := c.fellOrLeapt(e)
+		f.Severity, f.Note = Warning, "the value was not counted and the register came back"
+		if e.After == 0 {
+			if c.o.Modulus > 0 && e.Before >= c.o.Modulus-c.o.Modulus/100 {
+				return dst // a register that wraps shows 0, too
+			}
+			f.Note = "a momentary 0, not counted"
+		}
+		f.From, f.To = e.At, e.At
+		return c.say(ofReading, e.At, f, dst)
+	case energy.TooFast:
+		f := c.fellOrLeapt(e)
+		f.Severity, f.Note = Warning, "it is held until what follows confirms or refutes it"
+		f.From, f.To = e.At, e.At
+		return c.say(ofReading, e.At, f, dst)
+	case energy.Rollover:
+		c.mark(4, since(e), e.At)
+		return c.say(ofReading, e.At, Finding{
+			Rule: 4, Severity: Info, From: since(e), To: e.At, Found: "from " + c.amount(e.Before) + " to " + c.amount(e.After),
+			Expected: "a wrap at " + c.amount(c.o.Modulus), Note: "the energy through it is counted",
+		}, dst)
+	case energy.Reset:
+		return c.reset(e, dst)
+	case energy.Ambiguous:
+		c.mark(4, since(e), e.At)
+		return c.say(ofReading, e.At, Finding{
+			Rule: 4, Severity: Error, From: since(e), To: e.At, Found: "no reading for " + span(e.At.Sub(since(e))),
+			Expected: "a reading before the register can wrap twice", Note: "how often it wrapped is not known: the half-hours between are missing",
+		}, dst)
+	case energy.Exchanged:
+		return c.Change(e.At, "another meter, at "+c.amount(e.After), "the meter that was read until "+stamp(since(e)), dst)
+	case energy.ClockBack:
+		return c.Redated(e, dst)
+	}
+	return dst
+}
+
+// reset speaks of a register that has a new baseline.
+func (c *Checker) reset(e energy.Event, dst []Finding) []Finding {
+	if e.Before < 0 {
+		return dst
+	}
+	f := c.fellOrLeapt(e)
+	f.Severity, f.From, f.To = Error, since(e), e.At
+	f.Note = "it stayed there: the energy of the break is not known, and its half-hours are missing"
+	c.mark(f.Rule, f.From, f.To)
+	dst = c.say(ofReading, e.At, f, dst)
+	if c.o.Modulus <= 0 || e.After >= e.Before || e.Before < c.o.Modulus-c.o.Modulus/10 {
+		return dst
+	}
+	// It looked like a wrap, but was not believed.
+	f.Rule, f.Note = 4, "near the modulus, but more than the meter can have counted in the time: not taken for a wrap"
+	f.Expected = "a wrap at " + c.amount(c.o.Modulus)
+	c.mark(4, f.From, f.To)
+	return c.say(ofReading, e.At, f, dst)
+}
+
+// fellOrLeapt is V03 for a register that went down, else V05.
+func (c *Checker) fellOrLeapt(e energy.Event) Finding {
+	f := Finding{Rule: 3, Found: "from " + c.amount(e.Before) + " to " + c.amount(e.After), Expected: "at least " + c.amount(e.Before)}
+	if e.After >= e.Before {
+		f.Rule, f.Expected = 5, "what the connection can carry in "+span(e.At.Sub(since(e)))
+	}
+	return f
+}
+
+// since is when the baseline was read.
+func since(e energy.Event) time.Time {
+	if e.BeforeAt.IsZero() || e.BeforeAt.After(e.At) {
+		return e.At
+	}
+	return e.BeforeAt
+}
+
+// Change is V17: the meter or the way it is read is another one than stated,
+// and no exchange record tells of it. found and expected say what, e.g.
+// "serial 7654321" and "serial 1234567".
+func (c *Checker) Change(at time.Time, found, expected string, dst []Finding) []Finding {
+	from := at
+	if c.seen && c.last.At.Before(at) {
+		from = c.last.At
+	}
+	c.mark(17, from, at)
+	return c.say(ofReading, at, Finding{
+		Rule: 17, Severity: Error, From: from, To: at, Found: found, Expected: expected + ", or an exchange record",
+		Note: "the energy between the two is not known until the exchange is stated",
+	}, dst)
+}
+
+// amount writes base units with their unit, e.g. "1500 Wh".
+func (c *Checker) amount(v int64) string {
+	return strconv.FormatInt(v, 10) + " " + c.key.Measure.BaseUnit()
+}
+
+func word(f *Facts) string {
+	if f.Word == "" {
+		return ""
+	}
+	return ": " + f.Word
+}
+
+// span writes a duration for people: whole seconds, or days from two days on.
+func span(d time.Duration) string {
+	if d >= 48*time.Hour {
+		return strconv.FormatInt(int64(d/(24*time.Hour)), 10) + " days"
+	}
+	return d.Round(time.Second).String()
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,89 @@
+package simulation
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/uplink"
+)
+
+var (
+	seeds  = flag.Int("seeds", 2, "how many seeds to simulate")
+	first  = flag.Uint64("seed", 1, "the first of them")
+	years  = flag.Float64("years", 0.1, "how many years of each")
+	meters = flag.Int("meters", 16, "how many meters at each site")
+	quiet  = flag.Bool("quiet", false, "no faults")
+)
+
+const (
+	gatewayURL = "https://directory.example/g/1"
+	memberURL  = "https://directory.example/m/1"
+	edpRole    = "https://registry.example/scheme/perseus/role/energy-data-provider"
+)
+
+// ramDir is a folder in memory where there is one.
+func ramDir(t testing.TB) string {
+	dir, err := os.MkdirTemp("/dev/shm", "simulation-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// identityFolder fills a folder as enrolling would.
+func newIdentity(t *testing.T) Identity {
+	t.Helper()
+	dir := t.TempDir()
+	pki := identitytest.New(t)
+	pki.Client(gatewayURL, "Shop Ltd", memberURL).Write(dir, "client")
+	pki.Signing(gatewayURL, "Shop Ltd", memberURL).Write(dir, "signing")
+	b, err := json.Marshal(uplink.Enrolment{Gateway: gatewayURL, Member: memberURL, Relay: "https://relay.example", Directory: "https://directory.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string][]byte{"signing-root.pem": identity.EncodeCertificates(pki.SigningCA.Root), "gateway.json": b} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signer := pki.Signing("https://directory.example/a/relay", "Relay Ltd", memberURL, edpRole)
+	return Identity{Gateway: gatewayURL, Dir: dir, Roots: pki.SigningCA.Pool(), Key: signer.Key, Chain: signer.Chain}
+}
+
+func TestSimulation(t *testing.T) {
+	began := time.Now()
+	days := int(*years * 365)
+	for i := range *seeds {
+		seed := *first + uint64(i)
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			begun := time.Now()
+			var r Result
+			synctest.Test(t, func(t *testing.T) {
+				var err error
+				if r, err = Run(Options{Seed: seed, Days: days, Meters: *meters, Dir: ramDir(t), Identity: newIdentity(t), Quiet: *quiet}); err != nil {
+					t.Error(err)
+				}
+			})
+			for _, v := range r.Violations {
+				t.Error(v)
+			}
+			t.Logf("%+v", r)
+			if t.Failed() {
+				t.Logf("repeat with: go test ./internal/simulation -run TestSimulation -seed %d -seeds 1 -years %g -meters %d", seed, *years, *meters)
+			}
+			took := time.Since(begun)
+			my := float64(days) / 365 * float64(*meters)
+			t.Logf("%.1f meter-years in %s: %.1f a minute", my, took.Round(time.Millisecond), my/took.Minutes())
+		})
+	}
+	t.Logf("took %s", time.Since(began))
+}

@@ -1,0 +1,368 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing/synctest"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/agent"
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/drivers/modbus"
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/store"
+)
+
+// Options of a simulation.
+type Options struct {
+	Seed     uint64
+	Days     int
+	Meters   int
+	Dir      string // where the store lies: a RAM disk makes it fast
+	Identity Identity
+	Quiet    bool         // no faults at all
+	Logger   *slog.Logger // of the agent; nil: nowhere
+	Most     int          // violations after which it ends; 0: 20
+}
+
+// Result is what came of it.
+type Result struct {
+	Violations []Violation
+	Meters     int
+	Days       int
+	HalfHours  int
+	Missing    int
+	Quality    [5]int
+	Samples    int64
+	Exchanges  int
+	Lives      int
+	Ends       [waysToStop]int
+	Commits    int
+	Batches    int
+	Carried    int
+	Again      int
+	SetAside   int
+}
+
+// site is a whole site with everything around it.
+type site struct {
+	Options
+	chance
+	calm       *calm
+	wires      []*wire
+	channels   []*channel
+	config     *config.Config
+	relay      *relay
+	net        *network
+	oracle     *oracle
+	full       episodes
+	end        time.Time
+	result     Result
+	disk       *disk
+	permission permission
+	saved      map[energy.Key]time.Time // newest sample that was kept
+	path       string
+	live       int64
+}
+
+// Run simulates a site. It must be called in a bubble of testing/synctest at
+// its beginning.
+func Run(o Options) (Result, error) {
+	if !time.Now().Equal(epoch) {
+		return Result{}, fmt.Errorf("simulation: it is %s, not the beginning of a bubble", time.Now())
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Most == 0 {
+		o.Most = 20
+	}
+	s := newSite(o)
+	if err := s.years(); err != nil {
+		return s.result, err
+	}
+	s.net.under.Wait()
+	r := &s.result
+	r.HalfHours, r.Missing, r.Quality = s.oracle.Checked, s.oracle.Missing, s.oracle.By
+	r.Batches, r.Carried, r.Again = s.relay.batches, s.relay.carried, s.relay.again
+	r.Meters, r.Days = o.Meters, o.Days
+	for _, c := range s.channels {
+		r.Samples += c.polls
+	}
+	return s.result, nil
+}
+
+func (s *site) report(law, what string) {
+	if len(s.result.Violations) < 10*s.Most {
+		s.result.Violations = append(s.result.Violations, Violation{law, time.Now(), what})
+	}
+}
+
+// now is the clock of the gateway.
+func (s *site) now() time.Time { return time.Now() }
+
+func newSite(o Options) *site {
+	s := &site{Options: o, chance: chance(mix(o.Seed)), calm: &calm{}, path: filepath.Join(o.Dir, "agent.db"), saved: map[energy.Key]time.Time{}}
+	s.end = epoch.AddDate(0, 0, o.Days)
+	s.calm.spans = []span{{epoch, epoch.Add(3 * time.Hour)}, {s.end.Add(-12 * time.Hour), s.end.AddDate(1, 0, 0)}}
+	s.config = &config.Config{
+		File: "simulation", Hash: "00", Site: config.Site{Name: "Simulated", Outcode: "SW8"}, Period: energy.Period,
+		Store:  config.Store{KeepHalfHours: config.DefaultKeepHalfHours, KeepSamples: config.DefaultKeepSamples},
+		Uplink: &config.Uplink{URL: "https://relay.example", Identity: o.Identity.Dir},
+	}
+	s.build()
+	s.oracle = newOracle(s.channels, s.report)
+	s.relay = newRelay(o.Identity, s.report)
+	day := 24 * time.Hour
+	s.net = &network{chance: s.of("network", 0), h: s.relay,
+		down:  s.trouble("network down", 0, 10*day, time.Second, 20*day),
+		weird: s.trouble("network weird", 0, day, time.Minute, 6*time.Hour),
+		lazy:  s.trouble("relay busy", 0, time.Hour, time.Hour, 4*day),
+	}
+	s.full = s.trouble("disk full", 0, 30*day, time.Minute, 2*day)
+	return s
+}
+
+// trouble makes the episodes of a component.
+func (s *site) trouble(name string, i int, between, least, most time.Duration) episodes {
+	if s.Quiet {
+		between = 250 * 365 * 24 * time.Hour
+	}
+	return episodes{chance: s.of(name, i), between: between, least: least, most: most, calm: s.calm}
+}
+
+// build makes meters and wires from the seed.
+func (s *site) build() {
+	const perWire = 8
+	day := 24 * time.Hour
+	for i := range s.Meters {
+		c := s.of("meter", i)
+		if i%perWire == 0 {
+			n := len(s.wires)
+			s.wires = append(s.wires, &wire{site: s,
+				down: s.trouble("wire", n, 40*day, 2*time.Second, 30*day),
+				slow: s.trouble("slow wire", n, 10*day, time.Minute, day),
+			})
+			s.config.Buses = append(s.config.Buses, config.Bus{ID: fmt.Sprintf("bus%d", n), Driver: "simulated", URL: "sim://", Timeout: time.Second})
+		}
+		w := s.wires[len(s.wires)-1]
+		m := &meter{id: fmt.Sprintf("m%d", i), silent: s.trouble("silent", i, 8*day, 2*time.Second, 6*day)}
+		polls := []time.Duration{30 * time.Second, time.Minute, time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
+		m.poll = polls[c.n(0, int64(len(polls)))]
+		measures := [][]energy.Measure{{energy.Import}, {energy.Import, energy.Export}, {energy.Gas}, {energy.Import, energy.ReactiveImport}}[c.n(1, 4)]
+		cfg := config.Meter{ID: m.id, Bus: s.config.Buses[len(s.config.Buses)-1].ID, Unit: uint8(i%perWire + 1), Poll: m.poll}
+		for j, measure := range measures {
+			ch := s.channel(i, j, m.id, measure)
+			m.channels = append(m.channels, ch)
+			s.channels = append(s.channels, ch)
+			cfg.Registers = append(cfg.Registers, config.Register{
+				Point:   modbus.Point{Measure: measure, Address: uint16(4 * j), Type: "uint64", Unit: measure.BaseUnit()},
+				Modulus: ch.modulus, MaxPower: ch.rating,
+			})
+		}
+		s.exchange(i, m)
+		w.meters = append(w.meters, m)
+		s.config.Meters = append(s.config.Meters, cfg)
+	}
+}
+
+func (s *site) channel(i, j int, meter string, measure energy.Measure) *channel {
+	c := s.of("register", i*8+j)
+	rating := []int64{5_000, 20_000, 70_000, 250_000, 2_000_000}[c.n(0, 5)]
+	modulus := []int64{0, 0, 10_000_000, 1_000_000_000, 1 << 32, 1 << 48}[c.n(1, 6)]
+	if modulus > 0 && modulus < 200*rating {
+		modulus = 0
+	}
+	step := []int64{1, 1, 10, 100, 1000}[c.n(2, 5)]
+	r := register{key: energy.Key{Meter: meter, Measure: measure}, modulus: modulus, rating: rating, step: step,
+		load: load{kind: measure, most: rating * 4 / 5, noise: c.of("load", 0)}}
+	first := c.n(3, 1_000_000_000)
+	if modulus > 0 {
+		first = c.n(3, modulus)
+	}
+	r.fits = []fitting{{fitted: epoch, shows: first / step * step}}
+	day := 24 * time.Hour
+	return &channel{register: r, chance: c, calm: s.calm, good: -1,
+		faults: s.trouble("register", i*8+j, 2*day, time.Second, 40*time.Minute)}
+}
+
+// exchange plans when the meter is taken down and another one hung up, whose
+// registers begin near 0. Only the fall gives that away, so the old ones must
+// have counted enough, and stand away from a wrap.
+func (s *site) exchange(i int, m *meter) {
+	c := s.of("exchange", i)
+	for at, n := epoch, int64(0); !s.Quiet; n += 4 {
+		at = at.Add(72*time.Hour + c.wait(n, 400*24*time.Hour)).Truncate(time.Second)
+		back := at.Add(c.lasting(n+1, 5*time.Minute, 5*time.Hour)).Truncate(time.Second)
+		if back.Add(48 * time.Hour).After(s.end) {
+			return
+		}
+		var fits []fitting
+		for _, ch := range m.channels {
+			plan := load{kind: ch.load.kind, most: ch.load.most, noise: ch.load.noise}
+			old := ch.shown(ch.counted(len(ch.fits)-1, plan.total(at)))
+			if old < 48*ch.rating || ch.modulus > 0 && old > ch.modulus*8/10 {
+				break
+			}
+			fits = append(fits, fitting{fitted: back, shows: c.n(n+2, 3) * c.n(n+3, 2000) / ch.step * ch.step, before: plan.total(back)})
+		}
+		if len(fits) < len(m.channels) {
+			continue
+		}
+		for j, ch := range m.channels {
+			ch.fits[len(ch.fits)-1].removed = at
+			ch.fits = append(ch.fits, fits[j])
+		}
+		s.calm.spans = append(s.calm.spans, span{at.Add(-3 * time.Hour), back.Add(24 * time.Hour)})
+		s.result.Exchanges++
+	}
+}
+
+// years lives through it.
+func (s *site) years() error {
+	s.permission.begin(s)
+	for time.Now().Before(s.end) {
+		if err := s.life(); err != nil {
+			return err
+		}
+		if s.tooMuch() {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (s *site) tooMuch() bool { return len(s.result.Violations) >= s.Most }
+
+// life runs one agent from its start to its end, and the time until the next.
+func (s *site) life() error {
+	s.live++
+	c, n := s.of("life", 0), s.live*8
+	st, report, err := store.Open(s.path, store.Options{Now: s.now, Logger: s.Logger, KeepHalfHours: s.config.Store.KeepHalfHours, KeepSamples: s.config.Store.KeepSamples})
+	if err != nil {
+		return err
+	}
+	if report.SetAside != "" {
+		s.result.SetAside++
+		s.report("kept", "the store was set aside: "+report.Reason)
+	}
+	s.result.Lives++
+	now := time.Now()
+	plan := death{at: s.calm.after(now.Add(time.Minute + c.wait(n, 2*24*time.Hour))), kind: int(c.n(n+1, waysToStop)), skip: c.n(n+2, 6),
+		call: fatalCalls[c.n(n+5, int64(len(fatalCalls)))], noise: c.of("torn", int(s.live))}
+	if s.Quiet || !plan.at.Before(s.end) {
+		plan = death{at: s.end, kind: stopped}
+	}
+	s.disk = &disk{Store: st, path: s.path, plan: plan, full: &s.full, kept: s.committed, died: make(chan struct{})}
+	if err := s.agent(plan); err != nil {
+		return err
+	}
+	s.result.Ends[plan.kind]++
+	if err := st.Close(); err != nil {
+		return fmt.Errorf("closing the store: %w", err)
+	}
+	if s.disk.torn != nil {
+		if err := os.WriteFile(s.path, s.disk.torn, 0o600); err != nil {
+			return err
+		}
+	}
+	s.oracle.died(s.saved)
+	if down := s.downtime(c, n); time.Now().Before(s.end) {
+		<-time.After(time.Until(s.calm.cut(time.Now(), time.Now().Add(down)).Add(time.Second)))
+	}
+	return nil
+}
+
+func (s *site) downtime(c chance, n int64) time.Duration {
+	switch p := c.n(n+3, 100); {
+	case p < 80:
+		return c.lasting(n+4, time.Second, 10*time.Minute)
+	case p < 98:
+		return c.lasting(n+4, 10*time.Minute, 12*time.Hour)
+	default:
+		return c.lasting(n+4, 12*time.Hour, 60*24*time.Hour)
+	}
+}
+
+// agent runs the agent until its life ends, and has every day checked.
+func (s *site) agent(plan death) error {
+	a, err := agent.New(agent.Options{
+		Config: s.config, Store: s.disk, Drivers: s.drivers(), Now: s.now, Logger: s.Logger, HTTP: s.net,
+		Flush: 10 * time.Minute, Watchdog: 24 * time.Hour, Version: "simulated",
+	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	for {
+		now := time.Now()
+		next := now.Add(-dailyAt).Truncate(24 * time.Hour).Add(24*time.Hour + dailyAt)
+		stop := plan.kind <= killed && !plan.at.After(next)
+		if stop {
+			next = plan.at
+		}
+		t := time.NewTimer(next.Sub(now))
+		select {
+		case err := <-ended:
+			return fmt.Errorf("the agent gave up: %w", err)
+		case <-s.disk.died:
+		case <-t.C:
+		}
+		t.Stop()
+		synctest.Wait()
+		if !stop && !s.disk.gone() {
+			s.check(false)
+			if !s.tooMuch() {
+				continue
+			}
+		}
+		if plan.at.Equal(s.end) {
+			s.check(true)
+		}
+		if plan.kind != stopped {
+			s.disk.kill()
+		}
+		cancel()
+		err := <-ended
+		if plan.kind == stopped {
+			return err
+		}
+		return nil
+	}
+}
+
+// dailyAt is when the laws are checked each day: midnight's half-hours are settled.
+const dailyAt = 25 * time.Minute
+
+func (s *site) check(last bool) {
+	now := time.Now()
+	s.oracle.check(s.disk.Store, now, last, now.Sub(s.disk.refused) < 3*time.Hour)
+	s.oracle.checkRelay(s.disk.Store, s.relay, now, last)
+	s.permission.daily(s, last)
+}
+
+// committed notes what the store took.
+func (s *site) committed(r store.Round, sure bool) {
+	s.result.Commits++
+	s.oracle.committed(r, sure)
+	for i := range r.Samples {
+		if sure {
+			s.saved[r.Samples[i].Key] = r.Samples[i].Sample.At
+		}
+	}
+}
+
+func (s *site) drivers() map[string]agent.Factory {
+	return map[string]agent.Factory{"simulated": func(b config.Bus, _ []config.Meter, _ func() time.Time, _ *slog.Logger) (drivers.Poller, error) {
+		i := slices.IndexFunc(s.config.Buses, func(o config.Bus) bool { return o.ID == b.ID })
+		return s.wires[i], nil
+	}}
+}

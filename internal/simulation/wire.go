@@ -1,0 +1,260 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// wire is a bus with its meters: the driver that the agent polls.
+type wire struct {
+	site   *site
+	down   episodes // nothing can be asked at all
+	slow   episodes // every answer takes its time
+	meters []*meter
+}
+
+// meter is a device on a wire.
+type meter struct {
+	id       string
+	poll     time.Duration
+	silent   episodes // it does not answer
+	channels []*channel
+}
+
+// channel is a register together with the way on which the agent reads it.
+type channel struct {
+	register
+	chance
+	calm   *calm
+	faults episodes
+	polls  int64
+	same   int   // faulty samples in a row in the present episode
+	held   int64 // the value of a frozen register; -1: none
+
+	log    []delivery // what the agent was given, in the order in which it was
+	good   int        // index in log of the newest good one; -1: none
+	upset  time.Time  // when the agent was last given something wrong
+	resets []reset    // stretches over which the energy cannot be known, or need not
+}
+
+// reset is a stretch between two good samples over which the energy cannot be
+// known for sure. Where it must be missing, no value whatever is right.
+type reset struct {
+	span
+	must bool
+}
+
+// delivery is a sample that the agent was given.
+type delivery struct {
+	at      time.Time
+	value   int64 // as it was shown
+	counted int64 // what the register had counted, where it is good
+	fit     int   // the meter that counted
+	good    bool  // the register did show this at some time since the good one before
+	lost    bool  // the agent died before it had kept it
+}
+
+// The faults of a register, by how often.
+var faults = []fault{unanswered, zero, zeros, saturated, leap, leaps, swapped, garbage, frozen, late, twice, contradicted}
+
+type fault int
+
+const (
+	none         fault = iota
+	unanswered         // this register alone gives an error
+	zero               // a single 0
+	zeros              // 0 for a while, as during a firmware update
+	saturated          // all ones, which the driver does not know as a sentinel
+	leap               // one value far too high
+	leaps              // two in a row
+	swapped            // the answer of another register
+	garbage            // values that agree with nothing, for a while
+	frozen             // the same value again and again although the register counts on
+	late               // a sample that is older than the one before it
+	twice              // the same sample twice
+	contradicted       // two values for one instant
+)
+
+var errNoAnswer = errors.New("no answer")
+
+// Poll answers for one meter, or fails, as the plan has it.
+func (w *wire) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]drivers.Reading, error) {
+	now := time.Now()
+	if ctx.Err() != nil {
+		return dst, ctx.Err()
+	}
+	m := w.meters[i]
+	if n, slow := w.slow.at(now); slow {
+		took := time.Duration(w.slow.n(3*n+2, int64(4*time.Second)))
+		select {
+		case <-ctx.Done():
+			return dst, ctx.Err()
+		case <-time.After(took):
+		}
+		now = time.Now()
+	}
+	if _, down := w.down.at(now); down {
+		return dst, &drivers.Error{Kind: drivers.Refused, Op: "connect", Err: errNoAnswer}
+	}
+	_, silent := m.silent.at(now)
+	for j, c := range m.channels {
+		if silent {
+			dst = append(dst, drivers.Reading{Point: j, Err: &drivers.Error{Kind: drivers.Timeout, Op: "read", Err: errNoAnswer}})
+			continue
+		}
+		dst = w.read(c, j, now, dst)
+	}
+	return dst, nil
+}
+
+// Close lets go of the wire.
+func (w *wire) Close() error { return nil }
+
+// read gives what one register answers.
+func (w *wire) read(c *channel, point int, now time.Time, dst []drivers.Reading) []drivers.Reading {
+	c.polls++
+	at := w.site.now().Truncate(time.Millisecond)
+	total := c.load.total(now)
+	fit := c.fit(now)
+	give := func(s energy.Sample, good bool, counted int64) {
+		dst = append(dst, drivers.Reading{Point: point, Sample: s, Raw: uint64(s.Value)})
+		c.note(delivery{at: s.At, value: s.Value, counted: counted, fit: fit, good: good})
+	}
+	if fit < 0 {
+		return append(dst, unread(point))
+	}
+	counted := c.counted(fit, total)
+	truth := energy.Sample{At: at, Value: c.shown(counted)}
+	f, n := c.fault(now)
+	switch f {
+	case unanswered:
+		return append(dst, unread(point))
+	case frozen:
+		last := c.log[c.good]
+		give(energy.Sample{At: at, Value: last.value}, true, last.counted)
+	case late:
+		give(truth, true, counted)
+		before := at.Add(-time.Duration(c.n(n, int64(20*time.Minute))))
+		if old := c.fit(before); old == fit && before.After(epoch) {
+			give(energy.Sample{At: before, Value: c.shown(c.counted(fit, c.load.total(before)))}, false, 0)
+		}
+	case twice:
+		give(truth, true, counted)
+		dst = append(dst, drivers.Reading{Point: point, Sample: truth, Raw: uint64(truth.Value)})
+	case contradicted:
+		give(truth, true, counted)
+		give(energy.Sample{At: at, Value: counted + 1 + c.n(n, 1_000_000)}, false, 0)
+	default:
+		if v := c.wrong(f, n, w); f != none && c.glaring(v, now) {
+			c.upset = now
+			give(energy.Sample{At: at, Value: v}, false, 0)
+			break
+		}
+		give(truth, true, counted)
+	}
+	return dst
+}
+
+func unread(point int) drivers.Reading {
+	return drivers.Reading{Point: point, Err: &drivers.Error{Kind: drivers.Timeout, Op: "read", Err: errNoAnswer}}
+}
+
+// fault says what is the matter with the register's answer at this poll.
+func (c *channel) fault(now time.Time) (f fault, n int64) {
+	i, on := c.faults.at(now)
+	if !on {
+		c.same = 0
+		return none, 0
+	}
+	if c.good < 0 || c.calm.during(now) || c.log[c.good].fit != c.fit(now) {
+		return none, 0 // a first sample that is wrong cannot be told from a right one
+	}
+	f = faults[c.faults.n(3*i+2, int64(len(faults)))]
+	most := 1 << 30
+	switch f {
+	case zero, saturated, leap, swapped, late, twice, contradicted:
+		most = 1
+	case leaps:
+		most = 2
+	}
+	if c.same >= most {
+		return none, 0
+	}
+	c.same++
+	return f, i*1_000_000 + int64(c.same)
+}
+
+// wrong is the value of a fault.
+func (c *channel) wrong(f fault, n int64, w *wire) int64 {
+	switch f {
+	case zero, zeros:
+		return 0
+	case saturated:
+		return 1<<32 - 1
+	case leap, leaps:
+		return c.log[c.good].value + c.rating*1000 + c.n(n/1_000_000, 1_000_000_000)
+	case swapped:
+		m := w.meters[c.n(n, int64(len(w.meters)))]
+		o := m.channels[c.n(n+1, int64(len(m.channels)))]
+		if o.good >= 0 {
+			return o.log[o.good].value
+		}
+	case garbage:
+		return c.n(n, 1<<40)
+	}
+	return 0
+}
+
+// glaring reports whether anybody could tell that a value is wrong: it lies
+// below the baseline and is no wrap, or above what the meter can have
+// delivered since then. The baseline of an agent that was restarted can be
+// older than the last sample that it was given, hence the four hours.
+func (c *channel) glaring(v int64, now time.Time) bool {
+	last := &c.log[c.good]
+	could := int64(float64(c.rating)*now.Sub(last.at).Hours()) + 5*c.rating
+	switch {
+	case v < 0:
+		return false
+	case c.modulus > 0 && v >= c.modulus:
+		return true
+	case v > last.value:
+		return v-last.value > could
+	default:
+		return last.value-v > could && (c.modulus == 0 || c.modulus-last.value+v > c.modulus/10+could)
+	}
+}
+
+// note writes down what the agent was given.
+func (c *channel) note(d delivery) {
+	if n := len(c.log); n > 0 && d.at.Before(c.log[n-1].at) {
+		return // late: the log is in the order of time
+	}
+	c.log = append(c.log, d)
+	if !d.good {
+		return
+	}
+	if c.good >= 0 {
+		c.gap(c.log[c.good], d)
+	}
+	c.good = len(c.log) - 1
+}
+
+// gap notes between which two good samples the energy cannot be known: another
+// meter hangs there, or the register may have wrapped more often than once or
+// from too far below its modulus (feeds.md 3.1, rule 4).
+func (c *channel) gap(a, b delivery) {
+	unknown := a.fit != b.fit
+	if !unknown && c.modulus > 0 {
+		adv := b.counted - a.counted
+		could := int64(float64(c.rating) * (b.at.Sub(a.at).Hours() + 0.5))
+		wrapped := a.value+adv >= c.modulus
+		unknown = could > c.modulus/2 || wrapped && (a.value < c.modulus-c.modulus/10 || adv > c.modulus/10)
+	}
+	if unknown || b.at.Sub(a.at) > 399*24*time.Hour {
+		c.resets = append(c.resets, reset{span{a.at, b.at}, a.fit != b.fit})
+	}
+}

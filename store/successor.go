@@ -1,0 +1,81 @@
+package store
+
+import "github.com/perseus-edge/perseus-edge/energy"
+
+// successor says what takes the place of old, a half-hour that is already
+// stored, when k comes for the same register and Start; ok is false when old
+// stays. The old version is kept among the corrections (V10: both are there).
+//
+//   - The same value again (energy, quality, rule and register; two missing
+//     ones are always the same) changes nothing, except that flags it has and
+//     old has not are added to old's. Flags are never taken off a value: a
+//     rule that spoke has spoken.
+//   - Void takes the place of anything: the stored value is withdrawn. A missing
+//     one is then marked RuleWithdrawn, by which the relay knows that it is to
+//     forget what it was told before; of any other missing one it takes no notice.
+//   - Otherwise by rank, and within a rank by quality; at equal quality the
+//     later one (a corrected file, a re-read, a recalculation).
+//
+// So the outcome does not depend on the order in which own readings and values
+// from elsewhere arrive, except between versions of the same rank and quality.
+func successor(k KeyedHalfHour, old *energy.HalfHour) (next energy.HalfHour, ok bool) {
+	h := k.offered()
+	if sameValue(&h, old) {
+		h.Flags |= old.Flags
+		return h, h.Flags != old.Flags
+	}
+	if k.Void {
+		return h, true
+	}
+	a, b := rank(&h), rank(old)
+	return h, a > b || a == b && h.Quality >= old.Quality
+}
+
+// offered gives the half-hour as it would be stored.
+func (k KeyedHalfHour) offered() energy.HalfHour {
+	h := k.HalfHour
+	if k.Void && h.Quality == energy.Missing {
+		h.Evidence.Rule = energy.RuleWithdrawn
+	}
+	return h
+}
+
+func sameValue(h, old *energy.HalfHour) bool {
+	if h.Quality == energy.Missing && old.Quality == energy.Missing {
+		return h.Evidence.Rule != energy.RuleWithdrawn || old.Evidence.Rule == energy.RuleWithdrawn
+	}
+	return h.Energy == old.Energy && h.Quality == old.Quality && h.Evidence.Rule == old.Evidence.Rule && h.Cumulative == old.Cumulative
+}
+
+// rank orders where values come from, from worst to best:
+//
+//	missing
+//	substituted        put in the place of a value by rule (E2, E3, E5)
+//	elsewhere, marked  an estimate from a file or a feed
+//	own, estimated     the register's exact advance over a gap, spread or shaped (E1, E4), and integrals of power
+//	elsewhere, actual  what a file or a feed states was measured in this very half-hour
+//	own, interpolated  from samples of the register around it
+//	own, measured
+//
+// An actual that arrives late is thus the first thing that fills a gap
+// (feeds.md 3.4, substitution order 1) and never disturbs what the gateway read
+// for itself.
+func rank(h *energy.HalfHour) int {
+	elsewhere := false
+	switch h.Evidence.Rule {
+	case energy.RuleImported, energy.RuleImportedEst, energy.RuleInterval:
+		elsewhere = true
+	}
+	switch {
+	case h.Quality <= energy.Substituted:
+		return int(h.Quality)
+	case elsewhere && h.Quality == energy.Estimated:
+		return 2
+	case h.Quality == energy.Estimated:
+		return 3
+	case elsewhere:
+		return 4
+	default:
+		return 5
+	}
+}

@@ -20,7 +20,7 @@ func Drivers() map[string]Factory { return map[string]Factory{"modbus": newModbu
 func newModbus(b config.Bus, meters []config.Meter, now func() time.Time, log *slog.Logger) (drivers.Poller, error) {
 	c := modbus.Config{URL: b.URL, Timeout: b.Timeout, Pause: b.Pause, Now: now, Logger: log}
 	for _, m := range meters {
-		d := modbus.Device{Meter: m.ID, Unit: m.Unit}
+		d := modbus.Device{Meter: m.ID, Unit: m.Unit, Serial: m.SerialRegister}
 		for _, r := range m.Registers {
 			d.Points = append(d.Points, r.Point)
 		}

@@ -62,7 +62,7 @@ func (b *bus) event(m *meter, reg *register, e energy.Event, raw uint64) {
 		}
 		b.log.Log(context.Background(), level, "register "+e.Kind.String(), "meter", reg.key.Meter, "measure", reg.key.Measure.String(),
 			"at", e.At, "before", e.Before, "after", e.After)
-		b.agent.notes.add(e.At, reg.key.Meter, describe(e, reg.key.Measure))
+		b.agent.notes.add(e.At, reg.key.Meter, describe(e, reg))
 		reg.lastEvent, reg.lastEventAt = e.Kind, e.At
 	}
 	b.found(reg, b.judged(reg, e))
@@ -83,7 +83,11 @@ func (b *bus) judged(reg *register, e energy.Event) []validate.Finding {
 }
 
 // describe says an event in plain words.
-func describe(e energy.Event, m energy.Measure) string {
+func describe(e energy.Event, reg *register) string {
+	m := reg.key.Measure
+	if reg.cfg.Power {
+		return fmt.Sprintf("power of %s: %s", m, e.Kind)
+	}
 	show := func(base int64) string {
 		value, _ := Shown(m.Present(base), m.UnitCode())
 		return value

@@ -8,6 +8,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/power"
 	"github.com/perseus-edge/perseus-edge/energy/validate"
 )
 
@@ -68,11 +69,17 @@ type register struct {
 
 // counterOf makes the counter of a register that has not been read before.
 func counterOf(r *config.Register, period time.Duration) counter {
+	if r.Power {
+		return power.New(r.Energy(), period, r.MaxGap)
+	}
 	return energy.NewAccumulator(r.Energy(), period)
 }
 
 // restoredCounter goes on from a state.
 func restoredCounter(r *config.Register, period time.Duration, state []byte) (counter, error) {
+	if r.Power {
+		return power.Restore(r.Energy(), period, r.MaxGap, state)
+	}
 	return energy.RestoreAccumulator(r.Energy(), period, state)
 }
 

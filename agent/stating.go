@@ -27,6 +27,9 @@ func (b *bus) statement(m *meter, reg *register, e energy.Event, raw uint64) (s 
 	}
 	reg.breakKind, reg.before = "", nil
 	b.describe(m, reg, &s)
+	if reg.cfg.Power { // what is counted is the integral, which begins at nothing
+		s.Closing, s.Opening.Value = nil, 0
+	}
 	if s.Opening != nil && e.At.Equal(reg.last.At) {
 		s.Opening.Raw = fmt.Sprintf("0x%X", raw)
 		if !reg.deviceAt.IsZero() {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"maps"
+	"strconv"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/clock"
@@ -188,6 +189,12 @@ func (r *register) status() RegisterStatus {
 	s := RegisterStatus{Measure: r.key.Measure, UnitCode: r.key.Measure.UnitCode(), Settled: r.settled, Newest: r.newest, Held: r.held(), Base: -1}
 	if !r.last.At.IsZero() {
 		s.Base, s.Value, s.At = r.last.Value, r.key.Measure.Present(r.last.Value), r.last.At
+	}
+	if r.cfg.Power {
+		s.UnitCode = powerCode(r.key.Measure)
+		if s.Base, s.Value = -1, ""; !r.last.At.IsZero() {
+			s.Value = strconv.FormatInt(r.last.Value, 10)
+		}
 	}
 	if r.err != nil {
 		s.Error = r.err.Error()

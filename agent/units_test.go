@@ -22,7 +22,7 @@ func TestShown(t *testing.T) {
 			t.Errorf("%v %d: %s %s, want %s %s", c.m, c.base, value, unit, c.value, c.unit)
 		}
 	}
-	if got, want := describe(energy.Event{Kind: energy.Opened, After: 28_196_311}, energy.Import), "first reading of import: the register shows 28196.311 kWh"; got != want {
+	if got, want := describe(energy.Event{Kind: energy.Opened, After: 28_196_311}, &register{key: key("a"), cfg: importRegister}), "first reading of import: the register shows 28196.311 kWh"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if value, unit := Shown("", "WHR"); value != "-" || unit != "kWh" {

@@ -83,7 +83,7 @@ func TestField(t *testing.T) {
 			{"00:00:00", 99_999_900, Opened, nil},
 			{"00:10:00", 0, Nothing, nil},
 			{"01:09:59", 0, Nothing, nil},
-			{"01:10:00", 0, Rollover, []hh{{"00:00:00", 100, 0, Interpolated, 1}, {"00:30:00", 0, 0, Estimated, 1}}},
+			{"01:10:00", 0, Rollover, []hh{{"00:00:00", 100, 0, Estimated, 2}, {"00:30:00", 0, 0, Estimated, 0}}},
 		}},
 		{"values that jump between 0 and nonsense: never 0 as a baseline", plain, []step{
 			{"00:00:00", 50_000, Opened, nil},
@@ -199,7 +199,7 @@ func TestField(t *testing.T) {
 			{"00:30:01", 0, Nothing, nil},
 			{"01:00:00", 0, Nothing, nil},
 			{"01:30:00", 0, Nothing, nil},
-			{"01:30:01", 0, Opened, []hh{{"01:00:00", 0, 0, Measured, 1}}},
+			{"01:30:01", 0, Opened, []hh{{"01:00:00", 0, 0, Estimated, 0}}},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) { tell(t, NewAccumulator(c.reg, Period), c.steps) })

@@ -111,7 +111,6 @@ func (c *Clock) Check() (ch Change, ok bool) {
 		ch.At, ch.Class = s.checked, Classify(ch.Shift)
 		s.why = ch.Why
 		c.trusted.Store(s.phase == believing)
-		c.opt.Logger.Warn("the clock: "+string(ch.Kind), "shift", ch.Shift, "at", ch.At, "reason", ch.Why)
 	}
 	return ch, ok
 }
@@ -160,11 +159,7 @@ func (c *Clock) believe(l look, ours time.Time, off time.Duration) (Change, bool
 	case off.Abs() <= FineMost && c.walking(l.mono, off):
 		return Change{}, false
 	case l.sync.Synchronised, c.opt.Policy == Always, off.Abs() <= FineMost, off > 0 && !s.served:
-		src := s.source
-		if l.sync.Synchronised && c.opt.Policy != Always {
-			src = NTP
-		}
-		return c.adopt(l, ours, src, Stepped, stepWords(l, off)), true
+		return c.adopt(l, ours, s.source, Stepped, stepWords(l, off)), true
 	}
 	s.phase, s.doubted = doubting, l.mono
 	return Change{Kind: Lost, Since: c.since(l, ours), Why: fmt.Sprintf(

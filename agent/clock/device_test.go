@@ -57,7 +57,7 @@ func TestDeviceClocks(t *testing.T) {
 		},
 			0, time.Second, Fine, 0, ""},
 		{"whole minutes", func() (*device, Estimate) { d := newDevice(0, time.Minute); return d, d.say(100, 67*time.Second) },
-			0, time.Minute, Fine, 0, ""},
+			0, 5 * time.Second, Fine, 0, ""},
 		{"10 minutes slow, as Elexon's protocol test has it", func() (*device, Estimate) { d := newDevice(-10*m, 0); return d, d.say(5, 10*time.Second) },
 			-10 * m, time.Second, Flagged, 0, "10m0s behind, or its messages take that long"},
 		{"10 minutes fast", func() (*device, Estimate) { d := newDevice(10*m, 0); return d, d.say(5, 10*time.Second) },
@@ -201,6 +201,22 @@ func TestDeviceClockRuns(t *testing.T) {
 		d.off = time.Duration(i+1) * (devicePlay + ns)
 		if e := d.say(1, time.Minute); e.Offset != 0 {
 			t.Fatalf("leaps that do not agree are believed: %+v", e)
+		}
+	}
+}
+
+// What agrees within the play is one run, and its greatest difference counts.
+func TestDeviceClockTakesTheGreatestOfARun(t *testing.T) {
+	for play, want := range map[time.Duration]time.Duration{devicePlay: h + devicePlay, devicePlay + ns: 0} {
+		d := newDevice(0, 0)
+		d.late = func(*rand.Rand) time.Duration { return 0 }
+		d.say(3, time.Minute)
+		for _, off := range []time.Duration{h, h + play, h} {
+			d.off = off
+			d.say(1, time.Minute)
+		}
+		if e := d.d.Estimate(d.now); e.Offset != want {
+			t.Errorf("a run with %s of play: %+v, want %s", play, e, want)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func (s *Shelf[T]) Put(at time.Time, v T) {
 	if s.stride == 0 {
 		s.stride = 1
 	}
-	if s.count++; len(s.items) > 0 && s.count < s.stride {
+	if s.count++; s.count < s.stride {
 		return
 	}
 	s.count = 0

@@ -64,6 +64,28 @@ func TestShelf(t *testing.T) {
 	})
 }
 
+// Every number of things on every small shelf: the last is always the newest.
+func TestShelfEndsWithTheNewest(t *testing.T) {
+	for most := 4; most < 10; most++ {
+		for n := 1; n < 100; n++ {
+			s := Shelf[int]{Most: most}
+			for i := range n {
+				s.Put(day(noon), i)
+			}
+			first, last := -1, -1
+			for _, v := range s.Take(0) {
+				if first < 0 {
+					first = v
+				}
+				last = v
+			}
+			if first != 0 || last != n-1 {
+				t.Errorf("room for %d, %d came: from %d to %d", most, n, first, last)
+			}
+		}
+	}
+}
+
 func TestShelfHasADefaultSize(t *testing.T) {
 	for _, most := range []int{0, 3, -1} {
 		s := Shelf[int]{Most: most}

@@ -64,11 +64,11 @@ func systemAt(root, arch string, ask func() (kernelClock, error)) func() Sync {
 	board := boardArch(arch) && !exists("sys/class/dmi/id")
 	boot := word("proc/sys/kernel/random/boot_id")
 	battery := ""
-	if files, _ := filepath.Glob(at("sys/class/rtc/rtc*/hctosys")); len(files) > 0 {
-		for _, f := range files {
-			if b, err := os.ReadFile(f); err == nil && strings.TrimSpace(string(b)) == "1" {
-				battery, _ = filepath.Rel(root, filepath.Dir(f))
-			}
+	clocks, _ := filepath.Glob(at("sys/class/rtc/rtc*"))
+	for _, c := range clocks {
+		// The one that set the clock at boot.
+		if rtc := filepath.Join("sys/class/rtc", filepath.Base(c)); word(rtc+"/hctosys") == "1" {
+			battery = rtc
 		}
 	}
 	return func() Sync {

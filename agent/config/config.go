@@ -120,7 +120,7 @@ type Register struct {
 
 // Energy is the register as the accumulator needs to know it.
 func (r Register) Energy() energy.Register {
-	return energy.Register{Measure: r.Measure, Modulus: r.Modulus, MaxPower: r.MaxPower}
+	return energy.Register{Measure: r.Measure, Modulus: r.Modulus, MaxPower: r.MaxPower, Mantissa: r.Mantissa, Step: r.One()}
 }
 
 // Type is "gas" for a gas meter, else "electricity".

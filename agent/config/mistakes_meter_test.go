@@ -142,7 +142,7 @@ var meterMistakes = []struct {
 		`f.yaml:13:96: meter m: exchange: import: opening: 5000000000 is more than this register can show`,
 		`f.yaml:14:41: meter m: exchange: export: meter m does not read export: leave it out`,
 		`f.yaml:16:71: meter m: exchange: import: closing: "1,5" is not a reading: write it in kWh, such as 12345.67, or with its unit, such as 12345.67 kWh`,
-		`f.yaml:16:85: meter m: exchange: import: opening: "2 kW" is not a reading: write it in kWh, such as 12345.67, or with its unit, such as 12345.67 kWh`,
+		`f.yaml:16:87: meter m: exchange: import: opening: "2 kW" is not a reading: write it in kWh, such as 12345.67, or with its unit, such as 12345.67 kWh`,
 		`f.yaml:17:89: unknown key "closing" in meter m: exchange: it belongs under exchanges, inside import or another measure`,
 		`f.yaml:18:9: meter m: exchanges must stand in the order of time: this one is not after the one before it`}},
 	{"exchange of a power", head + `meters:

@@ -151,7 +151,7 @@ func (p *parse) finish(n ast.Node, o map[string]ast.Node, name string, m *Meter)
 			r.MaxGap = gap
 		}
 		if r.Mantissa = r.Point.Mantissa(); r.Mantissa == 0 {
-			r.Step = r.StepAt(0)
+			r.Step = r.One()
 		}
 		r.MaxPower, r.MaxEnergy = rating.maxPower(r.Measure), rating.maxEnergy(r.Measure, p.cfg.Period)
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
-	"github.com/perseus-edge/perseus-edge/energy"
 )
 
 var checkCommand = command{
@@ -30,7 +29,7 @@ var checkCommand = command{
 // explain says what a configuration does.
 func explain(w io.Writer, c *config.Config) {
 	fmt.Fprintf(w, "%s is correct. The agent will:\n\n", c.File)
-	fmt.Fprintf(w, "Read %s at %q:\n", count(len(c.Meters), "meter"), c.Site.Name)
+	fmt.Fprintf(w, "Read %s at %q:\n", count(len(c.Meters)-len(c.Virtuals()), "meter"), c.Site.Name)
 	for _, b := range c.Buses {
 		meters := c.On(b.ID)
 		fmt.Fprintf(w, "  bus %s, %s at %s", b.ID, b.Driver, b.URL)
@@ -46,6 +45,7 @@ func explain(w io.Writer, c *config.Config) {
 			explainMeter(w, c, m)
 		}
 	}
+	explainVirtual(w, c)
 	fmt.Fprintf(w, "\nMake half-hours of %s from them, and keep them for %s, single readings for %s, in %s.\n",
 		config.FormatDuration(c.Period), config.FormatDuration(c.Store.KeepHalfHours), config.FormatDuration(c.Store.KeepSamples), c.Store.Path)
 	fmt.Fprintf(w, "\nShow them at http://%s/", c.Web.Listen)
@@ -60,24 +60,6 @@ func explain(w io.Writer, c *config.Config) {
 	}
 	if budget := busBudget(c); budget != "" {
 		fmt.Fprintf(w, "\nNote: %s", budget)
-	}
-}
-
-func explainMeter(w io.Writer, c *config.Config, m config.Meter) {
-	var what []string
-	for _, r := range m.Registers {
-		what = append(what, fmt.Sprintf("%s (%s %#04x, %s, %s)", r.Measure, r.Table, r.Address, r.Type, r.Unit))
-	}
-	fmt.Fprintf(w, "    %s, unit %d, every %s: %s", m.ID, m.Unit, config.FormatDuration(m.Poll), strings.Join(what, ", "))
-	if m.Template != "" {
-		fmt.Fprintf(w, "; template %s", m.Template)
-	}
-	if len(m.Registers) > 0 && m.Registers[0].CT != "" {
-		fmt.Fprintf(w, "; times %s for its current transformers", m.Registers[0].CT)
-	}
-	fmt.Fprintln(w)
-	if limit := energy.DefaultClose(c.Period); m.Poll > 2*limit {
-		fmt.Fprintf(w, "      it is asked so seldom that half-hours rest on one reading near each boundary: every %s or less is better\n", config.FormatDuration(limit))
 	}
 }
 

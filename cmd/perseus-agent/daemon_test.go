@@ -102,6 +102,18 @@ func TestDaemon(t *testing.T) {
 			t.Errorf("readings: exit %d\n%.300s%s", code, out, errs)
 		}
 	}
+	// The statement of the first reading is stored with the next commit.
+	for {
+		if code, out, errs = cli(t, "statements", "--config", cfg, "--verify"); code == done && strings.Contains(out, "whole, from the beginning") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("statements: exit %d\n%s%s", code, out, errs)
+		}
+	}
+	if code, out, errs = cli(t, "findings", "--config", cfg, "--format", "json"); code != done || !strings.HasPrefix(out, `{"data":[`) {
+		t.Errorf("findings: exit %d\n%s%s", code, out, errs)
+	}
 	if code, _, errs = cli(t, "probe", "--config", cfg); code != failed || !strings.Contains(errs, "stop it first") {
 		t.Errorf("probe beside the agent: exit %d\n%s", code, errs)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent"
+	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/uplink"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
@@ -46,6 +47,13 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 	}{
 		{"all well", func(*agent.Status) {}, "All is well.\n"},
 		{"well, with an uplink", func(s *agent.Status) { s.Uplink = up("sending", uplink.Status{}) }, "All is well.\n"},
+		{"the clock, not set yet", func(s *agent.Status) { s.Clock = &clock.Status{Why: "waiting for a time server"} },
+			"Wrong: the clock cannot be relied upon yet: waiting for a time server; readings get their right times once it can\n"},
+		{"the clock, set to nonsense", func(s *agent.Status) { s.Clock = &clock.Status{Trusted: true, Ignoring: true} },
+			"Wrong: something set the machine's clock to a time that cannot be: it is not followed\n"},
+		{"the clock, long alone", func(s *agent.Status) { s.Clock = &clock.Status{Trusted: true, Class: clock.Quarantine} },
+			"Wrong: no time server has answered for so long that the clock may be wrong by more than 15 minutes: connect it to one\n"},
+		{"the clock, a little off", func(s *agent.Status) { s.Clock = &clock.Status{Trusted: true, Class: clock.Flagged} }, "All is well.\n"},
 		{"just started", func(s *agent.Status) { s.Meters[1].State = "waiting" }, "Nothing is wrong so far; 1 meter has not been asked yet.\n"},
 		{"a meter", func(s *agent.Status) { failing(&s.Meters[0], "read unit 1: timeout") },
 			"Wrong: meter main does not answer since 2026-11-22 11:00:00 UTC: read unit 1: timeout\n"},

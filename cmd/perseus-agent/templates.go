@@ -45,6 +45,15 @@ type template struct {
 	Checked   string             `json:"checked"`
 	Note      string             `json:"note,omitempty"`
 	Registers []templateRegister `json:"registers"`
+	Serial    *templateSerial    `json:"serialRegister,omitempty"`
+}
+
+type templateSerial struct {
+	Address uint16 `json:"address"`
+	Table   string `json:"table"`
+	Type    string `json:"type"`
+	Order   string `json:"order,omitempty"`
+	Words   int    `json:"words,omitempty"`
 }
 
 type templateRegister struct {
@@ -60,7 +69,10 @@ type templateRegister struct {
 func (in *invocation) showTemplates(format string, ts []config.Template, full bool) error {
 	var rows []template
 	for _, t := range ts {
-		row := template{t.Name, t.Title, t.Manual, t.Checked, t.Note, nil}
+		row := template{Name: t.Name, Title: t.Title, Manual: t.Manual, Checked: t.Checked, Note: t.Note}
+		if r := t.SerialRegister; r != nil {
+			row.Serial = &templateSerial{r.Address, r.Table, r.Type, r.Order, r.Words}
+		}
 		for _, r := range t.Registers {
 			row.Registers = append(row.Registers, templateRegister{r.Measure.String(), r.Address, r.Table, r.Type, r.Order, r.Unit, r.Scale})
 		}
@@ -90,6 +102,9 @@ func (in *invocation) showTemplates(format string, ts []config.Template, full bo
 		fmt.Fprintln(w, "MEASURE\tADDRESS\tTABLE\tTYPE\tORDER\tUNIT\tSCALE")
 		for _, r := range t.Registers {
 			fmt.Fprintf(w, "%s\t%#04x\t%s\t%s\t%s\t%s\t%s\n", r.Measure, r.Address, r.Table, r.Type, dash(r.Order), r.Unit, dash(r.Scale))
+		}
+		if r := t.Serial; r != nil {
+			fmt.Fprintf(w, "serial number\t%#04x\t%s\t%s\t%s\t-\t-\n", r.Address, r.Table, r.Type, dash(r.Order))
 		}
 		return w.Flush()
 	}

@@ -197,17 +197,24 @@ func (p Point) Mantissa() int {
 	return 0
 }
 
+// One is what one count of the register is (1.0 of a float) in base units,
+// rounded up: at least 1.
+func (p Point) One() int64 {
+	c, err := p.compile()
+	if err != nil {
+		return 1
+	}
+	return int64(min((c.num+c.den-1)/c.den, maxBase)) // num and den have 62 bits at most
+}
+
 // StepAt is the smallest step, in base units and rounded up, that the register
 // can take when it stands at base (in base units): the weight of one count, or
 // of the last bit of a float. It is at least 1. A float32 in kWh that stands
 // at 100,000 kWh can tell no less than 8 Wh.
 func (p Point) StepAt(base int64) int64 {
 	c, err := p.compile()
-	if err != nil {
-		return 1
-	}
-	if c.kind != float {
-		return int64(min((c.num+c.den-1)/c.den, maxBase)) // num and den have 62 bits at most
+	if err != nil || c.kind != float {
+		return p.One()
 	}
 	raw := math.Abs(float64(base) / c.factor)
 	step := math.Nextafter(raw, math.Inf(1)) - raw

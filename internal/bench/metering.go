@@ -34,7 +34,7 @@ func metering() error {
 	if err != nil {
 		return err
 	}
-	full, err := site.throughStore()
+	full, err := site.throughStore(nil)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,9 @@ func metering() error {
 //	fsyncs  = 2 x commits + 2 (the file grows)
 //
 // since the agent gathers for two seconds what the registers settle, and every
-// register settles its half-hour with the first poll after it.
+// register settles its half-hour with the first poll after it. A meter that did
+// not answer then settles later: each time that one comes back adds at most one
+// more instant.
 func statedSyncs(registers int, poll time.Duration) int {
 	instants := min(registers, int(poll/settleDelay)+1)
 	return 2*(60+10+2*instants*3) + 2
@@ -132,19 +134,19 @@ func ownCPU() (time.Duration, error) {
 // site is the samples, made beforehand so that making them costs nothing.
 type site struct {
 	keys    []energy.Key
+	loads   []*meter.Load
 	samples []energy.Sample // in the order of their times; the i-th is of meter i % siteMeters
 }
 
 func newSite() *site {
 	s := &site{}
 	end := start.AddDate(0, 0, siteDays)
-	var loads []*meter.Load
 	for i := range siteMeters {
 		s.keys = append(s.keys, energy.Key{Meter: fmt.Sprint("meter", i), Measure: energy.Import})
-		loads = append(loads, meter.NewLoad(s.keys[i].Meter, meter.Shop, start, end.AddDate(0, 0, 1)))
+		s.loads = append(s.loads, meter.NewLoad(s.keys[i].Meter, meter.Shop, start, end.AddDate(0, 0, 1)))
 	}
 	for t := start; t.Before(end); t = t.Add(sitePoll) {
-		for i, l := range loads {
+		for i, l := range s.loads {
 			at := t.Add(time.Duration(i) * sitePoll / siteMeters)
 			s.samples = append(s.samples, energy.Sample{At: at, Value: l.Register(at)})
 		}
@@ -195,7 +197,9 @@ type recording struct {
 // state: how it is read, its last statement and sample.
 const keptHead = 64
 
-func (s *site) throughStore() (c cost, err error) {
+// throughStore does with the samples what the agent does. It lets the caller
+// look at the store in the end, where it wants to.
+func (s *site) throughStore(look func(*store.Store) error) (c cost, err error) {
 	dir, err := os.MkdirTemp("", "perseus-bench")
 	if err != nil {
 		return c, err
@@ -225,6 +229,9 @@ func (s *site) throughStore() (c cost, err error) {
 		})
 	})
 	c.bytes = st.Written().Bytes - before.Bytes
+	if err == nil && look != nil {
+		err = errors.Join(r.commit(), look(st))
+	}
 	return c, err
 }
 
@@ -242,12 +249,11 @@ func (r *recording) run(samples []energy.Sample, hourly func()) error {
 				r.soon = sample.At.Add(settleDelay)
 			}
 		}
-		r.kept[m] = r.acc[m].State(r.kept[m][:keptHead])
 		if len(r.round.States) <= m {
 			r.round.States = append(r.round.States, store.KeyedState{Key: r.site.keys[m]})
 			r.round.Samples = append(r.round.Samples, store.KeyedSample{Key: r.site.keys[m]})
 		}
-		r.round.States[m].State, r.round.Samples[m].Sample = r.kept[m], sample
+		r.round.Samples[m].Sample = sample
 	}
 	return nil
 }
@@ -278,6 +284,10 @@ func (r *recording) due(now time.Time, hourly func()) error {
 
 // commit stores the round, and what is new goes out and is acknowledged.
 func (r *recording) commit() error {
+	for m := range r.round.States {
+		r.kept[m] = r.acc[m].State(r.kept[m][:keptHead])
+		r.round.States[m].State = r.kept[m]
+	}
 	if err := r.st.Commit(r.round); err != nil {
 		return err
 	}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// explainMeter says what is read of a meter, and what is made of it.
+func explainMeter(w io.Writer, c *config.Config, m config.Meter) {
+	var what []string
+	for _, r := range m.Registers {
+		unit := r.Unit
+		if r.Pulse != "" {
+			unit = "pulses of " + r.Pulse
+		}
+		what = append(what, fmt.Sprintf("%s (%s %#04x, %s, %s)", r.Measure, r.Table, r.Address, r.Type, unit))
+	}
+	fmt.Fprintf(w, "    %s, unit %d, every %s: %s", m.ID, m.Unit, config.FormatDuration(m.Poll), strings.Join(what, ", "))
+	if m.Template != "" {
+		fmt.Fprintf(w, "; template %s", m.Template)
+	}
+	fmt.Fprintln(w, transformers(m))
+	for _, s := range particulars(c, m) {
+		fmt.Fprintf(w, "      %s\n", s)
+	}
+}
+
+// transformers says what a meter's values are multiplied with.
+func transformers(m config.Meter) string {
+	var of []string
+	if m.CT != "" {
+		of = append(of, m.CT+" for its current transformers")
+	}
+	if m.VT != "" {
+		of = append(of, m.VT+" for its voltage transformers")
+	}
+	switch {
+	case len(of) == 0:
+		return ""
+	case m.Primary:
+		return "; not multiplied, as its values are primary ones: " + strings.Join(of, " and ") + " are in them"
+	}
+	return "; times " + strings.Join(of, " and ")
+}
+
+// particulars are the lines about one meter, each a whole sentence's worth.
+func particulars(c *config.Config, m config.Meter) (lines []string) {
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	for _, r := range m.Registers {
+		if r.Power {
+			add("power only: half-hours are integrals of it, always marked as estimated, and missing where it is silent for more than %s; a register that counts energy is better", config.FormatDuration(r.MaxGap))
+			break
+		}
+	}
+	if limit := energy.DefaultClose(c.Period); m.Poll > 2*limit {
+		add("it is asked so seldom that half-hours rest on one reading near each boundary: every %s or less is better", config.FormatDuration(limit))
+	}
+	if len(m.Registers) > 0 {
+		r := m.Registers[0]
+		if m.Rating.Known(r.Measure) {
+			add("readings beyond what it can deliver, %s, are not believed; more than %s in %s is spoken about (V05)",
+				perHour(r.MaxPower, r.Measure), shownAmount(r.MaxEnergy, r.Measure), config.FormatDuration(c.Period))
+		} else {
+			add("nothing is known of its size, so that readings are believed up to %s: write %s", perHour(r.MaxPower, r.Measure), ratingHint(r.Measure))
+		}
+	}
+	if m.SerialRegister != nil {
+		add("its serial number is read each minute and after each silence (%s %#04x, %s), so that an exchanged meter is noticed",
+			m.SerialRegister.Table, m.SerialRegister.Address, m.SerialRegister.Type)
+	}
+	if m.Corrected {
+		add("gas is counted at standard conditions: no volume correction is due")
+	}
+	if m.MPAN != "" {
+		add("MPAN %s: its check digit is right", m.MPAN)
+	}
+	if m.MPRN != "" {
+		add("MPRN %s: its check digits are right", m.MPRN)
+	}
+	if m.CheckMeter != "" {
+		add("compared with meter %s (V09)", m.CheckMeter)
+	}
+	for _, e := range m.Exchanges {
+		add("exchanged at %s", e.At.In(energy.London()).Format("15:04 MST on 2 January 2006"))
+	}
+	if off := m.Off.List(); len(off) > 0 {
+		add("not checked for %s", strings.Join(off, ", "))
+	}
+	if len(m.Substitute) > 0 {
+		add("missing half-hours are filled after %s (%s), and marked as substituted", config.FormatDuration(m.SubstituteAfter), strings.Join(m.Substitute, ", then "))
+	}
+	return lines
+}
+
+// explainVirtual lists the meters that are made of others.
+func explainVirtual(w io.Writer, c *config.Config) {
+	head := "\nMake further meters out of them:\n"
+	for _, m := range c.Meters {
+		if m.Virtual == nil {
+			continue
+		}
+		fmt.Fprint(w, head)
+		head = ""
+		names := make([]string, 0, 4)
+		for _, x := range m.Measures() {
+			names = append(names, x.String())
+		}
+		fmt.Fprintf(w, "    %s, %s: %s\n", m.ID, strings.Join(names, ", "), m.Virtual.Words())
+	}
+}
+
+// perHour shows a ceiling as people know it: kW, kvar or m3/h.
+func perHour(base int64, m energy.Measure) string {
+	unit := map[string]string{"Wh": "kW", "varh": "kvar", "L": "m3/h"}[m.BaseUnit()]
+	return fmt.Sprintf("%d %s", base/1000, unit)
+}
+
+func shownAmount(base int64, m energy.Measure) string {
+	unit := map[string]string{"Wh": "kWh", "varh": "kvarh", "L": "m3"}[m.BaseUnit()]
+	return fmt.Sprintf("%d.%d %s", base/1000, base%1000/100, unit)
+}
+
+// ratingHint is what to write so that a meter's size is known.
+func ratingHint(m energy.Measure) string {
+	if m == energy.Gas {
+		return "rating: {qmax: 6} (m3/h, on its plate)"
+	}
+	return "rating: {amps: 100} (its fuse or breaker), or rating: {kva: 69} (the agreed capacity)"
+}

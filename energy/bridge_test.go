@@ -1,0 +1,209 @@
+package energy
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// afterReset gives the half-hours of a register whose meter was exchanged at
+// some time after 00:20, and read again from 01:10 on.
+func afterReset(t *testing.T) []HalfHour {
+	t.Helper()
+	a := NewAccumulator(Register{Measure: Import}, Period)
+	var hs []HalfHour
+	for _, s := range []step{
+		{at: "4 23:30:00", value: 999_000}, {at: "00:00:00", value: 999_100}, {at: "00:20:00", value: 999_300},
+		{at: "01:10:00", value: 110}, {at: "01:12:00", value: 130}, {at: "01:13:00", value: 140}, {at: "01:14:00", value: 150}, {at: "01:15:00", value: 160},
+		{at: "01:30:00", value: 310}, {at: "02:00:00", value: 610},
+	} {
+		hs, _ = a.Add(Sample{at(t, s.at), s.value}, hs)
+	}
+	if len(hs) != 5 || hs[0].Quality != Measured || hs[1].Quality != Missing || hs[3].Quality != Missing || hs[4].Quality != Measured {
+		t.Fatalf("%+v", hs)
+	}
+	return hs
+}
+
+func TestBridge(t *testing.T) {
+	plain := Register{Measure: Import}
+	rated := Register{Measure: Import, Modulus: 1_000_000, MaxPower: 2000}
+	for _, c := range []struct {
+		name string
+		reg  Register
+		at   string
+		x    [2]int64
+		want []hh
+	}{
+		{"within the gap", plain, "00:50:00", [2]int64{999_600, 10}, []hh{
+			{"00:00:00", 300, 999_400, Interpolated, 2}, {"00:30:00", 250, 60, Interpolated, 0}, {"01:00:00", 250, 310, Interpolated, 0},
+		}},
+		{"just when the old one was last read", plain, "00:20:00", [2]int64{999_300, 10}, []hh{
+			{"00:00:00", 220, 30, Estimated, 2}, {"00:30:00", 60, 90, Estimated, 0}, {"01:00:00", 220, 310, Estimated, 0},
+		}},
+		{"just when the new one was first read", plain, "01:10:00", [2]int64{999_800, 110}, []hh{
+			{"00:00:00", 300, 999_400, Estimated, 2}, {"00:30:00", 300, 999_700, Estimated, 0}, {"01:00:00", 300, 310, Estimated, 0},
+		}},
+		{"on a boundary", plain, "00:30:00", [2]int64{999_400, 10}, []hh{
+			{"00:00:00", 300, 999_400, Interpolated, 2}, {"00:30:00", 75, 85, Estimated, 0}, {"01:00:00", 225, 310, Estimated, 0},
+		}},
+		{"the old meter wrapped", rated, "00:50:00", [2]int64{200, 10}, []hh{
+			{"00:00:00", 500, 999_600, Interpolated, 2}, {"00:30:00", 650, 60, Interpolated, 0}, {"01:00:00", 250, 310, Interpolated, 0},
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			window := afterReset(t)
+			got, err := Bridge(c.reg, Period, window, MeterExchange{at(t, c.at), c.x[0], c.x[1]})
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkSettled(t, c.name, got, c.want)
+			for i, h := range got {
+				e := Evidence{Sample{at(t, "00:20:00"), 999_300}, Sample{at(t, "01:10:00"), 110}, window[i+1].Evidence.Samples, RuleExchange}
+				if h.Evidence != e || !h.TakenAt.Equal(window[i+1].TakenAt) {
+					t.Errorf("evidence %+v", h.Evidence)
+				}
+			}
+		})
+	}
+}
+
+func TestBridgeRefuses(t *testing.T) {
+	rated := Register{Measure: Import, Modulus: 1_000_000, MaxPower: 2000}
+	for _, c := range []struct {
+		name, at string
+		x        [2]int64
+		change   func(hs []HalfHour) []HalfHour
+		want     string
+	}{
+		{"before the last reading", "00:19:59", [2]int64{999_300, 10}, nil, "must lie between"},
+		{"after the first reading", "01:10:01", [2]int64{999_300, 110}, nil, "must lie between"},
+		{"closing too low", "00:50:00", [2]int64{999_299, 10}, nil, "from 999300 "},
+		{"closing too high for the time", "00:50:00", [2]int64{1301, 10}, nil, "from 999300 "},
+		{"opening too high", "00:50:00", [2]int64{999_300, 111}, nil, "from 111 "},
+		{"no time to count in", "00:20:00", [2]int64{999_301, 10}, nil, "from 999300 "},
+		{"nor to count on in", "01:10:00", [2]int64{999_301, 109}, nil, "from 109 "},
+		{"no time", "", [2]int64{999_301, 109}, nil, "impossible"},
+		{"no closing reading", "00:50:00", [2]int64{-1, 109}, nil, "impossible"},
+		{"no opening reading", "00:50:00", [2]int64{1, 1_000_000}, nil, "impossible"},
+		{"no missing half-hour", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { return hs[:2] }, "no run"},
+		{"a hole", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { return append(hs[:2], hs[3:]...) }, "does not follow"},
+		{"no known one before", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { return hs[1:] }, "is not known"},
+		{"no known one after", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { return hs[:4] }, "is not known"},
+		{"no register before", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { hs[0].Cumulative = -1; return hs }, "is not known"},
+		{"a substitute after", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { hs[4].Quality = Substituted; return hs }, "is not known"},
+		{"a known one between", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { hs[2].Quality = Substituted; return hs }, "is known"},
+		{"not the break's evidence", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour {
+			hs[1].Evidence.First.At = hs[1].Start.Add(-1)
+			return hs
+		}, "last reading of the old meter"},
+		{"nor after it", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour {
+			hs[1].Evidence.First.At = hs[2].Start
+			return hs
+		}, "last reading of the old meter"},
+		{"nor of the new meter", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour {
+			hs[3].Evidence.Last.At = hs[3].Start
+			return hs
+		}, "first reading of the new meter"},
+		{"nor too late", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour {
+			hs[3].Evidence.Last.At = hs[4].Start.Add(1)
+			return hs
+		}, "first reading of the new meter"},
+		{"the register after it is below the first reading", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour {
+			hs[4].Energy = 501 // it stood at 109 at 01:30
+			return hs
+		}, "from 110 "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			window := afterReset(t)
+			if c.change != nil {
+				window = c.change(window)
+			}
+			when := time.Time{}
+			if c.at != "" {
+				when = at(t, c.at)
+			}
+			got, err := Bridge(rated, Period, window, MeterExchange{when, c.x[0], c.x[1]})
+			if err == nil || len(got) != 0 || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
+	}
+	// An advance of 63 bits is refused, not wrapped.
+	plain := Register{Measure: Import}
+	window := afterReset(t)
+	window[3].Evidence.Last.Value, window[4].Cumulative = 2_000_000, 2_000_500
+	if _, err := Bridge(plain, Period, window, MeterExchange{at(t, "00:50:00"), 1<<63 - 1, 10}); err == nil || !strings.Contains(err.Error(), "more than can be") {
+		t.Errorf("%v", err)
+	}
+}
+
+// An exchange that is stated afterwards gives what one that is stated in time
+// gives in all, half-hour by half-hour where the same readings are known.
+func TestBridgeConserves(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		reg := Register{Measure: Import}
+		now := time.Date(2024, 2, 5, 10, 0, 0, 0, time.UTC)
+		old, total := rapid.Int64Range(1_000_000, 2_000_000).Draw(t, "old"), int64(0)
+		late := NewAccumulator(reg, Period)
+		intime := NewAccumulator(reg, Period)
+		var x, y []HalfHour
+		step := func(most int) int64 {
+			now = now.Add(time.Duration(rapid.Int64Range(1, 50*60).Draw(t, "gap")) * time.Second)
+			adv := rapid.Int64Range(0, int64(most)).Draw(t, "advance")
+			total += adv
+			return adv
+		}
+		both := func(v int64) {
+			x, _ = late.Add(Sample{now, v}, x)
+			y, _ = intime.Add(Sample{now, v}, y)
+		}
+		both(old)
+		for range rapid.IntRange(2, 6).Draw(t, "before") {
+			old += step(500)
+			both(old)
+		}
+		closing, value := old+step(500), rapid.Int64Range(1, 1000).Draw(t, "opening")
+		ex := MeterExchange{now, closing, value}
+		y, _, err := intime.Exchange(ex.At, closing, value, y)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range rapid.IntRange(10, 20).Draw(t, "after") {
+			value += step(500)
+			both(value)
+		}
+		// The window: the known half-hours around the missing ones.
+		first, last := -1, -1
+		for i, h := range x {
+			if h.Quality == Missing {
+				if first < 0 {
+					first = i
+				}
+				last = i
+			}
+		}
+		if first < 1 || last+1 >= len(x) {
+			t.Skip("nothing to bridge")
+		}
+		got, err := Bridge(reg, Period, x[first-1:last+2], ex)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copy(x[first:], got)
+		// Both count the same: their sums differ by what their boundaries do.
+		sum := [2]int64{}
+		for i := range min(len(x), len(y)) {
+			if !x[i].Start.Equal(y[i].Start) || x[i].Energy < 0 || x[i].Quality < Estimated || x[i].Evidence.Samples > y[i].Evidence.Samples {
+				t.Fatalf("half-hour %d: %+v, in time %+v", i, x[i], y[i])
+			}
+			sum[0] += x[i].Energy
+			sum[1] += y[i].Energy
+			if (i < first || i >= last) && sum[0]-sum[1] != x[i].Cumulative-y[i].Cumulative {
+				t.Fatalf("up to half-hour %d: %d, in time %d", i, sum[0], sum[1])
+			}
+		}
+	})
+}

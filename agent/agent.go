@@ -188,7 +188,7 @@ func (a *Agent) newBus(c config.Bus) (*bus, error) {
 }
 
 func (a *Agent) restore(m *meter, r *register) {
-	r.check = validate.New(r.key, a.options(&m.cfg, r.cfg))
+	r.check = validate.New(r.key, options(a.opt.Config, a.recorder.past, &m.cfg, r.cfg))
 	kept, err := a.opt.Store.State(r.key)
 	if err == nil {
 		err = r.restore(kept, a.opt.Config.Period, func(t time.Time) bool { return m.exchangeSince(t, m.cfg.Serial) })

@@ -66,7 +66,7 @@ func (b *bus) event(m *meter, reg *register, e energy.Event, raw uint64) {
 		reg.lastEvent, reg.lastEventAt = e.Kind, e.At
 	}
 	b.found(reg, b.judged(reg, e))
-	if e.Kind == energy.OutOfOrder || e.Kind == energy.Glitch || e.Kind == energy.TooFast {
+	if e.Kind == energy.OutOfOrder || e.Kind == energy.Glitch || e.Kind == energy.Retracted || e.Kind == energy.TooFast {
 		return // these can come with every poll: StatementOf need not be asked
 	}
 	if st, ok := b.statement(m, reg, e, raw); ok {
@@ -110,6 +110,8 @@ func describe(e energy.Event, reg *register) string {
 		return fmt.Sprintf("%s was last read at a time in the future, by a wrong clock: counted anew from %s %s", m, show(e.After), u)
 	case energy.Ambiguous:
 		return fmt.Sprintf("%s was not read for so long that its register can have gone round more than once: counted anew from %s %s", m, show(e.After), u)
+	case energy.Retracted:
+		return fmt.Sprintf("%s had shown a value it cannot have counted, which was believed for a while: its half-hours are made again without it", m)
 	case energy.TooFast:
 		return fmt.Sprintf("%s leapt from %s to %s %s, more than the meter can deliver: held until it is clear", m, show(e.Before), show(e.After), u)
 	}

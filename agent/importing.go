@@ -10,6 +10,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/energy/hhfile"
+	"github.com/perseus-edge/perseus-edge/energy/validate"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
@@ -62,6 +63,9 @@ type ImportStore interface {
 func (a *Agent) Import(r ImportRequest) (ImportReport, error) {
 	a.recorder.commit.Lock() // no round may settle the same half-hours meanwhile
 	rep, err := ImportFile(a.opt.Store, a.opt.Config, r, a.Now())
+	if err == nil {
+		err = a.recorder.imported(rep)
+	}
 	a.recorder.commit.Unlock()
 	if err != nil {
 		return rep, err
@@ -74,6 +78,43 @@ func (a *Agent) Import(r ImportRequest) (ImportReport, error) {
 	a.log.Info("imported", "file", r.File, "meter", r.Meter, "half_hours", taken)
 	a.uplinkNotify()
 	return rep, nil
+}
+
+// imported makes the virtual meters anew for what a file has brought. The
+// recorder's lock is held.
+func (r *recorder) imported(rep ImportReport) error {
+	news := touched{}
+	for _, s := range rep.Series {
+		if s.Taken+s.Corrected > 0 {
+			news.add(energy.Key{Meter: rep.Meter, Measure: s.Measure}, s.From, s.To)
+		}
+	}
+	r.past.forgetDays()
+	return r.commitDerivedLocked(news)
+}
+
+// judge has the validation look at a half-hour, and flag it.
+type judge func(*energy.HalfHour) []energy.KeyedFinding
+
+// judgeOf is the validation of one measure of a meter, for values from files.
+func judgeOf(s HalfHours, c *config.Config, m config.Meter, measure energy.Measure) judge {
+	k, p := energy.Key{Meter: m.ID, Measure: measure}, newPast(s)
+	reg := config.Register{}
+	for i := range m.Registers {
+		if m.Registers[i].Measure == measure {
+			reg = m.Registers[i]
+		}
+	}
+	check := validate.New(k, options(c, p, &m, &reg))
+	return func(h *energy.HalfHour) (found []energy.KeyedFinding) {
+		for _, f := range check.HalfHour(h, p.of(m.ID), nil) {
+			if kf, err := f.Keyed(); err == nil {
+				found = append(found, kf)
+			}
+		}
+		p.settle(k, *h)
+		return found
+	}
 }
 
 // ImportFile takes a half-hourly file into a store. What this gateway read
@@ -127,7 +168,7 @@ func ImportFile(s ImportStore, c *config.Config, r ImportRequest, now time.Time)
 		}
 		if !slices.Contains(m.Measures(), x.Measure) {
 			out.Refused = fmt.Sprintf("the configuration does not measure %s on %s: add it to the meter", x.Measure, m.ID)
-		} else if err := importSeries(s, energy.Key{Meter: m.ID, Measure: x.Measure}, x, oldest, &out); err != nil {
+		} else if err := importSeries(s, energy.Key{Meter: m.ID, Measure: x.Measure}, x, oldest, judgeOf(s, c, m, x.Measure), &out); err != nil {
 			return rep, fmt.Errorf("%s: %w", r.File, err)
 		}
 		rep.Series = append(rep.Series, out)
@@ -172,7 +213,7 @@ func first(ids []string, n int) []string {
 
 // importSeries takes the half-hours of one register, a month's worth of
 // readings or so per transaction.
-func importSeries(s ImportStore, k energy.Key, x hhfile.Series, oldest time.Time, out *ImportSeries) error {
+func importSeries(s ImportStore, k energy.Key, x hhfile.Series, oldest time.Time, judge judge, out *ImportSeries) error {
 	if len(x.HalfHours) == 0 {
 		return nil
 	}
@@ -204,12 +245,13 @@ func importSeries(s ImportStore, k energy.Key, x hhfile.Series, oldest time.Time
 			continue
 		}
 		sum += h.Energy
+		round.Findings = append(round.Findings, judge(&h)...)
 		round.HalfHours = append(round.HalfHours, keyedHalfHour(k, h))
 		if len(round.HalfHours) == maxWaiting/4 {
 			if err := s.Commit(round); err != nil {
 				return err
 			}
-			round.HalfHours = round.HalfHours[:0]
+			round.HalfHours, round.Findings = round.HalfHours[:0], round.Findings[:0]
 		}
 	}
 	out.Energy = k.Measure.Present(sum)

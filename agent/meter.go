@@ -95,17 +95,17 @@ func (r *register) held() bool {
 }
 
 // options is what the validation knows of a register.
-func (a *Agent) options(m *config.Meter, r *config.Register) validate.Options {
+func options(c *config.Config, p *past, m *config.Meter, r *config.Register) validate.Options {
 	o := validate.Options{
-		Off: m.Off, Period: a.opt.Config.Period,
+		Off: m.Off, Period: c.Period,
 		MaxEnergy: r.MaxEnergy, Modulus: r.Modulus, Step: r.Step, Mantissa: r.Mantissa,
 		ZeroRun: m.Thresholds.ZeroRun, SpikeK: m.Thresholds.SpikeK,
-		TooOld: a.opt.Config.Store.KeepHalfHours,
+		TooOld: c.Store.KeepHalfHours,
 	}
 	if m.CheckMeter != "" {
-		o.Check = a.recorder.past.of(m.CheckMeter)
-		if c, ok := a.opt.Config.Meter(m.CheckMeter); ok {
-			for _, cr := range c.Registers {
+		o.Check = p.of(m.CheckMeter)
+		if check, ok := c.Meter(m.CheckMeter); ok {
+			for _, cr := range check.Registers {
 				if cr.Measure == r.Measure {
 					o.CheckStep = cr.Step
 				}

@@ -76,7 +76,9 @@ func (b *bus) feed(m *meter, reg *register, s energy.Sample, raw uint64) {
 func (b *bus) settle(m *meter, reg *register, e energy.Event, raw uint64) {
 	reg.seq++
 	for _, h := range b.settled {
-		b.pending = append(b.pending, keyedHalfHour(reg.key, h))
+		k := keyedHalfHour(reg.key, h)
+		k.Void = e.Kind == energy.Retracted // they were given before, made of a value that was none
+		b.pending = append(b.pending, k)
 		reg.newest = h.Start
 	}
 	if n := len(b.settled); n > 0 {

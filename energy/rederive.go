@@ -1,6 +1,7 @@
 package energy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,8 +16,8 @@ import (
 // from; the register at the two ends of the window stays as it is, so that the
 // sum over the window is the same as before, exactly (law 1).
 //
-// Only the half-hours that change are given, none with a worse quality than
-// before. Half-hours whose register is not known at both ends (missing,
+// Only the half-hours that change (their value, quality or evidence) are given,
+// none with a worse quality than before. Half-hours whose register is not known at both ends (missing,
 // substituted, imported), and those that a meter exchange touches, are left
 // alone. TakenAt, flags and the rest stay: the caller validates anew.
 //
@@ -115,19 +116,17 @@ func (r *Register) ahead(v0, v1 int64) int64 {
 	return v1 - v0
 }
 
+// find gives the index of the first knot at or after an instant.
+func (r *run) find(at int64) int {
+	i, _ := slices.BinarySearchFunc(r.knots, at, func(k knot, at int64) int { return cmp.Compare(k.at, at) })
+	return i
+}
+
 // know adds a knot, unless there is a sample of that time already.
 func (r *run) know(k knot) {
-	i, there := slices.BinarySearchFunc(r.knots, k.at, func(k knot, at int64) int {
-		switch {
-		case k.at < at:
-			return -1
-		case k.at > at:
-			return 1
-		}
-		return 0
-	})
+	i := r.find(k.at)
 	switch {
-	case !there:
+	case i == len(r.knots) || r.knots[i].at != k.at:
 		r.knots = slices.Insert(r.knots, i, k)
 	case r.knots[i].bound:
 		r.knots[i] = k
@@ -141,7 +140,7 @@ func (r *run) insert(s Sample) (mine bool, err error) {
 	if !ok || at < r.old[0].Start.UnixNano() || at > end {
 		return false, nil
 	}
-	i := slices.IndexFunc(r.knots, func(k knot) bool { return k.at >= at })
+	i := r.find(at)
 	next := r.knots[i]
 	switch {
 	case next.at == at && next.value == s.Value:
@@ -182,10 +181,11 @@ type end struct {
 func (r *run) boundary(i int) end {
 	b := r.old[i].Start.UnixNano()
 	e := end{total: r.totals[i], first: r.old[i].Evidence.First, last: r.old[i-1].Evidence.Last}
-	j := slices.IndexFunc(r.knots, func(k knot) bool { return k.at >= b })
-	prev, next := r.knots[max(j-1, 0)], r.knots[j]
-	if next.at == b {
-		prev = next
+	j := r.find(b)
+	next := r.knots[j]
+	prev := next // where it lies on the boundary
+	if next.at > b {
+		prev = r.knots[j-1]
 	}
 	if prev.late {
 		e.first, e.moved = prev.sample(), true
@@ -232,8 +232,9 @@ func (r *run) changed() []HalfHour {
 			h.Evidence.Rule = ruleOf(h.Quality)
 		}
 		h.Evidence.First, h.Evidence.Last = ends[i].first, ends[i+1].last
-		for _, k := range r.knots {
-			if from := h.Start.UnixNano(); k.late && k.at >= from && k.at < from+int64(r.period) {
+		from := h.Start.UnixNano()
+		for _, k := range r.knots[r.find(from):r.find(from+int64(r.period))] {
+			if k.late {
 				h.Evidence.Samples++
 			}
 		}

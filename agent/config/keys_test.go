@@ -179,6 +179,28 @@ func TestPrimaryValuesAreNotMultiplied(t *testing.T) {
 	}
 }
 
+// A template of a meter that knows its transformers says so, and the file may
+// say otherwise.
+func TestPrimaryOfTheTemplate(t *testing.T) {
+	for keys, want := range map[string]struct {
+		primary bool
+		factor  string
+	}{
+		"":                                    {false, "1/1"},
+		", ct: \"200/5\"":                     {true, "1/1"},
+		", vt: \"11000/110\"":                 {true, "1/1"},
+		", ct: \"200/5\", primary: true":      {true, "1/1"},
+		", ct: \"200/5\", primary: false":     {false, "40/1"},
+		", vt: \"11000/110\", primary: false": {false, "100/1"},
+	} {
+		m := parsed(t, head+"meters: [{id: m, bus: b, unit: 1, template: schneider-iem3255"+keys+"}]\n").Meters[0]
+		r := m.Registers[0]
+		if f, err := r.Factor(); err != nil || m.Primary != want.primary || r.Primary != want.primary || f.String() != want.factor {
+			t.Errorf("%q: primary %v, one count is %v Wh (%v); want %+v", keys, m.Primary, f, err, want)
+		}
+	}
+}
+
 // An exchange is stated in what the displays show, whatever the register counts in.
 func TestExchangeReadings(t *testing.T) {
 	for _, c := range []struct {

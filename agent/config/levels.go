@@ -31,7 +31,7 @@ var (
 	readLevel     = &level{[]string{"closing", "opening"}, "under exchanges, inside import or another measure"}
 	virtualLevel  = &level{[]string{"sum", "of", "minus", "share", "shares", "method", "tolerance"}, "under virtual"}
 	shareLevel    = &level{[]string{"from", "share"}, "under shares"}
-	templateLevel = &level{[]string{"title", "manual", "checked", "note", "phases", "max_current", "serial_register", "registers"}, "in a template"}
+	templateLevel = &level{[]string{"title", "manual", "checked", "note", "phases", "max_current", "primary", "serial_register", "registers"}, "in a template"}
 )
 
 // around is where a key that is out of place may have been meant to be: one

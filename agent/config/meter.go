@@ -192,6 +192,9 @@ func (p *parse) registersOf(n ast.Node, o map[string]ast.Node, name string, m *M
 		return
 	}
 	m.Registers, m.SerialRegister = p.chosen(o["measures"], name, t), t.SerialRegister
+	if o["primary"] == nil && (m.CT != "" || m.VT != "") {
+		m.Primary = t.Primary
+	}
 	if m.Rating.Phases == 0 {
 		m.Rating.Phases = t.Phases
 	}

@@ -22,6 +22,7 @@ type Template struct {
 	Note       string // what an installer should know, or empty
 	Phases     int    // 1 or 3
 	MaxCurrent int64  // A per phase through the meter itself; 0: it works on transformers
+	Primary    bool   // it knows its transformers' ratio and shows primary values
 	Registers  []Register
 
 	SerialRegister *modbus.Serial // where it keeps its serial number; nil: not known
@@ -94,6 +95,7 @@ func (r *reader) template(body ast.Node, t *Template) {
 	phases, _ := r.whole(o["phases"], "phases", 1, 3)
 	t.Phases = int(phases)
 	t.MaxCurrent, _ = r.whole(o["max_current"], "max_current", 1, 10_000)
+	t.Primary = r.yes(o["primary"], "primary")
 	if o["registers"] == nil {
 		r.at(body, "a template needs registers")
 		return

@@ -119,6 +119,13 @@ func TestClockInWords(t *testing.T) {
 			t.Errorf("%+v: %+v", c.s, v)
 			continue
 		}
+		var b strings.Builder
+		if err := pageTemplate.Execute(&b, view{Clock: v}); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(b.String(), `<p class="dot `+c.class+`">Its clock can`); n != 1 || !strings.Contains(b.String(), "<h2>The time</h2>") {
+			t.Errorf("%+v stands %d times on the page", v, n)
+		}
 		for i, w := range c.want {
 			if !strings.Contains(v.Words[i], w) {
 				t.Errorf("%q lacks %q", v.Words[i], w)

@@ -247,8 +247,23 @@ func TestPage(t *testing.T) {
 				t.Errorf("the page has %q", never)
 			}
 		}
-		if r := ask("GET", "/?meter=main"); r.StatusCode != 200 || strings.Contains(body(t, r), "dead") {
-			t.Errorf("one meter: %d", r.StatusCode)
+		for _, want := range []string{"Last 7 days: 100 % measured", `aria-label="100 % measured"`, "Counted from here: the first reading is", `<a href="/?meter=main">Qualities and statements of main</a>`} {
+			if !strings.Contains(b, want) {
+				t.Errorf("the page lacks %q", want)
+			}
+		}
+		r := ask("GET", "/?meter=main")
+		b = body(t, r)
+		if _, err := html.Parse(strings.NewReader(b)); err != nil || r.StatusCode != 200 || strings.Contains(b, "dead") {
+			t.Errorf("one meter: %d, %v", r.StatusCode, err)
+		}
+		for _, want := range []string{"How it is known: the last 30 days", `<span class="share">100 %</span>`, "18.000 kWh", "What the checks found in the last 30 days", "Statements of baseline", "Counted from here: the first reading is", `href="/api/v1/history?meter=main"`} {
+			if !strings.Contains(b, want) {
+				t.Errorf("the meter's page lacks %q", want)
+			}
+		}
+		if b := body(t, ask("GET", "/?meter=dead")); !strings.Contains(b, "None yet.") || !strings.Contains(b, "No half-hour is complete yet.") {
+			t.Errorf("the page of a meter that never answered:\n%s", b)
 		}
 		if r := ask("GET", "/?meter=nobody"); r.StatusCode != 404 {
 			t.Errorf("no such meter: %d", r.StatusCode)

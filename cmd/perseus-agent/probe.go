@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -37,8 +39,10 @@ Compare the value with the meter's display: the table shows kWh (kvarh, m3), jso
 		if err != nil {
 			return configProblem(err)
 		}
-		if _, ok := cfg.Meter(*meter); *meter != "" && !ok {
+		if m, ok := cfg.Meter(*meter); *meter != "" && !ok {
 			return wrong("no meter %q in %s", *meter, *file)
+		} else if m.Virtual != nil {
+			return wrong("%s is on no bus: it is %s; probe those", m.ID, m.Virtual.Words())
 		}
 		if !*anyway && findDaemon(cfg) != nil {
 			return errors.New("the agent is running and uses the buses: stop it first, or add --while-running where the meters allow two connections")
@@ -68,8 +72,9 @@ type probed struct {
 	Meter    string         `json:"meter"`
 	Measure  energy.Measure `json:"measure"`
 	Raw      string         `json:"raw,omitempty"`
-	Value    string         `json:"value,omitempty"` // exact decimal in UnitCode
-	UnitCode string         `json:"unitCode"`
+	Value    string         `json:"value,omitempty"`  // exact decimal in UnitCode
+	UnitCode string         `json:"unitCode"`         // of the measure; WTT (watt) or D44 (var) for a power
+	Serial   string         `json:"serial,omitempty"` // as the meter itself says
 	Took     string         `json:"took,omitempty"`
 	Error    string         `json:"error,omitempty"`
 	Looks    string         `json:"looks_wrong,omitempty"`
@@ -95,7 +100,11 @@ func probe(ctx context.Context, cfg *config.Config, only string, factories map[s
 			if err == nil {
 				got, perr = poller.Poll(ctx, i, nil)
 			}
-			rows = append(rows, probedMeter(b, m, got, perr)...)
+			of := probedMeter(b, m, got, perr)
+			if who, ok := poller.(drivers.Identifier); ok && err == nil {
+				identified(m, who.Identity(i), of)
+			}
+			rows = append(rows, of...)
 		}
 		if err == nil {
 			poller.Close()
@@ -104,10 +113,24 @@ func probe(ctx context.Context, cfg *config.Config, only string, factories map[s
 	return rows
 }
 
+// identified notes the serial number that the meter gave, and whether the
+// configuration knows it by another.
+func identified(m config.Meter, serial string, rows []probed) {
+	for i := range rows {
+		rows[i].Serial = serial
+	}
+	if serial != "" && m.Serial != "" && serial != m.Serial && len(rows) > 0 && rows[0].Looks == "" {
+		rows[0].Looks = fmt.Sprintf("the meter says that its serial number is %s, the configuration %s", serial, m.Serial)
+	}
+}
+
 func probedMeter(b config.Bus, m config.Meter, got []drivers.Reading, err error) []probed {
 	rows := make([]probed, len(m.Registers))
 	for i, r := range m.Registers {
 		rows[i] = probed{Bus: b.ID, Meter: m.ID, Measure: r.Measure, UnitCode: r.Measure.UnitCode(), Error: "not read", base: -1}
+		if r.Power {
+			rows[i].UnitCode = powerCode(r.Measure)
+		}
 		if err != nil {
 			rows[i].Error = err.Error()
 		}
@@ -120,8 +143,13 @@ func probedMeter(b config.Bus, m config.Meter, got []drivers.Reading, err error)
 			continue
 		}
 		row.Raw = fmt.Sprintf("0x%X", g.Raw)
+		r := m.Registers[g.Point]
+		if r.Power {
+			row.Value, row.Looks = strconv.FormatInt(g.Sample.Value, 10), oddPower(r, g.Sample.Value)
+			continue
+		}
 		row.base, row.Value = g.Sample.Value, row.Measure.Present(g.Sample.Value)
-		row.Looks = suspicious(m.Registers[g.Point], g.Raw, g.Sample.Value)
+		row.Looks = first(suspicious(r, g.Raw, g.Sample.Value), coarse(r, g.Sample.Value))
 	}
 	for i := range rows {
 		for j := range rows[:i] {
@@ -154,6 +182,43 @@ func suspicious(r config.Register, raw uint64, v int64) string {
 	return ""
 }
 
+// powerCode is the UN/CEFACT code in which the power of a measure is shown.
+func powerCode(m energy.Measure) string {
+	if m.BaseUnit() == "varh" {
+		return "D44" // var
+	}
+	return "WTT" // watt
+}
+
+// oddPower says what is odd about a power.
+func oddPower(r config.Register, v int64) string {
+	if max(v, -v) > r.MaxPower {
+		return fmt.Sprintf("more than this connection carries: are type %s, order and unit %s right?", r.Type, r.Unit)
+	}
+	return ""
+}
+
+// coarse says when a register's steps are large against what the meter can
+// count in a half-hour: a hundredth of a tenth of that, as rule V18 has it.
+func coarse(r config.Register, v int64) string {
+	step := r.StepAt(v)
+	if r.MaxPower <= 0 || step <= max(1, r.MaxPower/2000) {
+		return ""
+	}
+	why := "it counts"
+	if r.Mantissa > 0 {
+		why = "as a " + r.Type + " it counts"
+	}
+	return fmt.Sprintf("%s in steps of %s here, and half-hours will be as coarse: is there a finer register?", why, shownStep(step, r.Measure))
+}
+
+func shownStep(base int64, m energy.Measure) string {
+	if base < 1000 {
+		return fmt.Sprintf("%d %s", base, m.BaseUnit())
+	}
+	return shownAmount(base, m)
+}
+
 func printProbe(w io.Writer, format string, rows []probed) error {
 	switch format {
 	case "json":
@@ -162,9 +227,9 @@ func printProbe(w io.Writer, format string, rows []probed) error {
 		return e.Encode(map[string]any{"data": append([]probed{}, rows...)})
 	case "csv":
 		c := csv.NewWriter(w)
-		c.Write([]string{"bus", "meter", "measure", "raw", "value", "unit", "took", "error", "looks_wrong"})
+		c.Write([]string{"bus", "meter", "measure", "raw", "value", "unit", "took", "error", "looks_wrong", "serial"})
 		for _, r := range rows {
-			c.Write([]string{r.Bus, r.Meter, r.Measure.String(), r.Raw, r.Value, r.UnitCode, r.Took, r.Error, r.Looks})
+			c.Write([]string{r.Bus, r.Meter, r.Measure.String(), r.Raw, r.Value, r.UnitCode, r.Took, r.Error, r.Looks, r.Serial})
 		}
 		c.Flush()
 		return c.Error()
@@ -176,7 +241,13 @@ func printProbe(w io.Writer, format string, rows []probed) error {
 		if i > 0 && r.Error != "" && r.Error == rows[i-1].Error && r.Meter == rows[i-1].Meter {
 			note = "as above"
 		}
+		if serial := "serial number " + r.Serial; r.Serial != "" && (i == 0 || r.Meter != rows[i-1].Meter) {
+			note = strings.TrimPrefix(note+"; "+serial, "; ")
+		}
 		value, unit := agent.Shown(r.Value, r.UnitCode)
+		if name, ok := map[string]string{"WTT": "W", "D44": "var"}[unit]; ok {
+			unit = name
+		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Meter, r.Measure, dash(r.Raw), value, unit, dash(r.Took), note)
 	}
 	return t.Flush()

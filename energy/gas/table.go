@@ -109,7 +109,6 @@ func ParseTable(raw []byte) (*Table, error) {
 	return t, nil
 }
 
-
 func (e entry) era() (era, error) {
 	since, err := ParseDay(e.From)
 	if err != nil {

@@ -138,13 +138,17 @@ func (c *Checker) age(f *Facts, dst []Finding) (_ []Finding, dated bool) {
 // V11 where its clock is off. A time that is repeated says nothing about the
 // clock.
 func (c *Checker) deviceTime(f *Facts, dst []Finding) []Finding {
-	off := f.Offset
-	if f.DeviceAt.IsZero() || !f.DeviceAt.Equal(c.device) {
-		c.device, c.fresh = f.DeviceAt, f.At
-		if off == 0 && !f.DeviceAt.IsZero() {
-			off = f.DeviceAt.Sub(f.At)
+	off, again := f.Offset, false
+	if !f.DeviceAt.IsZero() {
+		again = f.DeviceAt.Equal(c.device)
+		if !again {
+			c.device, c.fresh = f.DeviceAt, f.At
+			if off == 0 {
+				off = f.DeviceAt.Sub(f.At)
+			}
 		}
-	} else if still := f.At.Sub(c.fresh); c.o.Stale > 0 && still > c.o.Stale {
+	}
+	if still := f.At.Sub(c.fresh); again && c.o.Stale > 0 && still > c.o.Stale {
 		dst = c.refuse(f, Finding{
 			Rule: 13, Severity: Warning, Found: "the source gives the time " + stamp(f.DeviceAt) + " since " + span(still),
 			Expected: "a new time within " + span(c.o.Stale), Note: "the same reading is sent again and again",

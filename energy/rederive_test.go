@@ -1,0 +1,289 @@
+package energy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// outage gives the half-hours of a register that was not read from 00:10 to 02:10.
+func outage(t *testing.T, reg Register) []HalfHour {
+	t.Helper()
+	a := NewAccumulator(reg, Period)
+	var hs []HalfHour
+	for _, s := range []step{
+		{at: "4 23:30:00", value: 600}, {at: "00:00:00", value: 700}, {at: "00:10:00", value: 710},
+		{at: "02:10:00", value: 830}, {at: "02:30:00", value: 850}, {at: "03:00:00", value: 900},
+	} {
+		hs, _ = a.Add(Sample{at(t, s.at), s.value}, hs)
+	}
+	checkSettled(t, "outage", hs, []hh{
+		{"4 23:30:00", 100, 700, Measured, 1},
+		{"00:00:00", 30, 730, Estimated, 2}, {"00:30:00", 30, 760, Estimated, 0}, {"01:00:00", 30, 790, Estimated, 0}, {"01:30:00", 30, 820, Estimated, 0},
+		{"02:00:00", 30, 850, Estimated, 1},
+		{"02:30:00", 50, 900, Measured, 1},
+	})
+	return hs
+}
+
+func late(t *testing.T, steps ...step) []Sample {
+	t.Helper()
+	var out []Sample
+	for _, s := range steps {
+		out = append(out, Sample{at(t, s.at), s.value})
+	}
+	return out
+}
+
+func TestRederive(t *testing.T) {
+	plain := Register{Measure: Import}
+	rated := Register{Measure: Import, MaxPower: 100, Modulus: 1000} // 50 in the grace of half an hour
+	for _, c := range []struct {
+		name string
+		reg  Register
+		late []step
+		want []hh
+		err  []string // a part of each refusal
+	}{
+		{"nothing", plain, nil, nil, nil},
+		{"on a boundary", plain, []step{{at: "01:00:00", value: 720}}, []hh{
+			{"00:00:00", 14, 714, Estimated, 2}, {"00:30:00", 6, 720, Estimated, 0}, {"01:00:00", 47, 767, Estimated, 1}, {"01:30:00", 47, 814, Estimated, 0},
+			{"02:00:00", 36, 850, Estimated, 1},
+		}, nil},
+		{"between boundaries, within the gap on one side only", plain, []step{{at: "01:50:00", value: 800}}, []hh{
+			{"00:00:00", 28, 728, Estimated, 2}, {"00:30:00", 27, 755, Estimated, 0}, {"01:00:00", 27, 782, Estimated, 0}, {"01:30:00", 33, 815, Estimated, 1},
+			{"02:00:00", 35, 850, Interpolated, 1},
+		}, nil},
+		{"the whole gap, in any order, and known ones among them", plain, []step{
+			{at: "01:30:00", value: 790}, {at: "00:30:00", value: 730}, {at: "02:00:00", value: 820}, {at: "01:00:00", value: 760}, {at: "00:10:00", value: 710}, {at: "02:10:00", value: 830},
+		}, []hh{
+			{"00:00:00", 30, 730, Measured, 2}, {"00:30:00", 30, 760, Measured, 1}, {"01:00:00", 30, 790, Measured, 1}, {"01:30:00", 30, 820, Measured, 1}, {"02:00:00", 30, 850, Measured, 2},
+		}, nil},
+		{"one that lies close to a boundary", plain, []step{{at: "00:29:30", value: 711}}, []hh{
+			{"00:00:00", 11, 711, Measured, 3}, {"00:30:00", 36, 747, Estimated, 0}, {"01:00:00", 35, 782, Estimated, 0}, {"01:30:00", 36, 818, Estimated, 0},
+			{"02:00:00", 32, 850, Estimated, 1},
+		}, nil},
+		{"between two that are closer to both boundaries: nothing changes", plain, []step{{at: "02:20:00", value: 840}}, nil, nil},
+		{"the ends of the window stay", plain, []step{{at: "4 23:30:00", value: 600}, {at: "03:00:00", value: 900}}, nil, nil},
+		{"below the one before it", plain, []step{{at: "01:00:00", value: 709}}, nil, []string{"709 Wh at 2024-02-05T01:00:00Z: the register stood at 710 before it"}},
+		{"above the one after it", plain, []step{{at: "01:00:00", value: 831}}, nil, []string{"stood at 830 after it"}},
+		{"as low and as high as can be", plain, []step{{at: "01:00:00", value: 710}, {at: "01:30:00", value: 830}}, []hh{
+			{"00:00:00", 10, 710, Estimated, 2}, {"00:30:00", 0, 710, Estimated, 0}, {"01:00:00", 120, 830, Measured, 1}, {"01:30:00", 0, 830, Estimated, 1},
+			{"02:00:00", 20, 850, Estimated, 1},
+		}, nil},
+		{"of the same time with another value", plain, []step{{at: "00:10:00", value: 711}}, nil, []string{"showed 710 at that very time"}},
+		{"what the register cannot show", rated, []step{{at: "01:00:00", value: 1000}, {at: "01:00:00", value: -1}}, nil, []string{"cannot show that", "cannot show that"}},
+		{"outside the window", plain, []step{{at: "4 23:29:59", value: 600}, {at: "03:00:01", value: 900}}, nil, []string{"23:29:59Z: the register at the ends", "03:00:01Z: the register at the ends"}},
+		{"faster than the meter before it", rated, []step{{at: "00:12:00", value: 764}}, nil, []string{"cannot have delivered"}}, // 53 in 2 min and the grace
+		{"faster than the meter after it", rated, []step{{at: "02:04:00", value: 769}}, nil, []string{"cannot have delivered"}},  // 61 in 6 min
+		{"just as fast as the meter", rated, []step{{at: "02:04:00", value: 770}}, []hh{
+			{"00:00:00", 20, 720, Estimated, 2}, {"00:30:00", 16, 736, Estimated, 0}, {"01:00:00", 16, 752, Estimated, 0}, {"01:30:00", 15, 767, Estimated, 0},
+			{"02:00:00", 83, 850, Estimated, 2},
+		}, nil},
+		{"the good one of two is used", plain, []step{{at: "01:00:00", value: 700}, {at: "02:00:00", value: 820}}, []hh{
+			{"00:00:00", 30, 730, Estimated, 2}, {"00:30:00", 30, 760, Estimated, 0}, {"01:00:00", 30, 790, Estimated, 0}, // other evidence
+			{"01:30:00", 30, 820, Estimated, 0}, {"02:00:00", 30, 850, Measured, 2},
+		}, []string{"stood at 710 before it"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			window := outage(t, plain)
+			was := slices.Clone(window)
+			samples := late(t, c.late...)
+			asked := slices.Clone(samples)
+			got, err := Rederive(c.reg, Period, window, samples)
+			if !slices.Equal(window, was) || !slices.Equal(asked, samples) {
+				t.Error("the arguments were changed")
+			}
+			checkSettled(t, c.name, got, c.want)
+			checkRefusals(t, err, c.err)
+		})
+	}
+}
+
+func checkRefusals(t *testing.T, err error, want []string) {
+	t.Helper()
+	var got []string
+	if err != nil {
+		got = strings.Split(err.Error(), "\n")
+	}
+	if len(got) != len(want) {
+		t.Fatalf("refused %q, want %q", got, want)
+	}
+	for i := range want {
+		if !strings.Contains(got[i], want[i]) {
+			t.Errorf("refused %q, want %q", got[i], want[i])
+		}
+	}
+}
+
+func TestRederiveEvidence(t *testing.T) {
+	got, err := Rederive(Register{Measure: Import}, Period, outage(t, Register{Measure: Import}), late(t, step{at: "00:50:00", value: 750}, step{at: "01:50:00", value: 810}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Evidence{
+		{Sample{at(t, "00:00:00"), 700}, Sample{at(t, "00:50:00"), 750}, 2, RuleSpread},
+		{Sample{at(t, "00:10:00"), 710}, Sample{at(t, "01:50:00"), 810}, 1, RuleSpread},
+		{Sample{at(t, "00:50:00"), 750}, Sample{at(t, "01:50:00"), 810}, 0, RuleSpread},
+		{Sample{at(t, "00:50:00"), 750}, Sample{at(t, "02:10:00"), 830}, 1, RuleSpread},
+		{Sample{at(t, "01:50:00"), 810}, Sample{at(t, "02:30:00"), 850}, 1, RuleInterpolate},
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%+v", got)
+	}
+	for i := range want {
+		if got[i].Evidence != want[i] {
+			t.Errorf("%d: %+v, want %+v", i, got[i].Evidence, want[i])
+		}
+	}
+}
+
+// What cannot be derived from samples is left alone, and what lies on either
+// side of it is a window of its own.
+func TestRederiveLeavesAlone(t *testing.T) {
+	for name, change := range map[string]func(*HalfHour){
+		"missing":     func(h *HalfHour) { h.Quality, h.Evidence.Rule, h.Cumulative = Missing, RuleNone, -1 },
+		"substituted": func(h *HalfHour) { h.Quality = Substituted },
+		"imported":    func(h *HalfHour) { h.Evidence.Rule = RuleImported },
+		"no register": func(h *HalfHour) { h.Cumulative = -1 },
+		"negative":    func(h *HalfHour) { h.Energy = -1 },
+		"exchange":    func(h *HalfHour) { h.Evidence.Rule = RuleExchange },
+		"late first":  func(h *HalfHour) { h.Evidence.First.At = h.Start.Add(1) },
+		"early last":  func(h *HalfHour) { h.Evidence.Last.At = h.Start.Add(Period - 1) },
+		"bad first":   func(h *HalfHour) { h.Evidence.First.Value = -1 },
+		"bad last":    func(h *HalfHour) { h.Evidence.Last.Value = -1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			window := outage(t, Register{Measure: Import})
+			change(&window[3]) // 01:00
+			got, err := Rederive(Register{Measure: Import}, Period, window, late(t, step{at: "00:30:00", value: 712}, step{at: "01:10:00", value: 770}, step{at: "02:00:00", value: 829}))
+			checkSettled(t, name, got, []hh{
+				{"00:00:00", 12, 712, Measured, 2}, {"00:30:00", 48, 760, Estimated, 1},
+				{"01:30:00", 39, 829, Estimated, 0}, {"02:00:00", 21, 850, Measured, 2},
+			})
+			checkRefusals(t, err, []string{"01:10:00Z: the register at the ends of its half-hour is not known"})
+		})
+	}
+	// The shape of a profile stays where no late sample speaks.
+	window := outage(t, Register{Measure: Import})
+	for i, e := range []int64{40, 40, 20, 20} {
+		window[i+1].Energy, window[i+1].Evidence.Rule = e, RuleProfileScaled
+		window[i+1].Cumulative = window[i].Cumulative + e
+	}
+	got, err := Rederive(Register{Measure: Import}, Period, window, late(t, step{at: "01:30:00", value: 800}))
+	if err != nil || len(got) != 5 || got[0].Evidence.Rule != RuleProfileScaled || got[4].Evidence.Rule != RuleSpread {
+		t.Errorf("%+v, %v", got, err)
+	}
+	// A window with a hole is refused.
+	window = outage(t, Register{Measure: Import})
+	if got, err := Rederive(Register{Measure: Import}, Period, append(window[:2], window[3:]...), nil); err == nil || got != nil || !strings.Contains(err.Error(), "does not follow") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Samples that come late make the half-hours that they would have made in
+// time: the same where the window begins and ends at sampled boundaries. And
+// whatever comes late, the sum stays, nothing turns negative, no quality falls.
+func TestRederiveConserves(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		reg := Register{Measure: Import, Modulus: rapid.SampledFrom([]int64{0, 100_000}).Draw(t, "modulus")}
+		intime, now := NewAccumulator(reg, Period), NewAccumulator(reg, Period)
+		var x, y []HalfHour
+		var kept []Sample
+		when, total := time.Date(2024, 2, 5, 10, 0, 0, 0, time.UTC), rapid.Int64Range(1, 99_999).Draw(t, "register")
+		add := func(keep bool) {
+			s := Sample{when, total}
+			if reg.Modulus > 0 {
+				s.Value = total % reg.Modulus
+			}
+			x, _ = intime.Add(s, x)
+			if keep {
+				kept = append(kept, s)
+			} else {
+				y, _ = now.Add(s, y)
+			}
+		}
+		add(false)
+		for range rapid.IntRange(1, 40).Draw(t, "samples") {
+			gap := time.Duration(rapid.Int64Range(1, 40*60).Draw(t, "gap")) * time.Second
+			if rapid.IntRange(0, 3).Draw(t, "pace") == 0 {
+				gap = Period - when.Sub(when.Truncate(Period))
+			}
+			when, total = when.Add(gap), total+rapid.Int64Range(0, 300).Draw(t, "advance")
+			add(rapid.IntRange(0, 2).Draw(t, "late") > 0)
+		}
+		when = when.Truncate(Period).Add(Period)
+		add(false)
+		for range 2 { // a wrap is believed after two samples
+			when, total = when.Add(Period), total+1
+			add(false)
+		}
+		for _, h := range append(slices.Clone(x), y...) {
+			if h.Quality == Missing {
+				t.Skip("a wrap was not seen as one")
+			}
+		}
+		rapidlyShuffle(t, kept)
+		got, err := Rederive(reg, Period, y, kept)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z := slices.Clone(y)
+		for _, h := range got {
+			i := int(h.Start.Sub(z[0].Start) / Period)
+			if h.Quality < z[i].Quality || h.Energy < 0 {
+				t.Fatalf("%+v became %+v", z[i], h)
+			}
+			z[i] = h
+		}
+		for i, w := range x {
+			h := z[i]
+			if h.Energy != w.Energy || h.Cumulative != w.Cumulative || i < len(x)-1 && h.Quality != w.Quality && i > 0 || h.Evidence.First != w.Evidence.First || h.Evidence.Last != w.Evidence.Last {
+				t.Fatalf("half-hour %d: %+v, in time %+v", i, h, w)
+			}
+		}
+	})
+}
+
+func rapidlyShuffle(t *rapid.T, s []Sample) {
+	for i := range s {
+		j := rapid.IntRange(i, len(s)-1).Draw(t, "swap")
+		s[i], s[j] = s[j], s[i]
+	}
+}
+
+// Whatever the late samples are: the sum stays, and nothing turns negative.
+func TestRederiveNonsense(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		reg := Register{Measure: Import, Modulus: rapid.SampledFrom([]int64{0, 1000, 1 << 40}).Draw(t, "modulus"), MaxPower: rapid.SampledFrom([]int64{0, 500}).Draw(t, "ceiling")}
+		a := NewAccumulator(reg, Period)
+		var window []HalfHour
+		when, v := time.Date(2024, 2, 5, 10, 0, 0, 0, time.UTC), int64(500)
+		for range rapid.IntRange(2, 30).Draw(t, "samples") {
+			window, _ = a.Add(Sample{when, v}, window)
+			when, v = when.Add(time.Duration(rapid.Int64Range(1, 7200).Draw(t, "gap"))*time.Second), v+rapid.Int64Range(-2, 100).Draw(t, "advance")
+			if reg.Modulus > 0 {
+				v %= reg.Modulus
+			}
+		}
+		var samples []Sample
+		for range rapid.IntRange(0, 10).Draw(t, "late") {
+			samples = append(samples, Sample{time.Date(2024, 2, 5, 10, 0, 0, 0, time.UTC).Add(time.Duration(rapid.Int64Range(-100, 7200*20).Draw(t, "at")) * time.Second), rapid.Int64Range(-1, 2000).Draw(t, "value")})
+		}
+		got, _ := Rederive(reg, Period, window, samples)
+		z, was, is := slices.Clone(window), int64(0), int64(0)
+		for _, h := range got {
+			z[int(h.Start.Sub(z[0].Start)/Period)] = h
+		}
+		for i := range z {
+			was, is = was+window[i].Energy, is+z[i].Energy
+		}
+		if was != is {
+			t.Fatalf("%d became %d", was, is)
+		}
+		checkHalfHours(t, reg, Period, z)
+	})
+}

@@ -117,9 +117,11 @@ func judgeOf(s HalfHours, c *config.Config, m config.Meter, measure energy.Measu
 	}
 }
 
-// ImportFile takes a half-hourly file into a store. What this gateway read
+// ImportFile takes a half-hourly file into a store. What this gateway measured
 // itself is never replaced, an estimate never takes the place of an actual
-// value, and a later file corrects an earlier one.
+// value, and a later file corrects an earlier one. Where the gateway could only
+// spread an advance over a gap, actual values of the file take its place; the
+// spread ones are kept as earlier versions.
 func ImportFile(s ImportStore, c *config.Config, r ImportRequest, now time.Time) (ImportReport, error) {
 	rep := ImportReport{File: r.File, Meter: r.Meter}
 	m, ok := c.Meter(r.Meter)
@@ -233,8 +235,10 @@ func importSeries(s ImportStore, k energy.Key, x hhfile.Series, oldest time.Time
 		case h.Start.Before(oldest):
 			out.TooOld++
 			continue
-		case !there || old.Quality == energy.Missing:
+		case !there || old.Quality <= energy.Substituted:
 			out.Taken++
+		case !imported && old.Quality == energy.Estimated && h.Quality > energy.Estimated:
+			out.Taken++ // an actual value fills a gap better than an even spread (feeds.md 3.4, substitution order 1)
 		case old.Energy == h.Energy && old.Quality == h.Quality && imported:
 			out.Same++
 			continue

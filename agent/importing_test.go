@@ -50,9 +50,11 @@ func TestImport(t *testing.T) {
 		}
 		return rep.Series[0]
 	}
-	own := energy.HalfHour{Start: from.Add(10 * time.Hour), Energy: 777, Cumulative: 12345, TakenAt: from.Add(11 * time.Hour), Quality: energy.Estimated,
-		Evidence: energy.Evidence{First: energy.Sample{At: from, Value: 1}, Last: energy.Sample{At: from.Add(11 * time.Hour), Value: 9}, Samples: 2, Rule: energy.RuleSpread}}
-	check(t, s.Commit(store.Round{HalfHours: []store.KeyedHalfHour{keyedHalfHour(k, own)}}))
+	own := energy.HalfHour{Start: from.Add(10 * time.Hour), Energy: 777, Cumulative: 12345, TakenAt: from.Add(11 * time.Hour), Quality: energy.Interpolated,
+		Evidence: energy.Evidence{First: energy.Sample{At: from, Value: 1}, Last: energy.Sample{At: from.Add(11 * time.Hour), Value: 9}, Samples: 2, Rule: energy.RuleInterpolate}}
+	spread := own // an even spread over a gap gives way to an actual value
+	spread.Start, spread.Quality, spread.Evidence.Rule = from.Add(20*time.Hour), energy.Estimated, energy.RuleSpread
+	check(t, s.Commit(store.Round{HalfHours: []store.KeyedHalfHour{keyedHalfHour(k, own), keyedHalfHour(k, spread)}}))
 
 	if x := take("1.25"); x.Found != 144 || x.Taken != 143 || x.Kept != 1 || x.Energy != fmt.Sprint(143*1250) {
 		t.Errorf("first time: %+v", x)
@@ -77,6 +79,9 @@ func TestImport(t *testing.T) {
 	}
 	if n != 144 {
 		t.Errorf("%d half-hours", n)
+	}
+	if old, err := s.Corrections(k, spread.Start, spread.Start.Add(time.Minute)); err != nil || len(old) != 2 || old[0].Old.Energy != 777 {
+		t.Errorf("earlier versions of the spread one: %+v, %v", old, err)
 	}
 	check(t, s.Close())
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/clock"
+	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/uplink"
@@ -75,7 +76,8 @@ type MeterStatus struct {
 	Type      string           `json:"type"`
 	Template  string           `json:"template,omitempty"`
 	Serial    string           `json:"serial,omitempty"`
-	State     string           `json:"state"` // waiting, ok, partly or failing
+	Derived   string           `json:"derived,omitempty"` // of a virtual meter: what it is, in words; it has no bus
+	State     string           `json:"state"`             // waiting, ok, partly or failing; derived for a virtual meter
 	Since     time.Time        `json:"since"`
 	Error     string           `json:"error,omitempty"`
 	Asked     time.Time        `json:"asked,omitzero"`
@@ -123,6 +125,11 @@ func (a *Agent) Status() Status {
 	for _, b := range a.buses {
 		s.Buses = append(s.Buses, b.status(&s.Meters))
 	}
+	for i := range c.Meters {
+		if m := &c.Meters[i]; m.Virtual != nil {
+			s.Meters = append(s.Meters, a.derivedStatus(m))
+		}
+	}
 	if k := a.opt.Clock.Status(); !a.given {
 		s.Clock = &k
 	}
@@ -164,6 +171,19 @@ func (b *bus) status(meters *[]MeterStatus) BusStatus {
 	}
 	for _, m := range b.meters {
 		*meters = append(*meters, m.status(b.cfg.ID))
+	}
+	return s
+}
+
+// derivedStatus is that of a virtual meter: it has half-hours and no register.
+func (a *Agent) derivedStatus(m *config.Meter) MeterStatus {
+	s := MeterStatus{ID: m.ID, Type: m.Type(), State: "derived", Derived: m.Virtual.Words(), Since: a.started.UTC()}
+	for _, measure := range m.Measures() {
+		r := RegisterStatus{Measure: measure, UnitCode: measure.UnitCode(), Base: -1}
+		if _, last, n, err := a.opt.Store.Bounds(energy.Key{Meter: m.ID, Measure: measure}); err == nil && n > 0 {
+			r.Newest = last
+		}
+		s.Registers = append(s.Registers, r)
 	}
 	return s
 }

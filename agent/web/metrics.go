@@ -87,6 +87,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	settled := uint64(0)
 	for _, m := range s.Meters {
+		if m.Derived != "" {
+			continue // nobody asks it
+		}
 		gauge(descMeterUp, one(m.State == "ok" || m.State == "partly"), m.ID)
 		if m.Failures > 0 {
 			gauge(descFailures, float64(m.Failures), m.ID)

@@ -129,6 +129,9 @@ func (s *server) register(m agent.MeterStatus, r agent.RegisterStatus, now, from
 	if r.Base >= 0 {
 		v.Value, v.Age = amount(r.Measure, r.Base), age(now.Sub(r.At))
 	}
+	if m.Derived != "" {
+		v.Value = "" // it has no register
+	}
 	if v.Error == m.Error {
 		v.Error = "" // the meter's card says it already
 	}
@@ -170,6 +173,8 @@ func meterWords(m agent.MeterStatus, now time.Time) (words, class string) {
 		return "answers, but not for every register", "warn"
 	case "waiting":
 		return "has not been asked yet", "warn"
+	case "derived":
+		return "is worked out: " + m.Derived, "plain"
 	}
 	if m.Answered.IsZero() {
 		return "does not answer", "bad"

@@ -23,8 +23,8 @@ const (
 	itemLDZ    = itemPrefix + "LDZ("
 )
 
-// maxFile bounds a file: twenty years of all zones are less than a tenth of it.
-const maxFile = 100 << 20
+// maxFile bounds a file: twenty years of all zones are less than half of it.
+const maxFile = 32 << 20
 
 // publication is a line of the file.
 type publication struct {

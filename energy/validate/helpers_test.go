@@ -57,6 +57,9 @@ func (m memory) fill(measure energy.Measure, n int, e int64) memory {
 	return m
 }
 
+// len is how many half-hours of import there are.
+func (m memory) len() int { return len(m[energy.Import]) }
+
 // said writes findings as "V05 error, V16 warning x3".
 func said(fs []Finding) string {
 	var out []string

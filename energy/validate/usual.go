@@ -13,6 +13,7 @@ const (
 	typicalDays  = 7  // the days before the half-hour's own that say what is typical
 	typicalLeast = 48 // half-hours that must be known in them
 	spikeLeast   = 4  // like half-hours that must be known
+	quantumLeast = 3  // different energies that must be known before the readings' common divisor says something: a load that never changes says nothing
 	usualMost    = 50 // times what is typical: more is no measure of what is usual, or one spike would hide the next
 )
 
@@ -72,6 +73,9 @@ func (v *view) typical(day time.Time) usual {
 		return u
 	}
 	slices.Sort(some)
+	if different(some) < quantumLeast {
+		u.quantum = 0
+	}
 	u.typical = median(some)
 	for _, e := range some {
 		if e/usualMost < u.typical {
@@ -151,6 +155,16 @@ func (v *view) spike() {
 
 // median of sorted values; of an even number of them the lower one.
 func median(sorted []int64) int64 { return sorted[(len(sorted)-1)/2] }
+
+// different counts the different ones of sorted values.
+func different(sorted []int64) (n int) {
+	for i, v := range sorted {
+		if i == 0 || v != sorted[i-1] {
+			n++
+		}
+	}
+	return n
+}
 
 func gcd(a, b int64) int64 {
 	a, b = max(a, -a), max(b, -b)

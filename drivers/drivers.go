@@ -29,8 +29,11 @@ type Poller interface {
 // A Listener is a wire that speaks by itself, such as an MQTT broker.
 type Listener interface {
 	// Listen delivers readings until ctx ends. It reconnects by itself and
-	// returns only when ctx is done. Deliver is called from one goroutine.
+	// returns only when ctx is done. Deliver is called from one goroutine at a
+	// time; it keeps nothing of r.
 	Listen(ctx context.Context, deliver func(device int, r []Reading)) error
+	// Health says how the wire does: nil while it can be heard.
+	Health() error
 }
 
 // Reading is the outcome of reading one point.
@@ -40,6 +43,11 @@ type Reading struct {
 	Err    error         // why there is no sample: a *Error where the driver can tell the kind
 	Raw    uint64        // the raw register bits, for probe and evidence
 	Took   time.Duration // request to answer
+
+	// Interval > 0: not a register but a total, the energy in base units of
+	// [Sample.At - Interval, Sample.At), as feeds of half-hours give it.
+	Interval  time.Duration
+	Estimated bool // the source marks the value as an estimate
 
 	DeviceAt time.Time    // the device's own time of the sample, UTC; zero where it gives none
 	Flags    energy.Flags // what the source itself says against it: V13 stale, V14 bad quality; such a sample is shown, never counted

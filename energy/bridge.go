@@ -17,10 +17,14 @@ type MeterExchange struct {
 // Bridge gives the half-hours that a Reset (or Break) left Missing, now that
 // the operator states that the meter was exchanged and what both meters stood
 // at. The window is a run of stored half-hours of the register: a known one,
-// the Missing ones, a known one. All the energy between the two known
+// the Missing ones (or their substitutes), a known one. All the energy between the two known
 // half-hours is counted, exactly: up to the closing reading, and on from the
 // opening one. Each half-hour has RuleExchange; it is Interpolated where the
 // readings around its boundaries are at most a period apart, else Estimated.
+//
+// A stated time that is up to a period before the old meter's last reading, or
+// after the new one's first, is taken for the nearest one that can be: it was
+// read off another clock.
 //
 // The evidence of each is the last reading of the old meter and the first one
 // of the new meter. TakenAt stays as it was: the caller may know better.
@@ -43,10 +47,15 @@ func bridge(r Register, period time.Duration, window []HalfHour, x MeterExchange
 		return nil, errors.New("the time or a reading is impossible: check them")
 	}
 	missing, next := window[1:len(window)-1], window[len(window)-1]
-	last, first := missing[0].Evidence.First, missing[len(missing)-1].Evidence.Last
+	last, first, err := around(period, missing)
+	if err != nil {
+		return nil, err
+	}
 	start, end := missing[0].Start.UnixNano(), next.Start.UnixNano()
-	if at < last.At.UnixNano() || at > first.At.UnixNano() {
+	if from, to := last.At.UnixNano()+clockStep, first.At.UnixNano()-clockStep; at < from-int64(period) || at > to+int64(period) {
 		return nil, fmt.Errorf("the old meter was last read at %s, the new one first at %s: the exchange must lie between", last.At.Format(time.RFC3339), first.At.Format(time.RFC3339))
+	} else if from <= to {
+		at = min(max(at, from), to)
 	}
 	legs := [...]leg{
 		{from: point{start, window[0].Cumulative}, to: pointOf(last)},
@@ -93,19 +102,34 @@ func bridgeable(period time.Duration, window []HalfHour) error {
 			return fmt.Errorf("half-hour %s does not follow the one before it", h.Start.Format(time.RFC3339))
 		case outer && (h.Quality < Estimated || h.Cumulative < 0):
 			return fmt.Errorf("the register around half-hour %s is not known: the exchange can be bridged between two that are", h.Start.Format(time.RFC3339))
-		case !outer && h.Quality != Missing:
-			return fmt.Errorf("half-hour %s is known: only missing ones are bridged", h.Start.Format(time.RFC3339))
+		case !outer && h.Quality > Substituted:
+			return fmt.Errorf("half-hour %s is known: only missing ones (and substitutes for them) are bridged", h.Start.Format(time.RFC3339))
 		}
 	}
-	first, last := window[1], window[len(window)-2]
-	// miss has put the good readings around the break into the evidence.
-	if e := first.Evidence.First.At; e.Before(first.Start) || !e.Before(first.Start.Add(period)) {
-		return fmt.Errorf("half-hour %s does not hold the last reading of the old meter", first.Start.Format(time.RFC3339))
-	}
-	if e := last.Evidence.Last.At; !e.After(last.Start) || e.After(last.Start.Add(period)) {
-		return fmt.Errorf("half-hour %s does not hold the first reading of the new meter", last.Start.Format(time.RFC3339))
-	}
 	return nil
+}
+
+// around gives the last reading of the old meter and the first one of the new
+// one: they are in the evidence of what is missing (see miss) and stay there
+// when it is substituted, unless by the check meter, whose evidence it is then.
+func around(period time.Duration, missing []HalfHour) (last, first Sample, err error) {
+	begin, end := missing[0].Start, missing[len(missing)-1].Start
+	for _, h := range missing {
+		if h.Evidence.Rule == RuleCheckMeter {
+			continue
+		}
+		if last.At.IsZero() {
+			last = h.Evidence.First
+		}
+		first = h.Evidence.Last
+	}
+	if last.At.Before(begin) || !last.At.Before(begin.Add(period)) {
+		return last, first, fmt.Errorf("half-hour %s does not hold the last reading of the old meter", begin.Format(time.RFC3339))
+	}
+	if !first.At.After(end) || first.At.After(end.Add(period)) {
+		return last, first, fmt.Errorf("half-hour %s does not hold the first reading of the new meter", end.Format(time.RFC3339))
+	}
+	return last, first, nil
 }
 
 // leg is a stretch of time between two points at which the register is known.

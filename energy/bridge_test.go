@@ -41,7 +41,13 @@ func TestBridge(t *testing.T) {
 			{"00:00:00", 300, 999_400, Interpolated, 2}, {"00:30:00", 250, 60, Interpolated, 0}, {"01:00:00", 250, 310, Interpolated, 0},
 		}},
 		{"just when the old one was last read", plain, "00:20:00", [2]int64{999_300, 10}, []hh{
-			{"00:00:00", 220, 30, Estimated, 2}, {"00:30:00", 60, 90, Estimated, 0}, {"01:00:00", 220, 310, Estimated, 0},
+			{"00:00:00", 219, 29, Estimated, 2}, {"00:30:00", 60, 89, Estimated, 0}, {"01:00:00", 221, 310, Estimated, 0}, // a millisecond after it
+		}},
+		{"by another clock, a period before it", plain, "4 23:50:01", [2]int64{999_300, 10}, []hh{
+			{"00:00:00", 219, 29, Estimated, 2}, {"00:30:00", 60, 89, Estimated, 0}, {"01:00:00", 221, 310, Estimated, 0},
+		}},
+		{"by another clock, a period after the new one was first read", plain, "01:39:59", [2]int64{999_800, 110}, []hh{
+			{"00:00:00", 300, 999_400, Estimated, 2}, {"00:30:00", 300, 999_700, Estimated, 0}, {"01:00:00", 300, 310, Estimated, 0},
 		}},
 		{"just when the new one was first read", plain, "01:10:00", [2]int64{999_800, 110}, []hh{
 			{"00:00:00", 300, 999_400, Estimated, 2}, {"00:30:00", 300, 999_700, Estimated, 0}, {"01:00:00", 300, 310, Estimated, 0},
@@ -70,6 +76,50 @@ func TestBridge(t *testing.T) {
 	}
 }
 
+// What was substituted meanwhile is bridged as what is missing.
+func TestBridgeSubstitutes(t *testing.T) {
+	reg := Register{Measure: Import}
+	x := MeterExchange{at(t, "00:50:00"), 999_600, 10}
+	want, err := Bridge(reg, Period, afterReset(t), x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rules := range [][3]Rule{{RuleLinear, RuleNone, RuleProfile}, {RuleCheckMeter, RuleProfile, RuleCheckMeter}} {
+		window := afterReset(t)
+		for i, r := range rules {
+			h := &window[i+1]
+			if h.Evidence.Rule = r; r != RuleNone {
+				h.Quality, h.Energy = Substituted, 77
+			}
+			if r == RuleCheckMeter {
+				h.Evidence.First, h.Evidence.Last = Sample{h.Start, 1}, Sample{h.Start.Add(Period), 2}
+			}
+		}
+		got, err := Bridge(reg, Period, window, x)
+		if err != nil || len(got) != len(want) {
+			t.Fatalf("%v: %v", rules, err)
+		}
+		for i := range want {
+			if got[i] != want[i] {
+				t.Errorf("%v: %+v, want %+v", rules, got[i], want[i])
+			}
+		}
+	}
+	// A reading on the boundary itself needs no time to get there.
+	window := afterReset(t)
+	for i := 1; i <= 3; i++ {
+		window[i].Evidence.First = Sample{window[1].Start, 999_100}
+		window[i].Evidence.Last = Sample{window[4].Start, 310}
+	}
+	got, err := Bridge(reg, Period, window, MeterExchange{at(t, "00:30:00"), 999_300, 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSettled(t, "on the boundaries", got, []hh{
+		{"00:00:00", 200, 999_300, Interpolated, 2}, {"00:30:00", 150, 160, Estimated, 0}, {"01:00:00", 150, 310, Estimated, 0},
+	})
+}
+
 func TestBridgeRefuses(t *testing.T) {
 	rated := Register{Measure: Import, Modulus: 1_000_000, MaxPower: 2000}
 	for _, c := range []struct {
@@ -78,13 +128,21 @@ func TestBridgeRefuses(t *testing.T) {
 		change   func(hs []HalfHour) []HalfHour
 		want     string
 	}{
-		{"before the last reading", "00:19:59", [2]int64{999_300, 10}, nil, "must lie between"},
-		{"after the first reading", "01:10:01", [2]int64{999_300, 110}, nil, "must lie between"},
+		{"before the last reading", "4 23:50:00", [2]int64{999_300, 10}, nil, "must lie between"},
+		{"after the first reading", "01:40:00", [2]int64{999_300, 110}, nil, "must lie between"},
 		{"closing too low", "00:50:00", [2]int64{999_299, 10}, nil, "from 999300 "},
 		{"closing too high for the time", "00:50:00", [2]int64{1301, 10}, nil, "from 999300 "},
 		{"opening too high", "00:50:00", [2]int64{999_300, 111}, nil, "from 111 "},
-		{"no time to count in", "00:20:00", [2]int64{999_301, 10}, nil, "from 999300 "},
-		{"nor to count on in", "01:10:00", [2]int64{999_301, 109}, nil, "from 109 "},
+		{"no time to count in", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour {
+			hs[1].Evidence.First = Sample{hs[1].Start, 999_101}
+			return hs
+		}, "from 999100 "},
+		{"a check meter's readings only", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour {
+			for i := 1; i <= 3; i++ {
+				hs[i].Quality, hs[i].Evidence.Rule = Substituted, RuleCheckMeter
+			}
+			return hs
+		}, "last reading of the old meter"},
 		{"no time", "", [2]int64{999_301, 109}, nil, "impossible"},
 		{"no closing reading", "00:50:00", [2]int64{-1, 109}, nil, "impossible"},
 		{"no opening reading", "00:50:00", [2]int64{1, 1_000_000}, nil, "impossible"},
@@ -94,7 +152,7 @@ func TestBridgeRefuses(t *testing.T) {
 		{"no known one after", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { return hs[:4] }, "is not known"},
 		{"no register before", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { hs[0].Cumulative = -1; return hs }, "is not known"},
 		{"a substitute after", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { hs[4].Quality = Substituted; return hs }, "is not known"},
-		{"a known one between", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { hs[2].Quality = Substituted; return hs }, "is known"},
+		{"a known one between", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { hs[2].Quality = Estimated; return hs }, "is known"},
 		{"not the break's evidence", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour {
 			hs[1].Evidence.First.At = hs[1].Start.Add(-1)
 			return hs

@@ -28,14 +28,19 @@ func (a *Accumulator) Break() {
 // half-hours that the exchange falls into, or one of whose boundaries lies
 // next to it, have RuleExchange and are at best Interpolated.
 //
+// A stated time at or up to a period before the baseline is taken for the
+// instant after it where what came since shows that the exchange came later:
+// it was read off another clock.
+//
 // An error says why the statement does not fit what was read; then nothing has
-// changed. The event has both readings, dated at.
+// changed. It is ErrCounted where the readings since have been counted already.
+// The event has both readings, dated at.
 func (a *Accumulator) Exchange(at time.Time, closing, opening int64, dst []HalfHour) ([]HalfHour, Event, error) {
-	adv, err := a.closes(at, closing, opening)
+	ns, adv, err := a.closes(at, closing, opening)
 	if err != nil {
 		return dst, Event{}, fmt.Errorf("energy: meter exchange at %s: %w", at.UTC().Format(time.RFC3339), err)
 	}
-	old, p := point{at.UnixNano(), closing}, point{at.UnixNano(), opening}
+	old, p := point{ns, closing}, point{ns, opening}
 	since, err := a.since(p)
 	if err != nil {
 		return dst, Event{}, fmt.Errorf("energy: meter exchange at %s: %w", at.UTC().Format(time.RFC3339), err)
@@ -50,34 +55,45 @@ func (a *Accumulator) Exchange(at time.Time, closing, opening int64, dst []HalfH
 	for _, q := range since {
 		dst = a.goOn(q, dst)
 	}
-	return dst, Event{Kind: Exchanged, At: instant(p.at), Before: closing, After: opening, BeforeAt: instant(p.at)}, nil
+	return dst, Event{Kind: Exchanged, At: at.UTC(), Before: closing, After: opening, BeforeAt: at.UTC()}, nil
 }
 
-// closes gives the advance from the baseline to the closing reading.
-func (a *Accumulator) closes(at time.Time, closing, opening int64) (advance, error) {
+// ErrCounted says that an exchange was stated too late for Exchange: the new
+// meter's readings are counted already, and what is missing can be bridged.
+var ErrCounted = errors.New("the register was read and counted since then")
+
+// clockStep is the least time between two samples that are kept: the store
+// keeps milliseconds.
+const clockStep = int64(time.Millisecond)
+
+// closes gives the instant of the exchange and the advance from the baseline
+// to the closing reading.
+func (a *Accumulator) closes(at time.Time, closing, opening int64) (ns int64, adv advance, err error) {
 	ns, ok := nanos(at)
+	if ok && a.open && ns <= a.base.at && a.base.at-ns <= a.period && (a.held.n > 0 || a.anew != Nothing) {
+		ns = a.base.at + clockStep
+	}
 	switch {
 	case !ok:
-		return advance{}, errors.New("that is no time of a meter: give the date and time of the exchange")
+		return ns, adv, errors.New("that is no time of a meter: give the date and time of the exchange")
 	case !a.open:
-		return advance{}, errors.New("no reading of the old meter is known, so that there is nothing to close: leave the exchange out, the new meter's first reading opens the register")
+		return ns, adv, errors.New("no reading of the old meter is known, so that there is nothing to close: leave the exchange out, the new meter's first reading opens the register")
 	case !a.reg.holds(closing) || !a.reg.holds(opening):
-		return advance{}, fmt.Errorf("the register shows 0 to its modulus of %d %s, not %d and %d: check the closing and opening readings", a.reg.Modulus, a.reg.Measure.BaseUnit(), closing, opening)
+		return ns, adv, fmt.Errorf("the register shows 0 to its modulus of %d %s, not %d and %d: check the closing and opening readings", a.reg.Modulus, a.reg.Measure.BaseUnit(), closing, opening)
 	case ns <= a.base.at:
-		return advance{}, fmt.Errorf("the register was read later, at %s, and counted: correct the time, or have the half-hours since then bridged", instant(a.base.at).Format(time.RFC3339))
+		return ns, adv, fmt.Errorf("%w, last at %s: correct the time, or have what is missing bridged", ErrCounted, instant(a.base.at).Format(time.RFC3339))
 	}
 	p := point{ns, closing}
-	adv, ok := a.advance(p)
-	if !ok {
+	if adv, ok = a.advance(p); !ok {
 		if adv, ok = a.reg.wrapped(a.base.value, closing, a.ahead, ns-a.base.at); ok {
 			ok = a.fits(adv.energy, 0)
 		}
 	}
 	if !ok {
-		return advance{}, fmt.Errorf("the meter cannot have gone from %d (read %s) to the closing reading of %d %s in that time: check the reading and the time",
+		return ns, adv, fmt.Errorf("the meter cannot have gone from %d (read %s) to the closing reading of %d %s in that time: check the reading and the time",
 			a.base.value, instant(a.base.at).Format(time.RFC3339), closing, a.reg.Measure.BaseUnit())
 	}
-	return adv, nil
+	return ns, adv, nil
 }
 
 // since gives those of the held samples that are the new meter's, whose

@@ -142,9 +142,30 @@ func TestExchange(t *testing.T) {
 			{"00:23:00", 0, Nothing, nil},
 			{"00:24:00", 12, Exchanged, []hh{{"00:00:00", 0, -1, Missing, 2}}},
 		}},
+		{"by another clock, when the new meter's readings are held", plain, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 5100, Nothing, nil},
+			{"00:40:00", 5400, Nothing, []hh{{"00:00:00", 300, 5300, Measured, 2}}},
+			{"00:50:00", 70, Nothing, nil},
+		}, swap{at: "00:10:00", closing: 5450, opening: 20}, []step{
+			{"01:00:00", 170, Nothing, []hh{{"00:30:00", 300, 170, Interpolated, 2}}},
+		}},
+		{"refused: by another clock, more than a period off", plain, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 5100, Nothing, nil},
+			{"00:40:00", 5400, Nothing, []hh{{"00:00:00", 300, 5300, Measured, 2}}},
+			{"00:50:00", 70, Nothing, nil},
+		}, swap{at: "00:09:59", closing: 5450, opening: 20, err: "read and counted since then"}, nil},
+		{"just when the old meter was last read, and the new one is held", plain, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 5100, Nothing, nil},
+			{"00:20:00", 70, Nothing, nil},
+		}, swap{at: "00:10:00", closing: 5150, opening: 20}, []step{
+			{"00:30:00", 170, Nothing, []hh{{"00:00:00", 300, 170, Interpolated, 3}}},
+		}},
 		{"refused: no time of a meter", plain, []step{{"00:00:00", 5000, Opened, nil}}, swap{at: "never", closing: 5000, err: "no time of a meter"}, nil},
 		{"refused: nothing to close", plain, nil, swap{at: "00:15:00", closing: 5150, opening: 20, err: "nothing to close"}, []step{{"00:20:00", 70, Opened, nil}}},
-		{"refused: read later", plain, []step{{"00:00:00", 5000, Opened, nil}, {"00:15:00", 5000, Nothing, nil}}, swap{at: "00:15:00", closing: 5150, opening: 20, err: "was read later"}, []step{
+		{"refused: read later", plain, []step{{"00:00:00", 5000, Opened, nil}, {"00:15:00", 5000, Nothing, nil}}, swap{at: "00:15:00", closing: 5150, opening: 20, err: "read and counted since then, last at 2024-02-05T00:15:00Z"}, []step{
 			{"00:30:00", 5300, Nothing, []hh{{"00:00:00", 300, 5300, Measured, 2}}},
 		}},
 		{"refused: closing before what was read", plain, []step{{"00:00:00", 5000, Opened, nil}}, swap{at: "00:15:00", closing: 4999, opening: 20, err: "cannot have gone from 5000"}, []step{
@@ -196,6 +217,17 @@ func stateExchange(t *testing.T, a *Accumulator, s swap) {
 		if h.Evidence.Rule != RuleExchange {
 			t.Errorf("rule %d", h.Evidence.Rule)
 		}
+	}
+}
+
+// The serial number is read first, and the operator's statement follows.
+func TestExchangeAfterBreak(t *testing.T) {
+	for _, when := range []string{"00:15:00", "00:05:00"} { // the latter by another clock
+		a := NewAccumulator(Register{Measure: Import}, Period)
+		tell(t, a, []step{{"00:00:00", 5000, Opened, nil}, {"00:10:00", 5100, Nothing, nil}})
+		a.Break()
+		stateExchange(t, a, swap{at: when, closing: 5150, opening: 20})
+		tell(t, a, []step{{"00:30:00", 170, Nothing, []hh{{"00:00:00", 300, 170, Interpolated, 2}}}})
 	}
 }
 

@@ -272,6 +272,7 @@ func TestRederiveNonsense(t *testing.T) {
 				v %= reg.Modulus
 			}
 		}
+		window = newest(window)
 		var samples []Sample
 		for range rapid.IntRange(0, 10).Draw(t, "late") {
 			samples = append(samples, Sample{time.Date(2024, 2, 5, 10, 0, 0, 0, time.UTC).Add(time.Duration(rapid.Int64Range(-100, 7200*20).Draw(t, "at")) * time.Second), rapid.Int64Range(-1, 2000).Draw(t, "value")})

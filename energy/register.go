@@ -27,15 +27,10 @@ func (r *Register) Resolution(value int64) int64 {
 	}
 	// The float's own number is value/step, in [2^(e-1), 2^e).
 	e := bits.Len64(uint64(value / step))
-	switch shift := e - r.Mantissa; {
-	case shift >= bits.LeadingZeros64(uint64(step))-1:
-		return math.MaxInt64
-	case shift >= 0:
-		return step << shift
-	case shift > -64:
+	if shift := e - r.Mantissa; shift >= 0 {
+		return step << shift // at most value
+	} else {
 		return max(step>>-shift, 1)
-	default:
-		return 1
 	}
 }
 

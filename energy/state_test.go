@@ -36,6 +36,53 @@ func TestStateGolden(t *testing.T) {
 
 const stateGolden = "02670280c0e285e36880897a0080a0adfdfd85e8b02f900814080280c0f588fe06e8070080c0f588fe06280000000800e8070480e0ba84bf0380e0ba84bf030680c0f588fe0608"
 
+// States of version 1 go on where they stood.
+func TestStateVersion1(t *testing.T) {
+	r := Register{Measure: Export, Modulus: 1_000_000, MaxPower: 10_000}
+	restore := func(h string) *Accumulator {
+		t.Helper()
+		b, err := hex.DecodeString(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := RestoreAccumulator(r, Period, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	if a := restore("010002" + "80c0e285e368" + "80897a"); *a != *NewAccumulator(r, Period) {
+		t.Errorf("never read: %+v", a)
+	}
+	// Read at 00:29 (500) and 00:31 (520), then 3 at 00:32 and 4 at 00:33 held.
+	const held = "01070280c0e285e36880897a80a0adfdfd85e8b02f900814080280c0f588fe06e8070480e0ba84bf0380e0ba84bf030680c0f588fe0608"
+	tell(t, restore(held), []step{
+		{"00:34:00", 540, Glitch, nil},
+		{"01:00:00", 800, Nothing, []hh{{"00:30:00", 290, 800, Measured, 2}}},
+	})
+	first, last, n := restore(held).Held()
+	if n != 2 || first != (Sample{at(t, "00:32:00"), 3}) || last != (Sample{at(t, "00:33:00"), 4}) {
+		t.Errorf("held %d from %+v to %+v", n, first, last)
+	}
+	// 0 at 00:32 and 4 at 00:33 held: the 0 is no reading any more.
+	zeros := strings.Replace(held, "80e0ba84bf030680c0f588fe0608", "80e0ba84bf030080c0f588fe0608", 1)
+	first, last, n = restore(zeros).Held()
+	if n != 1 || first != last || last != (Sample{at(t, "00:33:00"), 4}) {
+		t.Errorf("held %d from %+v to %+v", n, first, last)
+	}
+	for _, bad := range []string{
+		"010802" + "80c0e285e368" + "80897a",                    // a bit of version 2
+		"000002" + "80c0e285e368" + "80897a" + "02",             // no version
+		"030002" + "80c0e285e368" + "80897a" + "02",             // a later one
+		"010102" + "80c0e285e368" + "80897a" + "02" + held[26:], // an event that is due is of version 2
+	} {
+		b, _ := hex.DecodeString(bad)
+		if _, err := RestoreAccumulator(r, Period, b); err == nil {
+			t.Errorf("%s was taken", bad)
+		}
+	}
+}
+
 func TestRestoreRefuses(t *testing.T) {
 	r := Register{Measure: Import, Modulus: 1000}
 	a := NewAccumulator(r, Period)

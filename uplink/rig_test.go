@@ -125,6 +125,9 @@ func hours(end time.Time, n int) []energy.HalfHour {
 		register += wh
 		hh[i] = energy.HalfHour{Start: start, Energy: wh, Cumulative: register, TakenAt: start.Add(energy.Period + 8*time.Second),
 			Quality: energy.Measured, Evidence: energy.Evidence{Rule: energy.RuleBracketed}}
+		if i%7 == 3 {
+			hh[i].Flags = energy.Flags(0).With(1 + i%20)
+		}
 	}
 	return hh
 }
@@ -143,7 +146,7 @@ func (r *rig) settled(ks ...energy.Key) {
 		switch {
 		case !covered:
 			return
-		case !ok, v != batch.Value{Energy: h.Energy, Quality: h.Quality, Rule: h.Evidence.Rule}:
+		case !ok, v != batch.Value{Energy: h.Energy, Quality: h.Quality, Rule: h.Evidence.Rule, Flags: h.Flags}:
 			wrong++
 			r.t.Logf("%s %v: relay has %v (%v), here %v", k, h.Start, v, ok, h.HalfHour.Energy)
 		case !h.acked:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,8 +46,16 @@ func TestBoundsOfClasses(t *testing.T) {
 			t.Errorf("Classify(%s) = %s, want %s", c.d, got, c.want)
 		}
 	}
-	if b, err := json.Marshal([]Class{Fine, Flagged, Quarantine, 3}); err != nil || string(b) != `["fine","flagged","quarantine","unknown"]` {
+	b, err := json.Marshal([]Class{Fine, Flagged, Quarantine, 3})
+	if err != nil || string(b) != `["fine","flagged","quarantine","unknown"]` {
 		t.Errorf("%s %v", b, err)
+	}
+	var back []Class
+	if err := json.Unmarshal([]byte(`["fine","flagged","quarantine"]`), &back); err != nil || !slices.Equal(back, []Class{Fine, Flagged, Quarantine}) {
+		t.Errorf("%v %v", back, err)
+	}
+	if err := json.Unmarshal(b, &back); err == nil || !strings.Contains(err.Error(), `"unknown"`) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -71,6 +72,17 @@ func systemAt(root, arch string, ask func() (kernelClock, error)) func() Sync {
 			battery = rtc
 		}
 	}
+	rtc := every(rtcEvery, func() time.Time {
+		// It counts in UTC; one that lost its battery shows 1970 or 2000.
+		if battery == "" {
+			return time.Time{}
+		}
+		sec, err := strconv.ParseInt(word(battery+"/since_epoch"), 10, 64)
+		if err != nil {
+			return time.Time{}
+		}
+		return time.Unix(sec, 0).UTC()
+	})
 	return func() Sync {
 		s := Sync{Board: board, Boot: boot}
 		k, err := ask()
@@ -86,13 +98,30 @@ func systemAt(root, arch string, ask func() (kernelClock, error)) func() Sync {
 			// flag set, lest the kernel write the battery clock (node_exporter #1850).
 			s.Synchronised, s.Doubt = true, k.maxError
 		}
-		if battery != "" {
-			// The battery clock counts in UTC; one that lost its battery shows 1970 or 2000.
-			if sec, err := strconv.ParseInt(word(battery+"/since_epoch"), 10, 64); err == nil {
-				s.RTC = time.Unix(sec, 0).UTC()
-			}
-		}
+		s.RTC = rtc()
 		return s
+	}
+}
+
+// rtcEvery is how often the battery clock is asked: it hangs on a slow bus
+// that others need too.
+const rtcEvery = 10 * time.Minute
+
+// every asks a clock now and then, and counts on in between. It is safe for
+// use by several goroutines.
+func every(often time.Duration, ask func() time.Time) func() time.Time {
+	var mu sync.Mutex
+	var asked, showed time.Time
+	return func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		if asked.IsZero() || time.Since(asked) >= often {
+			asked, showed = time.Now(), ask()
+		}
+		if showed.IsZero() {
+			return showed
+		}
+		return showed.Add(time.Since(asked))
 	}
 }
 

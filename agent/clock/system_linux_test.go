@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -65,11 +66,39 @@ func TestSystem(t *testing.T) {
 				t.Errorf("note %q", got.Note)
 			}
 			got.Note = ""
+			got.RTC = got.RTC.Truncate(time.Minute) // it counts on
 			if got != c.want {
 				t.Errorf("%+v, want %+v", got, c.want)
 			}
 		})
 	}
+}
+
+// The battery clock is asked each ten minutes, and counts on in between.
+func TestBatteryClockIsSeldomAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		rtc := every(rtcEvery, func() time.Time {
+			asked++
+			return day(noon).Add(time.Duration(asked) * time.Hour)
+		})
+		for _, c := range []struct {
+			wait time.Duration
+			want time.Duration
+		}{{0, h}, {time.Second, h + time.Second}, {rtcEvery - time.Second - ns, h + rtcEvery - ns}, {ns, 2 * h}, {ns, 2*h + ns}} {
+			time.Sleep(c.wait)
+			if got := rtc().Sub(day(noon)); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		}
+		if asked != 2 {
+			t.Errorf("asked %d times", asked)
+		}
+		none := every(rtcEvery, func() time.Time { return time.Time{} })
+		if none(); !none().IsZero() {
+			t.Error("a battery clock that is not there shows a time")
+		}
+	})
 }
 
 // This machine's kernel answers, or says why it does not.

@@ -1,6 +1,7 @@
 package clock
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -100,4 +101,25 @@ func TestKept(t *testing.T) {
 	if b := w.clock(Options{}).Kept(); b != nil {
 		t.Errorf("an untrusted clock keeps %s", b)
 	}
+}
+
+// Whatever a store gives back, it lends no trust but to a clock that stands as it says.
+func FuzzKept(f *testing.F) {
+	f.Add([]byte(`{"version":1,"boot":"b1","raw":1795345200000000000,"mono":3600000000000,"source":"ntp"}`))
+	f.Add([]byte(`{"version":1,"raw":9223372036854775807,"mono":-9223372036854775808,"source":"x"}`))
+	f.Add([]byte(`{"version":1,"boot":"b1","raw":-9223372036854775808}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		w := &hand{wall: day(noon), mono: time.Hour, sync: Sync{Board: true, Boot: "b1"}}
+		c := w.clock(Options{Kept: b})
+		var k kept
+		if json.Unmarshal(b, &k) != nil {
+			k = kept{}
+		}
+		raw := day(noon).Sub(epoch) - time.Hour
+		near := k.Raw >= raw-Slack && k.Raw <= raw+Slack
+		if c.Trusted() != (k.Version == 1 && k.Boot == "b1" && near && k.Mono <= time.Hour && k.Source != "") {
+			t.Errorf("trusted %v with %s", c.Trusted(), b)
+		}
+	})
 }

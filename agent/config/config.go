@@ -145,9 +145,9 @@ func (m Meter) Measures() []energy.Measure {
 
 // Meter finds a meter by its id.
 func (c *Config) Meter(id string) (Meter, bool) {
-	for _, m := range c.Meters {
-		if m.ID == id {
-			return m, true
+	for i := range c.Meters {
+		if c.Meters[i].ID == id {
+			return c.Meters[i], true
 		}
 	}
 	return Meter{}, false

@@ -277,6 +277,22 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
+// What the accumulator is told of a register.
+func TestEnergyOfARegister(t *testing.T) {
+	for keys, want := range map[string]energy.Register{
+		"registers: {import: {address: 1, type: uint32, unit: kWh, scale: 0.01}}": {Measure: energy.Import, Modulus: 1 << 32 * 10, MaxPower: Unrated, Step: 10},
+		"registers: {export: {address: 1, type: float64, unit: MJ}}":              {Measure: energy.Export, MaxPower: Unrated, Step: 278, Mantissa: 53},
+		"template: eastron-sdm120, measures: [import]":                            {Measure: energy.Import, MaxPower: 45 * 230 * 132 / 100, Step: 1000, Mantissa: 24},
+		"registers: {gas: {address: 1, type: uint16, unit: pulse, pulse: 1 ft3}}": {Measure: energy.Gas, Modulus: 1_855_773, MaxPower: Unrated, Step: 29},
+		"registers: {import: {address: 1, type: int32, unit: kW}}":                {Measure: energy.Import, MaxPower: Unrated, Step: 1000},
+	} {
+		m := parsed(t, head+"meters: [{id: m, bus: b, unit: 1, "+keys+"}]\n").Meters[0]
+		if got := m.Registers[0].Energy(); got != want {
+			t.Errorf("%s: %+v, want %+v", keys, got, want)
+		}
+	}
+}
+
 func TestSubstituteDefaults(t *testing.T) {
 	m := parsed(t, one("    substitute: [profile, linear]\n    substitute_after: 0\n")).Meters[0]
 	if !reflect.DeepEqual(m.Substitute, []string{"linear", "profile"}) || m.SubstituteAfter != 0 {

@@ -23,6 +23,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/virtual"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
@@ -267,6 +268,33 @@ func TestPage(t *testing.T) {
 		}
 		if r := ask("GET", "/?meter=nobody"); r.StatusCode != 404 {
 			t.Errorf("no such meter: %d", r.StatusCode)
+		}
+	})
+}
+
+// A virtual meter stands on the page like any other, but for a register and a
+// wire, which it has not.
+func TestVirtualMeterOnThePage(t *testing.T) {
+	c := testConfig()
+	c.Meters = append(c.Meters, config.Meter{ID: "tenant", Virtual: &config.Virtual{Measures: []energy.Measure{energy.Import},
+		Of: "main", Shares: []config.Share{{Part: virtual.Part{Num: 1, Den: 4}, Text: "0.25"}}, Method: virtual.AreaOccupied}})
+	withAgent(t, c, func(t *testing.T, ask func(string, string, ...func(*http.Request)) *http.Response) {
+		b := body(t, ask("GET", "/?meter=tenant"))
+		for _, want := range []string{"This electricity meter is worked out: a share of main by AreaOccupied: 0.25.", "4.500 kWh in 6 half-hours", `class="measured"`} {
+			if !strings.Contains(b, want) {
+				t.Errorf("the page lacks %q", want)
+			}
+		}
+		if strings.Contains(b, "no reading yet") {
+			t.Error("a virtual meter is said to wait for a reading")
+		}
+		if m := body(t, ask("GET", "/metrics")); strings.Contains(m, `meter="tenant"`) {
+			t.Error("a virtual meter is said to be up or down")
+		}
+		var st agent.Status
+		if err := json.Unmarshal([]byte(body(t, ask("GET", "/api/v1/status"))), &st); err != nil || len(st.Meters) != 3 || st.Meters[2].State != "derived" || st.Meters[2].Bus != "" ||
+			len(st.Meters[2].Registers) != 1 || !st.Meters[2].Registers[0].Newest.Equal(midnight.Add(5*energy.Period)) {
+			t.Errorf("%v %+v", err, st.Meters[2])
 		}
 	})
 }

@@ -245,9 +245,6 @@ func printProbe(w io.Writer, format string, rows []probed) error {
 			note = strings.TrimPrefix(note+"; "+serial, "; ")
 		}
 		value, unit := agent.Shown(r.Value, r.UnitCode)
-		if name, ok := map[string]string{"WTT": "W", "D44": "var"}[unit]; ok {
-			unit = name
-		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Meter, r.Measure, dash(r.Raw), value, unit, dash(r.Took), note)
 	}
 	return t.Flush()

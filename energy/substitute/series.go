@@ -85,8 +85,8 @@ func (p *planner) like(start, hole time.Time) []int64 {
 			continue
 		}
 		t := time.Date(hy, hm, hd-back, hh, mm, ss, 0, energy.London())
-		if t.Hour() != hh || !t.Add(p.o.Period).After(t) || t.Add(p.o.Period).After(hole) {
-			continue // that local time did not exist on that day, or lies in the hole
+		if t.Hour() != hh || t.Add(p.o.Period).After(hole) {
+			continue // that local time does not exist on that day, or lies in the hole
 		}
 		e, ok := p.series.actual(t)
 		if !ok {

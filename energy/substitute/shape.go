@@ -70,24 +70,22 @@ func (p *planner) shapeRun(run []energy.HalfHour) {
 		return
 	}
 	base := run[0].Cumulative - run[0].Energy
-	for i, h := range run {
-		e := moved[i+1] - moved[i]
-		if !p.inside(h.Start) || !p.fits(e) {
-			return // the run is shaped as a whole or not at all
+	for i := range run {
+		if !p.fits(moved[i+1] - moved[i]) {
+			return // the shape is not one that the connection can carry
 		}
 	}
 	for i, h := range run {
-		e, cum := moved[i+1]-moved[i], base+moved[i+1]
+		if moved[i] == at[i] && moved[i+1] == at[i+1] {
+			continue
+		}
+		cum := base + moved[i+1]
 		if p.o.Modulus > 0 {
-			cum = (cum%p.o.Modulus + p.o.Modulus) % p.o.Modulus
+			cum = (cum + p.o.Modulus) % p.o.Modulus
 		}
-		if e != h.Energy || cum != h.Cumulative || touched(moved, at, i) {
-			p.put(h, e, cum, energy.Estimated, energy.RuleProfileScaled)
-		}
+		p.put(h, moved[i+1]-moved[i], cum, energy.Estimated, energy.RuleProfileScaled)
 	}
 }
-
-func touched(moved, at []int64, i int) bool { return moved[i] != at[i] || moved[i+1] != at[i+1] }
 
 // gap is a stretch between two samples in which boundaries of a run lie.
 type gap struct {
@@ -123,7 +121,8 @@ func (p *planner) gap(run []energy.HalfHour, at []int64, i int) (g gap, ok bool)
 }
 
 // shapeGap lets the register follow the profile within one gap. It reports
-// whether it did.
+// whether it did: each half-hour with a share in the gap must be one that may
+// be filled, and have like days.
 func (p *planner) shapeGap(run []energy.HalfHour, g gap, moved []int64) bool {
 	// The half-hours with a share in the gap: those that end at boundaries
 	// first..next-1, and the one that starts at the last of them.
@@ -131,14 +130,14 @@ func (p *planner) shapeGap(run []energy.HalfHour, g gap, moved []int64) bool {
 	var total uint64
 	for i := g.first - 1; i < g.next; i++ {
 		like := p.like(run[i].Start, g.from)
-		if like == nil {
+		if like == nil || !p.inside(run[i].Start) {
 			return false
 		}
 		from, to := maxTime(run[i].Start, g.from), run[i].Start.Add(p.o.Period)
 		if to.After(g.to) {
 			to = g.to
 		}
-		w := mulDiv(uint64(median(like)), uint64(to.Sub(from)), uint64(p.o.Period))
+		w := mulDiv(uint64(max(median(like), 0)), uint64(to.Sub(from)), uint64(p.o.Period))
 		weights = append(weights, w)
 		total += w
 	}

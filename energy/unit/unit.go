@@ -134,7 +134,7 @@ func ParsePulse(s string) (Unit, error) {
 		f.Inv(f)
 	}
 	f.Mul(f, u.Factor())
-	if !f.Num().IsInt64() || !f.Denom().IsInt64() || f.Num().BitLen() > maxBits || f.Denom().BitLen() > maxBits {
+	if f.Num().BitLen() > maxBits || f.Denom().BitLen() > maxBits {
 		return Unit{}, fmt.Errorf("pulse %q is out of range", s)
 	}
 	return Unit{Name: s, Base: u.Base, Num: f.Num().Int64(), Den: f.Denom().Int64()}, nil

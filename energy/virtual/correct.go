@@ -62,8 +62,11 @@ func (p *Plan) Update(meter string, from, to time.Time, at Lookup) []Result {
 func (p *Plan) evaluate(id string, s span, at Lookup) (out []energy.HalfHour) {
 	n := p.byID[id]
 	in := make([]energy.HalfHour, len(n.Of))
-	before, _ := at(id, s.from.Add(-p.period)) // as it is now
-	stored := before                           // as it was before
+	before, kept := at(id, s.from.Add(-p.period)) // as it is now
+	if first, ok := at(id, s.from); ok && !kept && n.Kind == Difference {
+		before = p.forerunner(first)
+	}
+	stored := before // as it was before
 	for start := s.from; start.Before(s.to) || n.Kind == Difference && !p.joins(before, stored); start = start.Add(p.period) {
 		old, known := at(id, start)
 		h, ok := p.make(n, start, before, in, at)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"pgregory.net/rapid"
 )
 
 func ids(rs []Result) (out []string) {
@@ -107,6 +108,55 @@ func TestUpdateStopsWhereInputsEnd(t *testing.T) {
 	s.put("sub", measured(0, 15, 500))
 	expect(t, s.update(p, "sub", slot(0), slot(1)), "rest 12:00", "rest 12:30", "rest 13:00", "rest 13:30")
 	if h, _ := s.at("rest", slot(3)); h.Evidence.Last.Value != 5 || h.Energy != 0 {
+		t.Errorf("%+v", h)
+	}
+}
+
+// Old half-hours are pruned. What is made again from those that are left comes
+// out as it was, although nobody knows any more what it goes on from.
+func TestUpdateAfterPruning(t *testing.T) {
+	p := plan(t, Meter{ID: "rest", Kind: Difference, Of: []string{"main", "sub"}})
+	rapid.Check(t, func(t *rapid.T) {
+		s := site{}
+		n := rapid.IntRange(2, 30).Draw(t, "half-hours")
+		for i := range n {
+			for _, id := range []string{"main", "sub"} {
+				e := rapid.Int64Range(0, 1500).Draw(t, "energy")
+				s.put(id, graded(measured(i, e, e+5000), rapid.SampledFrom([]energy.Quality{
+					energy.Measured, energy.Measured, energy.Interpolated, energy.Estimated, energy.Substituted, energy.Missing}).Draw(t, "quality")))
+			}
+		}
+		s.update(p, "main", slot(0), slot(n))
+		gone := rapid.IntRange(1, n-1).Draw(t, "pruned")
+		for i := range gone {
+			for id := range s {
+				delete(s[id], slot(i).UnixNano())
+			}
+		}
+		if again := s.update(p, "main", slot(gone), slot(n)); len(again) > 0 {
+			t.Fatalf("%+v", again)
+		}
+	})
+	// A correction of the first one that is left counts what it carried in.
+	s := site{}
+	for i := range 3 {
+		s.put("main", measured(i, 100, 1000))
+		s.put("sub", measured(i, 80, 500))
+	}
+	s.put("sub", measured(0, 150, 500))
+	s.update(p, "main", slot(0), slot(3))
+	for id := range s {
+		delete(s[id], slot(0).UnixNano())
+	}
+	s.put("sub", measured(1, 40, 500)) // 60 left, 50 of them owed
+	expect(t, s.update(p, "sub", slot(1), slot(2)), "rest 12:30", "rest 13:00")
+	if h, _ := s.at("rest", slot(1)); h.Energy != 10 || h.Evidence.First.Value != 50 || h.Quality != energy.Interpolated {
+		t.Errorf("%+v", h)
+	}
+	// A meter that was no difference before carries nothing.
+	s.put("rest", measured(1, 7, 5000))
+	s.update(p, "main", slot(1), slot(2))
+	if h, _ := s.at("rest", slot(1)); h.Energy != 60 || h.Evidence.First.Value != 0 {
 		t.Errorf("%+v", h)
 	}
 }

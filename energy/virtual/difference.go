@@ -64,15 +64,38 @@ func (t Tolerance) allowed(q energy.Quality, subs int64) int64 {
 	return max(t.Floor, subs*t.PerMille/1000)
 }
 
+// differs reports whether h was made by a difference: what stands in the
+// evidence of others is registers.
+func (p *Plan) differs(h energy.HalfHour) bool {
+	e := h.Evidence
+	return e.Rule == energy.RuleDifference ||
+		h.Quality == energy.Missing && e.Rule == energy.RuleNone && e.First.At.Equal(h.Start) && e.Last.At.Equal(h.Start.Add(p.period))
+}
+
 // carried reads what a half-hour of a difference carries into the next one.
 func (p *Plan) carried(h energy.HalfHour) int64 {
-	e := h.Evidence
-	made := e.Rule == energy.RuleDifference ||
-		h.Quality == energy.Missing && e.Rule == energy.RuleNone && e.First.At.Equal(h.Start) && e.Last.At.Equal(h.Start.Add(p.period))
-	if !made {
-		return 0 // not one of ours: what stands there is a register
+	if !p.differs(h) {
+		return 0
 	}
-	return max(e.Last.Value, 0)
+	return max(h.Evidence.Last.Value, 0)
+}
+
+// forerunner stands in for the half-hour before h where that is no longer kept:
+// it carries out what h carried in, so that h, made again, comes out the same.
+func (p *Plan) forerunner(h energy.HalfHour) energy.HalfHour {
+	if !p.differs(h) {
+		return energy.HalfHour{}
+	}
+	q := h.Quality
+	switch {
+	case q == energy.Missing && h.Flags.Has(9): // refused: as strictly the next time
+		q = energy.Interpolated
+	case q == energy.Missing:
+		q = energy.Estimated
+	}
+	return energy.HalfHour{Start: h.Start.Add(-p.period), Quality: q, Evidence: energy.Evidence{
+		Rule: energy.RuleDifference, Last: energy.Sample{At: h.Start, Value: h.Evidence.First.Value},
+	}}
 }
 
 // difference sets h to the main meter less its sub-meters; whole says whether

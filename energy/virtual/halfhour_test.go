@@ -91,6 +91,17 @@ func TestSumWithoutRegister(t *testing.T) {
 	}
 }
 
+// A register that has just wrapped shows 0, which is known.
+func TestRegistersAtZero(t *testing.T) {
+	p := plan(t, Meter{ID: "sum", Kind: Sum, Of: []string{"a"}}, Meter{ID: "half", Kind: Share, Of: []string{"a"}, Method: Other, Shares: always(1, 2)})
+	for id, want := range map[string]int64{"sum": 10, "half": 5} {
+		h, _ := p.HalfHour(id, noon, energy.HalfHour{}, []energy.HalfHour{measured(0, 10, 0)})
+		if h.Energy != want || h.Cumulative != 0 || h.Evidence.First.Value != -10 || h.Evidence.Last.Value != 0 {
+			t.Errorf("%s: %+v", id, h)
+		}
+	}
+}
+
 func TestShare(t *testing.T) {
 	p := plan(t,
 		Meter{ID: "a", Kind: Share, Of: []string{"main"}, Method: AreaOccupied, Shares: always(1, 2)},
@@ -138,6 +149,12 @@ func TestShareWithoutRegister(t *testing.T) {
 		t.Errorf("%d and %d of 100 Wh", a, b)
 	}
 	index := noon.UnixNano() / int64(energy.Period)
+	for e, first := range map[int64]int64{11: index, math.MaxInt64 - index: index, math.MaxInt64 - index + 1: 0} {
+		h, _ := p.HalfHour("a", noon, energy.HalfHour{}, []energy.HalfHour{measured(0, e, -1)})
+		if h.Evidence.First.Value != first || h.Evidence.Last.Value != first+e {
+			t.Errorf("%d: %+v", e, h)
+		}
+	}
 	for _, e := range []int64{math.MaxInt64, math.MaxInt64 - index + 1, math.MaxInt64 - index} {
 		h, _ := p.HalfHour("a", noon, energy.HalfHour{}, []energy.HalfHour{measured(0, e, -1)})
 		if h.Quality != energy.Measured || h.Energy-e/2 > 1 || h.Energy < e/2 {

@@ -32,14 +32,13 @@ func ParsePart(s string) (Part, error) {
 	if percent {
 		r.Quo(r, big.NewRat(100, 1))
 	}
-	p, err := partOf(r)
-	switch {
-	case r.Cmp(one) > 0:
+	if r.Cmp(one) > 0 {
 		return Part{}, fmt.Errorf("share %q: it is more than the whole", s)
-	case err != nil || p.Den > maxDen:
+	}
+	if r.Denom().Cmp(big.NewInt(maxDen)) > 0 {
 		return Part{}, fmt.Errorf("share %q: nine decimals are enough", s)
 	}
-	return p, nil
+	return partOf(r)
 }
 
 var one = big.NewRat(1, 1)
@@ -49,7 +48,7 @@ var errFine = errors.New("the shares are too fine to be added up exactly: write 
 
 // partOf makes a Part of a number from 0 to 1.
 func partOf(r *big.Rat) (Part, error) {
-	if !r.Num().IsInt64() || !r.Denom().IsInt64() {
+	if !r.Denom().IsInt64() {
 		return Part{}, errFine
 	}
 	return Part{r.Num().Int64(), r.Denom().Int64()}, nil

@@ -155,7 +155,8 @@ func TestParts(t *testing.T) {
 		{"", "", "write it as"}, {"%", "", "write it as"}, {"-0.1", "", "write it as"}, {"+1", "", "write it as"}, {"1e-1", "", "write it as"},
 		{"0x1", "", "write it as"}, {"1_0%", "", "write it as"}, {"a third", "", "write it as"}, {"1/0", "", "write it as"}, {"1/2%", "", "write it as"},
 		{"1/2/3", "", "write it as"}, {"0.1.1", "", "write it as"}, {"35 % %", "", "write it as"}, {"NaN", "", "write it as"},
-		{"0.0000000000000000000000001", "", "write it as"},
+		{"0.5000000000000000000000", "1/2", ""}, {"0.50000000000000000000000", "", "write it as"}, // 24 and 25 characters
+		{"999999999999999999999999", "", "more than the whole"},
 	} {
 		p, err := ParsePart(c.text)
 		wants(t, err, c.wrong)

@@ -415,6 +415,12 @@ func (o *oracle) checkRelay(s *store.Store, r *relay, now time.Time, last bool) 
 		}
 		return
 	}
+	if !r.known(s) {
+		if last {
+			o.report("relay", "the gateway does not know the present permissions")
+		}
+		return // what was withdrawn is deleted there, and the gateway could not be told
+	}
 	for _, w := range o.order {
 		from := max(w.sent-48, 0)
 		if last {

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/store"
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
@@ -215,6 +217,17 @@ func permitted(grants []grant.Grant, now time.Time, b *batch.Signed) bool {
 		}
 	}
 	return true
+}
+
+// known reports whether the gateway holds the present permissions.
+func (r *relay) known(s *store.Store) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var held struct {
+		Raw []byte `json:"raw"`
+	}
+	b, err := s.Meta("uplink-grants")
+	return err == nil && json.Unmarshal(b, &held) == nil && bytes.Equal(held.Raw, r.raw)
 }
 
 // has gives what the relay holds of a half-hour.

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -262,7 +263,6 @@ func (s *site) life() error {
 	if err := s.agent(plan); err != nil {
 		return err
 	}
-	s.result.Ends[plan.kind]++
 	if err := st.Close(); err != nil {
 		return fmt.Errorf("closing the store: %w", err)
 	}
@@ -303,13 +303,14 @@ func (s *site) agent(plan death) error {
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	for {
-		now := time.Now()
-		next := now.Add(-dailyAt).Truncate(24 * time.Hour).Add(24*time.Hour + dailyAt)
-		stop := plan.kind <= killed && !plan.at.After(next)
-		if stop {
+		next := time.Now().Add(-dailyAt).Truncate(24 * time.Hour).Add(24*time.Hour + dailyAt)
+		if plan.kind <= killed && plan.at.Before(next) {
 			next = plan.at
 		}
-		t := time.NewTimer(next.Sub(now))
+		if s.end.Before(next) {
+			next = s.end
+		}
+		t := time.NewTimer(time.Until(next))
 		select {
 		case err := <-ended:
 			return fmt.Errorf("the agent gave up: %w", err)
@@ -318,21 +319,20 @@ func (s *site) agent(plan death) error {
 		}
 		t.Stop()
 		synctest.Wait()
-		if !stop && !s.disk.gone() {
-			s.check(false)
-			if !s.tooMuch() {
+		now, gone := time.Now(), s.disk.gone()
+		last := !now.Before(s.end)
+		if !gone && (last || !now.Equal(plan.at)) {
+			s.check(last)
+			if !last && !s.tooMuch() {
 				continue
 			}
 		}
-		if plan.at.Equal(s.end) {
-			s.check(true)
-		}
-		if plan.kind != stopped {
+		if plan.kind == killed && !last {
 			s.disk.kill()
 		}
+		s.result.Ends[plan.kind]++
 		cancel()
-		err := <-ended
-		if plan.kind == stopped {
+		if err := <-ended; err != nil && !s.disk.gone() && !errors.Is(err, store.ErrFull) {
 			return err
 		}
 		return nil

@@ -10,6 +10,9 @@ import (
 // six days, glitches, restarts and dozens of wraps, the half-hours sum to
 // what the register counted: nothing is lost to rounding, ever (law 1).
 func TestFortyYears(t *testing.T) {
+	if testing.Short() {
+		t.Skip("2 million readings each of 3 registers")
+	}
 	for _, modulus := range []int64{0, 100_000_000, 1 << 30} {
 		reg := Register{Measure: Import, Modulus: modulus, MaxPower: 20_000}
 		rng := rand.New(rand.NewPCG(40, uint64(modulus)))

@@ -145,7 +145,7 @@ func TestExchange(t *testing.T) {
 		{"by another clock, when the new meter's readings are held", plain, []step{
 			{"00:00:00", 5000, Opened, nil},
 			{"00:10:00", 5100, Nothing, nil},
-			{"00:40:00", 5400, Nothing, []hh{{"00:00:00", 300, 5300, Measured, 2}}},
+			{"00:40:00", 5400, Nothing, []hh{{"00:00:00", 300, 5300, Interpolated, 2}}},
 			{"00:50:00", 70, Nothing, nil},
 		}, swap{at: "00:10:00", closing: 5450, opening: 20}, []step{
 			{"01:00:00", 170, Nothing, []hh{{"00:30:00", 300, 170, Interpolated, 2}}},
@@ -153,7 +153,7 @@ func TestExchange(t *testing.T) {
 		{"refused: by another clock, more than a period off", plain, []step{
 			{"00:00:00", 5000, Opened, nil},
 			{"00:10:00", 5100, Nothing, nil},
-			{"00:40:00", 5400, Nothing, []hh{{"00:00:00", 300, 5300, Measured, 2}}},
+			{"00:40:00", 5400, Nothing, []hh{{"00:00:00", 300, 5300, Interpolated, 2}}},
 			{"00:50:00", 70, Nothing, nil},
 		}, swap{at: "00:09:59", closing: 5450, opening: 20, err: "read and counted since then"}, nil},
 		{"just when the old meter was last read, and the new one is held", plain, []step{

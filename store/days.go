@@ -90,7 +90,7 @@ func (s *Store) commitHalfHours(tx *bolt.Tx, all []KeyedHalfHour) (changed []cha
 		if err != nil {
 			return nil, err
 		}
-		before, known := len(changed), rec.n
+		dirty, known := false, rec.n
 		for _, k := range g.items {
 			at, found := slices.BinarySearchFunc(entries, k.HalfHour.Start, func(e entry, t time.Time) int { return e.Start.Compare(t) })
 			start := k.HalfHour.Start.UnixMilli()
@@ -99,18 +99,22 @@ func (s *Store) commitHalfHours(tx *bolt.Tx, all []KeyedHalfHour) (changed []cha
 				entries = slices.Insert(entries, at, entry{HalfHour: normal(k.offered())})
 				rec.add(start)
 			default:
-				next, ok := successor(k, &entries[at].HalfHour)
-				if !ok {
+				next, what := successor(k, &entries[at].HalfHour)
+				if what == noted {
+					entries[at].HalfHour, dirty = next, true
+				}
+				if what != replaced {
 					continue
 				}
 				if err := s.keepOld(tx, g.reg, entries[at]); err != nil {
 					return nil, err
 				}
-				entries[at] = entry{HalfHour: normal(next)}
+				entries[at] = entry{HalfHour: next}
 			}
+			dirty = true
 			changed = append(changed, change{g.reg, start})
 		}
-		if len(changed) > before {
+		if dirty {
 			if err := storeDay(tx, f, g.reg, g.slot, entries); err != nil {
 				return nil, err
 			}

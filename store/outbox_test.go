@@ -198,7 +198,7 @@ func TestWhatSupersedesWhat(t *testing.T) {
 		}
 		return h
 	}
-	missing := with(energy.Missing, energy.RuleNone, 0)
+	missing := energy.HalfHour{Start: base.Start, TakenAt: base.TakenAt, Cumulative: -1}
 	substituted := with(energy.Substituted, energy.RuleNone, 490)
 	importedEst := with(energy.Estimated, energy.RuleImportedEst, 480)
 	imported := with(energy.Measured, energy.RuleImported, 495)
@@ -210,21 +210,22 @@ func TestWhatSupersedesWhat(t *testing.T) {
 	for i, old := range order {
 		for j, h := range order {
 			h.TakenAt = h.TakenAt.Add(time.Hour)
-			next, ok := successor(KeyedHalfHour{HalfHour: h}, &old)
-			if ok != (j > i) || next != h {
-				t.Errorf("%s/%d over %s/%d: %v", h.Quality, h.Evidence.Rule, old.Quality, old.Evidence.Rule, ok)
+			next, what := successor(KeyedHalfHour{HalfHour: h}, &old)
+			if want, whole := map[bool]outcome{true: replaced, false: stays}[j > i], map[bool]energy.HalfHour{true: h, false: old}[j > i]; what != want || next != whole {
+				t.Errorf("%s/%d over %s/%d: %v", h.Quality, h.Evidence.Rule, old.Quality, old.Evidence.Rule, what)
 			}
 			if h.Quality == energy.Missing {
 				h.Evidence.Rule = energy.RuleWithdrawn
 			}
-			if next, ok := successor(KeyedHalfHour{HalfHour: h, Void: true}, &old); ok != (j != i || j == 0) || next != h {
-				t.Errorf("%s/%d voids %s/%d: %v", h.Quality, h.Evidence.Rule, old.Quality, old.Evidence.Rule, ok)
+			next, what = successor(KeyedHalfHour{HalfHour: h, Void: true}, &old)
+			if void := j != i || j == 0; void && (what != replaced || next != h) || !void && what != stays {
+				t.Errorf("%s/%d voids %s/%d: %v", h.Quality, h.Evidence.Rule, old.Quality, old.Evidence.Rule, what)
 			}
 		}
 		other := old
 		other.Energy++
-		if _, ok := successor(KeyedHalfHour{HalfHour: other}, &old); ok != (i > 0) {
-			t.Errorf("another value of %s/%d: %v", old.Quality, old.Evidence.Rule, ok)
+		if _, what := successor(KeyedHalfHour{HalfHour: other}, &old); (what == replaced) != (i > 0) {
+			t.Errorf("another value of %s/%d: %v", old.Quality, old.Evidence.Rule, what)
 		}
 	}
 	// The same place by another rule: the later one; a total of an interval is
@@ -251,8 +252,8 @@ func TestWhatSupersedesWhat(t *testing.T) {
 		{"substituted over withdrawn", substituted, energy.HalfHour{Evidence: energy.Evidence{Rule: energy.RuleWithdrawn}}, true},
 		{"missing again, another register", energy.HalfHour{Cumulative: 5}, missing, false},
 	} {
-		if _, ok := successor(KeyedHalfHour{HalfHour: c.h}, &c.old); ok != c.want {
-			t.Errorf("%s: %v", c.what, ok)
+		if _, what := successor(KeyedHalfHour{HalfHour: c.h}, &c.old); (what == replaced) != c.want {
+			t.Errorf("%s: %v", c.what, what)
 		}
 	}
 
@@ -356,4 +357,53 @@ func TestVoid(t *testing.T) {
 	must(t, s.Commit(Round{HalfHours: []KeyedHalfHour{void, {Key: main_, HalfHour: old}}}))
 	got = collect(t, s.HalfHours(main_, day0, forever))
 	same(t, "half-hours", got, []energy.HalfHour{halfHour(0, 500), old, halfHour(2, 500), normal(void.HalfHour)})
+}
+
+// What a virtual difference carries in its evidence follows the newest
+// evaluation: nothing is sent again for it, and there is no new version.
+func TestWhatADifferenceCarries(t *testing.T) {
+	s := newStore(t)
+	difference, gap, other := halfHour(0, 500), halfHour(1, 500), halfHour(2, 500)
+	difference.Evidence.Rule = energy.RuleDifference
+	gap.Quality, gap.Energy, gap.Cumulative, gap.Evidence.Rule = energy.Missing, 0, -1, energy.RuleNone
+	commit := func(void bool) {
+		t.Helper()
+		for _, h := range []energy.HalfHour{difference, gap, other} {
+			must(t, s.Commit(Round{HalfHours: []KeyedHalfHour{{Key: main_, HalfHour: h, Void: void}}}))
+		}
+	}
+	stored := func(what string, versions int, want ...energy.HalfHour) {
+		t.Helper()
+		same(t, what, collect(t, s.HalfHours(main_, day0, forever)), want)
+		fixes, err := s.Corrections(main_, day0, forever)
+		must(t, err)
+		same(t, what+": versions", len(fixes), versions)
+	}
+	commit(false)
+	must(t, s.Seal(1, hash(1), nil, []energy.Span{span(main_, 0, 3)}, 0))
+	must(t, s.Acknowledge(1))
+	first := other
+	for _, e := range []*energy.HalfHour{&difference, &gap, &other} {
+		e.Evidence.First.Value += 7
+		e.Evidence.Last.Value += 9
+		e.Evidence.Samples++
+	}
+	commit(false)
+	stored("carried on", 0, difference, gap, first) // of what is read from a register the first evidence stays
+	same(t, "pending", pend(t, s, main_), []int(nil))
+	gone := gap
+	gone.Evidence.First, gone.Evidence.Last = energy.Sample{}, energy.Sample{}
+	must(t, s.Commit(Round{HalfHours: []KeyedHalfHour{{Key: main_, HalfHour: gone}}})) // knows nothing of a carry
+	stored("not lost", 0, difference, gap, first)
+
+	// A withdrawal stays one, whatever is noted with it.
+	must(t, s.Commit(Round{HalfHours: []KeyedHalfHour{{Key: main_, HalfHour: gap, Void: true}}}))
+	gap.Evidence.Last.Value++
+	gap.Flags = 1
+	must(t, s.Commit(Round{HalfHours: []KeyedHalfHour{{Key: main_, HalfHour: gap}}}))
+	gap.Evidence.Last.Value++
+	must(t, s.Commit(Round{HalfHours: []KeyedHalfHour{{Key: main_, HalfHour: gap}}}))
+	gap.Evidence.Rule = energy.RuleWithdrawn
+	stored("withdrawn", 2, difference, gap, first)
+	same(t, "pending", pend(t, s, main_), []int{1})
 }

@@ -2,14 +2,26 @@ package store
 
 import "github.com/perseus-edge/perseus-edge/energy"
 
+// outcome is what becomes of a stored half-hour when another one comes for the
+// same register and Start.
+type outcome uint8
+
+const (
+	stays    outcome = iota // nothing changes
+	noted                   // the same value: its evidence is brought up to date where it lies
+	replaced                // a new version: the old one is kept, the new one is to be sent
+)
+
 // successor says what takes the place of old, a half-hour that is already
-// stored, when k comes for the same register and Start; ok is false when old
-// stays. The old version is kept among the corrections (V10: both are there).
+// stored, when k comes for the same register and Start. A version that is
+// replaced is kept among the corrections (V10: both are there).
 //
 //   - The same value again (energy, quality, rule and register; two missing
-//     ones are always the same) changes nothing, except that flags it has and
-//     old has not are added to old's. Flags are never taken off a value: a
-//     rule that spoke has spoken.
+//     ones are always the same) changes nothing, but for two things. Flags that
+//     it has and old has not are added to old's, which makes a new version;
+//     flags are never taken off a value: a rule that spoke has spoken. And what
+//     a virtual difference carries along in its evidence follows the newest
+//     evaluation, without a new version: no figure has changed.
 //   - Void takes the place of anything: the stored value is withdrawn. A missing
 //     one is then marked RuleWithdrawn, by which the relay knows that it is to
 //     forget what it was told before; of any other missing one it takes no notice.
@@ -18,17 +30,36 @@ import "github.com/perseus-edge/perseus-edge/energy"
 //
 // So the outcome does not depend on the order in which own readings and values
 // from elsewhere arrive, except between versions of the same rank and quality.
-func successor(k KeyedHalfHour, old *energy.HalfHour) (next energy.HalfHour, ok bool) {
-	h := k.offered()
-	if sameValue(&h, old) {
-		h.Flags |= old.Flags
-		return h, h.Flags != old.Flags
+func successor(k KeyedHalfHour, old *energy.HalfHour) (energy.HalfHour, outcome) {
+	h := normal(k.offered())
+	if !sameValue(&h, old) {
+		a, b := rank(&h), rank(old)
+		if k.Void || a > b || a == b && h.Quality >= old.Quality {
+			return h, replaced
+		}
+		return *old, stays
 	}
-	if k.Void {
-		return h, true
+	next := *old
+	if carries(&h) {
+		next.Evidence = h.Evidence
+		next.Evidence.Rule = old.Evidence.Rule // of a missing one it may be another; a withdrawal stays one
 	}
-	a, b := rank(&h), rank(old)
-	return h, a > b || a == b && h.Quality >= old.Quality
+	next.Flags |= h.Flags
+	switch {
+	case next.Flags != old.Flags:
+		return next, replaced
+	case next.Evidence != old.Evidence:
+		return next, noted
+	}
+	return *old, stays
+}
+
+// carries reports whether a half-hour's evidence is more than evidence: a
+// virtual difference keeps there what it could not deduct yet, also of a missing
+// half-hour (energy/virtual).
+func carries(h *energy.HalfHour) bool {
+	some := !isNoSample(h.Evidence.First) || !isNoSample(h.Evidence.Last)
+	return some && (h.Quality == energy.Missing || h.Evidence.Rule == energy.RuleDifference)
 }
 
 // offered gives the half-hour as it would be stored.

@@ -54,7 +54,7 @@ func trouble(t *testing.T, seed uint64) {
 	check := func() { // nothing is taken for delivered that the relay does not have
 		r.out.each(func(k energy.Key, h *memHour) {
 			if h.acked {
-				if v, ok := r.relay.has(k, h.Start); !ok || (v != batch.Value{Energy: h.Energy, Quality: h.Quality, Rule: h.Evidence.Rule}) {
+				if v, ok := r.relay.has(k, h.Start); !ok || (v != batch.Value{Energy: h.Energy, Quality: h.Quality, Rule: h.Evidence.Rule, Flags: h.Flags}) {
 					t.Errorf("%s %v is acknowledged, but the relay has %v, %v", k, h.Start, v, ok)
 				}
 			}

@@ -68,13 +68,13 @@ func (o *Options) believable(l look) (Source, string) {
 	case o.Policy == Synchronised:
 		return Unknown, "waiting for a time server, as the configuration says" + note(s)
 	case l.wall.Before(o.Floor):
-		return Unknown, fmt.Sprintf("the clock shows %s, and the newest reading kept is of %s: waiting for a time server", wall, o.Floor.UTC().Format("15:04 on 2 January 2006")) + note(s)
+		return Unknown, fmt.Sprintf("the clock shows %s, and the newest reading kept is of %s: waiting for a time server, or for somebody to set the clock", wall, o.Floor.UTC().Format("15:04 on 2 January 2006")) + note(s)
 	case !s.RTC.IsZero() && s.RTC.Sub(l.wall).Abs() <= rtcNear:
 		return RTC, "a battery clock kept the time"
 	case s.Board && s.RTC.IsZero():
 		return Unknown, "this board has no battery clock: waiting for a time server, or for somebody to set the clock" + note(s)
 	case s.Board:
-		return Unknown, fmt.Sprintf("the battery clock shows %s and the clock %s: waiting for a time server", s.RTC.UTC().Format("15:04 on 2 January 2006"), wall) + note(s)
+		return Unknown, fmt.Sprintf("the battery clock shows %s and the clock %s: waiting for a time server, or for somebody to set the clock", s.RTC.UTC().Format("15:04 on 2 January 2006"), wall) + note(s)
 	}
 	return Assumed, "no time service answers for the clock: it is taken as it is, as this kind of machine has one"
 }

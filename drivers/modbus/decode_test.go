@@ -97,6 +97,27 @@ func TestPointCheck(t *testing.T) {
 	}
 }
 
+func TestBoundsOfAddressAndOrder(t *testing.T) {
+	for _, c := range []struct {
+		p  Point
+		ok bool
+	}{
+		{Point{Type: "uint32", Address: 0xFFFE}, true},
+		{Point{Type: "uint16", Address: 0xFFFF}, true},
+		{Point{Type: "uint64", Address: 0xFFFD}, false},
+		{Point{Type: "uint32", Order: "ABCE"}, false},
+		{Point{Type: "uint32", Order: "AB@D"}, false},
+		{Point{Type: "uint32", Order: "abcd"}, false},
+		{Point{Type: "uint64", Order: "HGFEDCBA"}, true},
+		{Point{Type: "uint64", Order: "HGFEDCBI"}, false},
+	} {
+		c.p.Measure, c.p.Unit = energy.Import, "Wh"
+		if err := c.p.Check(); (err == nil) != c.ok {
+			t.Errorf("%+v: %v", c.p, err)
+		}
+	}
+}
+
 func TestModulus(t *testing.T) {
 	for _, c := range []struct {
 		typ, unit, scale string

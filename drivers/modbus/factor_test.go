@@ -68,6 +68,11 @@ func TestFactorBounds(t *testing.T) {
 			t.Errorf("scale %s: %v", scale, err)
 		}
 	}
+	for scale, ok := range map[string]bool{"0.000000000000001": true, "0.0000000000000005": false} { // 3.6 and 7.2 x 10^18
+		if err := (Point{Measure: energy.Import, Type: "uint32", Unit: "J", Scale: scale}).Check(); (err == nil) != ok {
+			t.Errorf("scale %s of a joule: %v", scale, err)
+		}
+	}
 }
 
 // Where the wrap is not a whole number of base units, each value that the

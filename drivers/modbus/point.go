@@ -90,7 +90,7 @@ func (p Point) compile() (point, error) {
 		return c, err
 	}
 	for _, v := range p.Invalid {
-		if width := c.width(); width < 64 && v>>width != 0 {
+		if width := c.width(); v>>width != 0 {
 			return c, fmt.Errorf("invalid %#x: this register has %d bits", v, width)
 		}
 	}

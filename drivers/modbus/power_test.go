@@ -45,6 +45,13 @@ func TestDecodeOtherKinds(t *testing.T) {
 		{"the next float", Point{Type: "float64", Unit: "W"}, "4270 0000 0000 1000", 0, "impossibly large"},
 		{"the next float below", Point{Type: "float64", Unit: "W"}, "C270 0000 0000 1000", 0, "impossibly large"},
 		{"more than 64 bits of W", Point{Type: "int64", Unit: "MW"}, "7FFF FFFF FFFF FFFF", 0, "impossibly large"},
+		{"a product of just 64 bits", Point{Type: "int64", Unit: "MW"}, "0000 10C6 F7A0 B5EE", 0, "impossibly large"},
+		{"a total of just 64 bits", Point{Type: "uint64", Unit: "MWh"}, "0000 10C6 F7A0 B5EE", 0, "impossibly large"},
+		{"the largest bcd", Point{Type: "bcd", Unit: "Wh"}, "9999 9999", 99_999_999, ""},
+		{"the largest total", Point{Type: "uint64", Unit: "Wh"}, "1000 0000 0000 0000", 1 << 60, ""},
+		{"a Wh more", Point{Type: "uint64", Unit: "Wh"}, "1000 0000 0000 0001", 0, "impossibly large"},
+		{"the largest float total", Point{Type: "float64", Unit: "Wh"}, "43B0 0000 0000 0000", 1 << 60, ""},
+		{"the next float total", Point{Type: "float64", Unit: "Wh"}, "43B0 0000 0000 0001", 0, "impossibly large"},
 		{"no value, signed", Point{Type: "int16", Unit: "W"}, "8000", 0, "no value"},
 		{"no value, unsigned", Point{Type: "uint16", Unit: "W"}, "FFFF", 0, "no value"},
 		{"no value, float", Point{Type: "float32", Unit: "W"}, "7FC0 0000", 0, "NaN"},
@@ -112,6 +119,9 @@ func TestPointCheckOfTheNewKinds(t *testing.T) {
 		if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: got %v, want %q", p, err, want)
 		}
+	}
+	if err := (Point{Measure: energy.Import, Type: "int16", Unit: "Wh", Scale: "0"}).Check(); err == nil || !strings.Contains(err.Error(), "positive decimal") {
+		t.Errorf("a total times 0: %v", err)
 	}
 	wide := Point{Measure: energy.Import, Type: "uint64", Unit: "Wh", Invalid: []uint64{1 << 63}}
 	if err := wide.Check(); err != nil {

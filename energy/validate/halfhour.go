@@ -7,8 +7,8 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 )
 
-// HalfHour applies the rules that speak about half-hours (V05 to V07, V09,
-// V10, V14 to V16, V18, V20), and sets the half-hour's flags, among them those
+// HalfHour applies the rules that speak about half-hours (V01, V05 to V07,
+// V09, V10, V14 to V16, V18, V20), and sets the half-hour's flags, among them those
 // of readings and events that fell in it. Past is the meter's own history
 // before h; it may hold what other measures of the meter have settled at the
 // same time, and h's own earlier version.
@@ -23,6 +23,7 @@ func (c *Checker) HalfHour(h *energy.HalfHour, past Past, dst []Finding) []Findi
 	}
 	v := view{c: c, h: h, past: past, end: end, dst: dst}
 	v.late()
+	v.sentinel()
 	v.source()
 	v.again()
 	v.ceiling()
@@ -45,7 +46,7 @@ type view struct {
 	dst  []Finding
 }
 
-// flag sets a rule's flag and says so. silent findings only set the flag.
+// flag sets a rule's flag and says so. A finding without words only sets the flag.
 func (v *view) flag(f Finding) {
 	if !v.c.on(f.Rule) {
 		return

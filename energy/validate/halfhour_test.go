@@ -45,6 +45,17 @@ func TestHalfHour(t *testing.T) {
 		"missing":            {o: most, h: missing},
 		"missing, monstrous": {o: most, h: graded(measured(0, 100_001), energy.Missing, energy.RuleNone)},
 
+		"V01 all ones":             {h: imported(measured(0, 4_294_967_295)), want: "V01 error", flags: "V01"},
+		"V01 the last of the list": {h: interval(measured(0, 186_227_087)), want: "V01 error", flags: "V01"},
+		"V01 one less":             {h: imported(measured(0, 4_294_967_294))},
+		"V01 of an estimate":       {h: graded(measured(0, 8_590_017), energy.Estimated, energy.RuleImportedEst), want: "V01 error", flags: "V01 V14"},
+		"V01 not of registers":     {h: measured(0, 4_294_967_295)},
+		"V01 of gas":               {m: gas, h: interval(measured(0, 16_777_215)), want: "V01 error", flags: "V01"},
+		"V01 of gas, one more":     {m: gas, h: interval(measured(0, 16_777_216))},
+		"V01 of gas, the others":   {m: gas, h: interval(measured(0, 8_590_017)), want: "V01 error", flags: "V01"},
+		"V01 24 bits of Wh":        {h: interval(measured(0, 16_777_215))},
+		"V01 of intervals, off":    {o: Options{Off: flags(1)}, h: imported(measured(0, 4_294_967_295))},
+
 		"V05 at the bound":    {o: most, h: measured(0, 100_000)},
 		"V05 above":           {o: most, h: measured(0, 100_001), want: "V05 error", flags: "V05"},
 		"V05 of a spread":     {o: most, h: spread(measured(0, 100_001)), want: "V05 error", flags: "V05"},

@@ -85,6 +85,8 @@ func TestUpdateFollowsTheCarry(t *testing.T) {
 	s.put("main", measured(5, 99, 1000))
 	s.put("main", measured(4, 99, 1000))
 	expect(t, s.update(p, "main", slot(4), slot(5)), "rest 14:00", "copy 14:00")
+	s.put("main", graded(measured(4, 99, 1000), energy.Estimated))
+	expect(t, s.update(p, "main", slot(4), slot(5)), "rest 14:00", "copy 14:00")
 	// A deficit at the end of what is known waits for the next half-hour.
 	s.put("sub", measured(5, 120, 500))
 	expect(t, s.update(p, "sub", slot(5), slot(6)), "rest 14:30", "copy 14:30")
@@ -153,6 +155,13 @@ func TestUpdateAfterPruning(t *testing.T) {
 	if h, _ := s.at("rest", slot(1)); h.Energy != 10 || h.Evidence.First.Value != 50 || h.Quality != energy.Interpolated {
 		t.Errorf("%+v", h)
 	}
+	// As long as the one before is there, it counts.
+	s.put("rest", owing(0, energy.Interpolated, 20))
+	s.update(p, "main", slot(1), slot(2))
+	if h, _ := s.at("rest", slot(1)); h.Energy != 40 || h.Evidence.First.Value != 20 {
+		t.Errorf("%+v", h)
+	}
+	delete(s["rest"], slot(0).UnixNano())
 	// A meter that was no difference before carries nothing.
 	s.put("rest", measured(1, 7, 5000))
 	s.update(p, "main", slot(1), slot(2))

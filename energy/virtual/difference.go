@@ -88,7 +88,7 @@ func (p *Plan) forerunner(h energy.HalfHour) energy.HalfHour {
 	}
 	q := h.Quality
 	switch {
-	case q == energy.Missing && h.Flags.Has(9): // refused: as strictly the next time
+	case q == energy.Missing && h.Evidence.Last.Value == 0: // refused: as strictly the next time
 		q = energy.Interpolated
 	case q == energy.Missing:
 		q = energy.Estimated

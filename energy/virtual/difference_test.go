@@ -43,6 +43,8 @@ func TestDifference(t *testing.T) {
 		{"out of a substitute", owing(-1, substituted, 30), 100, 60, exact, substituted, 10, 30, 0},
 		{"out of a hole", owing(-1, missing, 30), 100, 60, exact, estimated, 10, 30, 0},
 		{"nothing owed by an estimate", owing(-1, estimated, 0), 100, 60, exact, exact, 40, 0, 0},
+		{"nothing owed by a substitute", owing(-1, substituted, 0), 100, 60, exact, exact, 40, 0, 0},
+		{"nothing owed by a hole", owing(-1, missing, 0), 100, 60, exact, exact, 40, 0, 0},
 		{"not the one before", owing(-2, interpolated, 30), 100, 60, exact, exact, 40, 0, 0},
 		{"the one itself", owing(0, interpolated, 30), 100, 60, exact, exact, 40, 0, 0},
 		{"a real meter before", measured(-1, 10, 5000), 100, 60, exact, exact, 40, 0, 0},

@@ -14,7 +14,7 @@ var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 // half-hour, so that the truth at every boundary falls between two segments.
 const segment = 10 * time.Minute
 
-const segmentsPerPeriod = int(energy.Period / segment)
+const segmentsPerPeriod = int64(energy.Period / segment)
 
 // load is what flows through a meter: power that is constant over each
 // segment, so that the energy up to any instant is an exact integer.
@@ -23,9 +23,9 @@ type load struct {
 	most  int64 // base units per hour
 	noise chance
 
-	seg    int64 // the segment that past[seg%remembered] speaks of
-	past   [remembered]segmentStart
-	bounds []int64 // whole base units at each half-hour boundary since epoch that was passed
+	seg    int64          // the segment that now speaks of
+	now    segmentStart   // of the segment that was asked for last
+	bounds []segmentStart // at each half-hour boundary since epoch
 }
 
 // segmentStart is what has flowed up to the start of a segment, and what flows in it.
@@ -35,43 +35,51 @@ type segmentStart struct {
 	power int64 // base units per hour
 }
 
-// remembered is for how many segments back instants may be asked for.
-const remembered = 64
-
 const hourMillis = int64(time.Hour / time.Millisecond)
 
-// total gives the whole base units from epoch up to an instant, which may lie
-// ten hours before the latest that was asked for.
+// total gives the whole base units from epoch up to an instant.
 func (l *load) total(at time.Time) int64 {
 	ms := at.Sub(epoch).Milliseconds()
-	seg := ms / segment.Milliseconds()
+	seg := max(ms, 0) / segment.Milliseconds()
+	if seg != l.seg || l.bounds == nil {
+		l.seek(seg)
+	}
+	return l.now.whole + (l.now.part+l.now.power*(ms-seg*segment.Milliseconds()))/hourMillis
+}
+
+// seek goes to a segment from the boundary before it.
+func (l *load) seek(seg int64) {
 	if l.bounds == nil {
-		l.bounds, l.past[0].power = []int64{0}, l.at(0)
+		l.bounds = []segmentStart{{power: l.at(0)}}
 	}
-	for l.seg < seg {
-		s := l.past[l.seg%remembered]
-		s.part += s.power * segment.Milliseconds()
-		s.whole, s.part = s.whole+s.part/hourMillis, s.part%hourMillis
-		l.seg++
-		s.power = l.at(l.seg)
-		l.past[l.seg%remembered] = s
-		if l.seg%int64(segmentsPerPeriod) == 0 {
-			l.bounds = append(l.bounds, s.whole)
+	n := int(seg / segmentsPerPeriod)
+	for last := len(l.bounds) - 1; last < n; last++ {
+		s := l.bounds[last]
+		for i := range segmentsPerPeriod {
+			s = l.after(s, int64(last)*segmentsPerPeriod+i)
 		}
+		l.bounds = append(l.bounds, s)
 	}
-	if seg <= l.seg-remembered {
-		panic("simulation: the load is asked for a time too long ago")
+	l.seg, l.now = int64(n)*segmentsPerPeriod, l.bounds[n]
+	for ; l.seg < seg; l.seg++ {
+		l.now = l.after(l.now, l.seg)
 	}
-	s := l.past[seg%remembered]
-	return s.whole + (s.part+s.power*(ms-seg*segment.Milliseconds()))/hourMillis
+}
+
+// after gives the start of the segment that follows seg, which starts at s.
+func (l *load) after(s segmentStart, seg int64) segmentStart {
+	s.part += s.power * segment.Milliseconds()
+	s.whole, s.part = s.whole+s.part/hourMillis, s.part%hourMillis
+	s.power = l.at(seg + 1)
+	return s
 }
 
 // boundary gives the total at the i-th half-hour boundary since epoch.
 func (l *load) boundary(i int) int64 {
 	if i >= len(l.bounds) {
-		l.total(epoch.Add(time.Duration(i) * energy.Period))
+		l.total(boundary(i))
 	}
-	return l.bounds[i]
+	return l.bounds[i].whole
 }
 
 // at gives the power of a segment.

@@ -34,14 +34,16 @@ func (v Violation) String() string {
 //	kept         what was committed stays (law 3)
 //	relay        the relay has what was acknowledged, as it is here (law 3)
 type oracle struct {
-	close    time.Duration
-	report   func(law, what string)
-	channels map[energy.Key]*watched
-	order    []*watched
-	seed     maphash.Seed
-	Checked  int // half-hours
-	Missing  int
-	By       [5]int // half-hours by quality
+	close     time.Duration
+	report    func(law, what string)
+	channels  map[energy.Key]*watched
+	order     []*watched
+	seed      maphash.Seed
+	Checked   int // half-hours
+	Missing   int
+	Exchanged int           // half-hours by an operator's statement
+	slack     time.Duration // by how much the clock that dates samples may be wrong
+	By        [5]int        // half-hours by quality
 }
 
 // watched is what the oracle knows of one channel.
@@ -70,14 +72,17 @@ func index(start time.Time) int { return int(start.Sub(epoch) / energy.Period) }
 
 func boundary(i int) time.Time { return epoch.Add(time.Duration(i) * energy.Period) }
 
+// settledFor is how long a half-hour may still be corrected because a sample
+// that seemed good turned out to be a glitch.
+const settledFor = 2 * time.Hour
+
 // hash is never 0.
 func (o *oracle) hash(h *energy.HalfHour) uint64 {
 	return maphash.Comparable(o.seed, struct {
 		energy, cumulative int64
 		q                  energy.Quality
 		r                  energy.Rule
-		f                  energy.Flags
-	}{h.Energy, h.Cumulative, h.Quality, h.Evidence.Rule, h.Flags}) | 1
+	}{h.Energy, h.Cumulative, h.Quality, h.Evidence.Rule}) | 1
 }
 
 func at(list *[]uint64, i int) *uint64 {
@@ -165,7 +170,11 @@ func (o *oracle) checkChannel(s *store.Store, w *watched, from int, now time.Tim
 			o.hole(w, index(before.Start)+1, n)
 		}
 		before, have = h, true
-		fresh = append(fresh, h)
+		if h.TakenAt.After(now.Add(-settledFor)) {
+			flush() // it may be taken back yet
+		} else {
+			fresh = append(fresh, h)
+		}
 		next = max(next, n+1)
 	}
 	flush()
@@ -196,13 +205,13 @@ func (c *channel) calmSince(now time.Time) bool {
 	last := now
 	for ; first >= 0; first-- {
 		d := &c.log[first]
-		if d.lost || last.Sub(d.at) > 32*time.Minute {
+		if d.lost || last.Sub(d.real) > 32*time.Minute {
 			return false
 		}
 		if d.good {
-			last = d.at
+			last = d.real
 		}
-		if now.Sub(d.at) > c.patience() {
+		if now.Sub(d.real) > c.patience() {
 			return d.fit == c.log[c.good].fit
 		}
 	}
@@ -280,7 +289,7 @@ func (o *oracle) halfHour(w *watched, before, h, after *energy.HalfHour, now tim
 		o.report(law, fmt.Sprintf("%s %s %s: %s", w.key, h.Start.Format("2006-01-02T15:04"), words(h), fmt.Sprintf(format, args...)))
 	}
 	end := h.Start.Add(energy.Period)
-	if h.TakenAt.Before(end) || h.TakenAt.After(now.Add(time.Second)) {
+	if h.TakenAt.Before(end) || h.TakenAt.After(now.Add(time.Second+o.slack)) {
 		wrong("sane", "it was settled at %s", h.TakenAt)
 	}
 	if h.Quality == energy.Missing {
@@ -293,49 +302,87 @@ func (o *oracle) halfHour(w *watched, before, h, after *energy.HalfHour, now tim
 		}
 		return
 	}
+	if h.Energy < 0 || w.rating > 0 && h.Energy > w.rating {
+		wrong("sane", "the meter cannot have delivered that: rated %d an hour", w.rating)
+	}
+	// What all meters at this place have counted, by the register at both ends.
+	m, truth := o.metered(w, end, h.Cumulative)
+	if before != nil && before.Quality != energy.Missing {
+		if from, _ := o.metered(w, h.Start, before.Cumulative); m-from != h.Energy {
+			wrong("telescope", "the register went on by %d", m-from)
+		}
+	}
+	exchanged := h.Evidence.Rule == energy.RuleExchange
 	for _, r := range w.resets {
-		if r.must && r.from.Before(end) && r.to.After(h.Start) {
+		if r.must && r.from.Add(o.slack).Before(end) && r.to.Add(-o.slack).After(h.Start) && !(exchanged && w.fits[r.fit-1].known) {
 			wrong("invented", "nothing is known from %s to %s", r.from, r.to)
 		}
 	}
-	if h.Energy < 0 || w.rating > 0 && h.Energy > w.rating/2+w.rating/2 {
-		wrong("sane", "the meter cannot have delivered that: rated %d an hour", w.rating)
-	}
-	if before != nil && before.Quality != energy.Missing {
-		if d := h.Cumulative - before.Cumulative; d != h.Energy && (w.modulus == 0 || d+w.modulus != h.Energy) {
-			wrong("telescope", "the register went on by %d", d)
+	if exchanged {
+		o.Exchanged++
+		if h.Quality > energy.Interpolated {
+			wrong("quality", "a meter exchange falls into it")
 		}
+		return // the sum over it is fixed by the half-hours around it
 	}
 	// The samples around the boundaries.
 	e := h.Evidence
-	a, b := w.delivered(e.First), w.delivered(e.Last)
 	if e.First.At.After(h.Start) || e.Last.At.Before(end) {
 		wrong("evidence", "it does not enclose the half-hour")
 	}
-	if a == nil || b == nil {
+	a, okA := o.sample(w, e.First, end)
+	b, okB := o.sample(w, e.Last, h.Start)
+	if !okA || !okB {
 		if len(w.log) > 0 && e.First.At.Before(w.log[0].at) {
 			return // too long ago to be remembered
 		}
-		wrong("evidence", "the agent was given no such sample: %v %v", a != nil, b != nil)
+		wrong("evidence", "the register never showed that: first %v, last %v", okA, okB)
 		return
 	}
-	if !a.good || !b.good {
-		wrong("evidence", "a wrong sample is used: first %v last %v", a.good, b.good)
-		return
-	}
-	if a.fit != b.fit {
-		wrong("invented", "its samples are of two meters")
-		return
-	}
-	n := index(end)
-	truth := w.counted(a.fit, w.load.boundary(n))
-	start := w.counted(a.fit, w.load.boundary(n-1))
-	if got := w.unwrap(h.Cumulative, truth); got < a.counted || got > b.counted {
-		wrong("truth", "the register at its end is %d, true is %d, between samples of %d and %d", got, truth, a.counted, b.counted)
-	} else if from := got - h.Energy; from < a.counted || from > b.counted {
-		wrong("truth", "the register at its start is %d, true is %d, between samples of %d and %d", from, start, a.counted, b.counted)
+	if m < a || m > b {
+		wrong("truth", "at its end %d was counted here, true is %d, between samples of %d and %d", m, truth, a, b)
+	} else if from := m - h.Energy; from < a || from > b {
+		wrong("truth", "at its start %d was counted here, between samples of %d and %d", from, a, b)
 	}
 	o.quality(w, before, h, after, wrong)
+}
+
+// metered is what was counted at a place when its register shows v at a
+// boundary, and what it should be.
+func (o *oracle) metered(w *watched, at time.Time, v int64) (m, truth int64) {
+	fit, counted := w.truth(at)
+	return w.metered(fit, w.unwrap(v, counted)), w.metered(fit, counted)
+}
+
+// sample gives what was counted at a place when it gave a sample that is
+// evidence, and whether it did give it. With a clock that can be wrong by some
+// slack, it is enough that the register showed that value around that time.
+// Near is an instant of the half-hour that it is evidence for.
+func (o *oracle) sample(w *watched, s energy.Sample, near time.Time) (m int64, ok bool) {
+	if d := w.delivered(s); d != nil {
+		return w.metered(d.fit, d.counted), d.good
+	}
+	if o.slack == 0 {
+		return 0, false
+	}
+	for fit := range w.fits {
+		f := &w.fits[fit]
+		from, to := s.At.Add(-o.slack-time.Hour), s.At.Add(o.slack) // a frozen register shows what it did before
+		if from.Before(f.fitted) {
+			from = f.fitted
+		}
+		if !f.removed.IsZero() && to.After(f.removed) {
+			to = f.removed
+		}
+		if to.Before(from) {
+			continue
+		}
+		lo, hi := w.counted(fit, w.load.total(from)), w.counted(fit, w.load.total(to))
+		if u := w.unwrap(s.Value, hi); u >= lo && u <= hi {
+			return w.metered(fit, u), true
+		}
+	}
+	return 0, false
 }
 
 // unwrap gives the counted value nearest to near that a register shows as v.
@@ -357,6 +404,9 @@ func (r *register) unwrap(v, near int64) int64 {
 func (c *channel) delivered(s energy.Sample) *delivery {
 	i := sort.Search(len(c.log), func(i int) bool { return !c.log[i].at.Before(s.At) })
 	var found *delivery
+	if d, ok := c.lates[s.At.UnixMilli()]; ok && d.value == s.Value {
+		return &d
+	}
 	for ; i < len(c.log) && c.log[i].at.Equal(s.At); i++ {
 		if d := &c.log[i]; d.value == s.Value && (found == nil || d.good) {
 			found = d
@@ -390,8 +440,8 @@ func (o *oracle) quality(w *watched, before, h, after *energy.HalfHour, wrong fu
 // best is the best that a boundary can be that lies so far behind one sample
 // and before the next.
 func (o *oracle) best(before, after time.Duration) energy.Quality {
-	switch {
-	case min(before, after) <= o.close:
+	switch near := min(before, after); {
+	case near <= o.close/4, near <= o.close && before+after <= energy.Period:
 		return energy.Measured
 	case before+after <= energy.Period:
 		return energy.Interpolated

@@ -22,6 +22,11 @@ type fitting struct {
 	fitted, removed time.Time // removed is zero for the last one
 	shows           int64     // when it was fitted
 	before          int64     // total of the load when it was fitted
+
+	closes int64     // what it had counted when it was removed
+	swap   time.Time // of the exchange with the next one, as the operator states it
+	known  bool      // an agent was started with the statement of it
+	stated time.Time // from when on the operator's statement is in the configuration; zero: never
 }
 
 // fit is the index of the fitting that hangs at an instant, or -1.
@@ -51,4 +56,30 @@ func (r *register) shown(counted int64) int64 {
 		return counted % r.modulus
 	}
 	return counted
+}
+
+// metered is all that was counted at this place, by all meters that hung here,
+// when the one that hangs there shows a register of counted.
+func (r *register) metered(fit int, counted int64) int64 {
+	for i := range fit {
+		counted += r.fits[i].closes - r.fits[i].shows
+	}
+	return counted - r.fits[fit].shows
+}
+
+// truth is what the meter that counts at an instant has counted, by the
+// operator's statements where there are any: see fitting.swap.
+func (r *register) truth(at time.Time) (fit int, counted int64) {
+	fit = len(r.fits) - 1
+	for fit > 0 && at.Before(r.fits[fit-1].swap) {
+		fit--
+	}
+	f := &r.fits[fit]
+	switch {
+	case at.Before(f.fitted):
+		return fit, f.shows
+	case !f.removed.IsZero() && at.After(f.removed):
+		return fit, f.closes
+	}
+	return fit, r.counted(fit, r.load.total(at))
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent"
+	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
@@ -104,11 +105,32 @@ func (s *site) report(law, what string) {
 	}
 }
 
-// now is the clock of the gateway.
-func (s *site) now() time.Time { return time.Now() }
+// wall is the clock of the gateway's operating system.
+func (s *site) wall() time.Time {
+	if s.clock == nil {
+		return time.Now()
+	}
+	return s.clock.wall()
+}
+
+// dating is the agent's clock; nil for one that is right and believed.
+func (s *site) dating(st *store.Store) *clock.Clock {
+	if s.clock == nil {
+		return nil
+	}
+	var floor time.Time
+	if keys, err := st.Keys(); err == nil {
+		for _, k := range keys {
+			if _, last, n, err := st.Bounds(k); err == nil && n > 0 && last.Add(energy.Period).After(floor) {
+				floor = last.Add(energy.Period)
+			}
+		}
+	}
+	return clock.New(clock.Options{Wall: s.clock.wall, Mono: s.clock.mono, Sync: s.clock.sync, Floor: floor, Kept: agent.KeptClock(st), Logger: s.Logger})
+}
 
 func newSite(o Options) *site {
-	s := &site{Options: o, chance: chance(mix(o.Seed)), calm: &calm{}, path: filepath.Join(o.Dir, "agent.db"), saved: map[energy.Key]time.Time{}}
+	s := &site{Options: o, chance: chance(mix(o.Seed)), calm: &calm{}, path: filepath.Join(o.Dir, "agent.db"), saved: map[energy.Key]time.Time{}, meters: map[string]*meter{}}
 	s.end = epoch.AddDate(0, 0, o.Days)
 	s.calm.spans = []span{{epoch, epoch.Add(3 * time.Hour)}, {s.end.Add(-12 * time.Hour), s.end.AddDate(1, 0, 0)}}
 	s.config = &config.Config{
@@ -124,6 +146,12 @@ func newSite(o Options) *site {
 		down:  s.trouble("network down", 0, 10*day, time.Second, 20*day),
 		weird: s.trouble("network weird", 0, day, time.Minute, 6*time.Hour),
 		lazy:  s.trouble("relay busy", 0, time.Hour, time.Hour, 4*day),
+	}
+	if s.Seed%2 == 0 && !s.Quiet {
+		s.clock = &clockwork{chance: s.of("clock", 0), net: &s.noServer, jumps: s.trouble("clock set", 0, 20*day, 10*time.Second, 10*time.Minute)}
+		s.noServer = s.net.down
+		s.oracle.slack = time.Minute
+		s.clock.reboot()
 	}
 	s.full = s.trouble("disk full", 0, 30*day, time.Minute, 2*day)
 	return s
@@ -167,6 +195,7 @@ func (s *site) build() {
 			})
 		}
 		s.exchange(i, m)
+		s.meters[m.id] = m
 		w.meters = append(w.meters, m)
 		s.config.Meters = append(s.config.Meters, cfg)
 	}
@@ -188,39 +217,74 @@ func (s *site) channel(i, j int, meter string, measure energy.Measure) *channel 
 	}
 	r.fits = []fitting{{fitted: epoch, shows: first / step * step}}
 	day := 24 * time.Hour
-	return &channel{register: r, chance: c, calm: s.calm, good: -1,
+	return &channel{register: r, chance: c, calm: s.calm, good: -1, lates: map[int64]delivery{},
 		faults: s.trouble("register", i*8+j, 2*day, time.Second, 40*time.Minute)}
 }
 
 // exchange plans when the meter is taken down and another one hung up, whose
-// registers begin near 0. Only the fall gives that away, so the old ones must
-// have counted enough, and stand away from a wrap.
+// registers begin near 0. Where the meter does not tell its serial number,
+// only the fall gives that away: then the old one must have counted enough,
+// and stand away from a wrap, and nothing else may happen at the time.
 func (s *site) exchange(i int, m *meter) {
 	c := s.of("exchange", i)
-	for at, n := epoch, int64(0); !s.Quiet; n += 4 {
-		at = at.Add(72*time.Hour + c.wait(n, 400*24*time.Hour)).Truncate(time.Second)
+	m.tells = c.n(-1, 2) == 0
+	for at, n := epoch, int64(0); !s.Quiet; n += 8 {
+		at = at.Add(72*time.Hour + c.wait(n, 300*24*time.Hour)).Truncate(time.Second)
 		back := at.Add(c.lasting(n+1, 5*time.Minute, 5*time.Hour)).Truncate(time.Second)
 		if back.Add(48 * time.Hour).After(s.end) {
 			return
 		}
-		var fits []fitting
+		swap := at.Add(time.Duration(c.n(n+4, int64(back.Sub(at))))).Truncate(time.Second)
+		var closed, fits []fitting
 		for _, ch := range m.channels {
 			plan := load{kind: ch.load.kind, most: ch.load.most, noise: ch.load.noise}
-			old := ch.shown(ch.counted(len(ch.fits)-1, plan.total(at)))
-			if old < 48*ch.rating || ch.modulus > 0 && old > ch.modulus*8/10 {
+			last := len(ch.fits) - 1
+			old := ch.fits[last]
+			old.removed, old.swap, old.closes = at, swap, ch.counted(last, plan.total(at))
+			if shown := ch.shown(old.closes); !m.tells && (shown < 48*ch.rating || ch.modulus > 0 && shown > ch.modulus*8/10) {
 				break
 			}
+			if c.n(n+5, 2) == 0 {
+				old.stated = swap.Add(c.lasting(n+6, time.Hour, 20*24*time.Hour) - 24*time.Hour)
+			}
+			closed = append(closed, old)
 			fits = append(fits, fitting{fitted: back, shows: c.n(n+2, 3) * c.n(n+3, 2000) / ch.step * ch.step, before: plan.total(back)})
 		}
 		if len(fits) < len(m.channels) {
 			continue
 		}
 		for j, ch := range m.channels {
-			ch.fits[len(ch.fits)-1].removed = at
-			ch.fits = append(ch.fits, fits[j])
+			ch.fits = append(ch.fits[:len(ch.fits)-1], closed[j], fits[j])
 		}
-		s.calm.spans = append(s.calm.spans, span{at.Add(-3 * time.Hour), back.Add(24 * time.Hour)})
+		if !m.tells {
+			s.calm.spans = append(s.calm.spans, span{at.Add(-3 * time.Hour), back.Add(24 * time.Hour)})
+		}
 		s.result.Exchanges++
+	}
+}
+
+// state puts the exchanges that the operator has stated by now into the
+// configuration, which the agent reads when it starts.
+func (s *site) state() {
+	for i := range s.config.Meters {
+		cfg := &s.config.Meters[i]
+		m, ok := s.meters[cfg.ID]
+		if !ok {
+			continue
+		}
+		cfg.Exchanges = nil
+		for k := range m.channels[0].fits {
+			f := m.channels[0].fits[k]
+			if f.stated.IsZero() || time.Now().Before(f.stated) {
+				continue
+			}
+			x := config.Exchange{At: f.swap}
+			for _, ch := range m.channels {
+				ch.fits[k].known = true
+				x.Reads = append(x.Reads, config.ExchangeRead{Measure: ch.key.Measure, Closing: ch.shown(ch.fits[k].closes), Opening: ch.shown(ch.fits[k+1].shows)})
+			}
+			cfg.Exchanges = append(cfg.Exchanges, x)
+		}
 	}
 }
 
@@ -243,8 +307,9 @@ func (s *site) tooMuch() bool { return len(s.result.Violations) >= s.Most }
 // life runs one agent from its start to its end, and the time until the next.
 func (s *site) life() error {
 	s.live++
+	s.state()
 	c, n := s.of("life", 0), s.live*8
-	st, report, err := store.Open(s.path, store.Options{Now: s.now, Logger: s.Logger, KeepHalfHours: s.config.Store.KeepHalfHours, KeepSamples: s.config.Store.KeepSamples})
+	st, report, err := store.Open(s.path, store.Options{Now: s.wall, Logger: s.Logger, KeepHalfHours: s.config.Store.KeepHalfHours, KeepSamples: s.config.Store.KeepSamples})
 	if err != nil {
 		return err
 	}
@@ -272,8 +337,12 @@ func (s *site) life() error {
 		}
 	}
 	s.oracle.died(s.saved)
+	cut := plan.kind >= cutBefore
 	if down := s.downtime(c, n); time.Now().Before(s.end) {
 		<-time.After(time.Until(s.calm.cut(time.Now(), time.Now().Add(down)).Add(time.Second)))
+	}
+	if cut && s.clock != nil {
+		s.clock.reboot()
 	}
 	return nil
 }
@@ -292,7 +361,7 @@ func (s *site) downtime(c chance, n int64) time.Duration {
 // agent runs the agent until its life ends, and has every day checked.
 func (s *site) agent(plan death) error {
 	a, err := agent.New(agent.Options{
-		Config: s.config, Store: s.disk, Drivers: s.drivers(), Now: s.now, Logger: s.Logger, HTTP: s.net,
+		Config: s.config, Store: s.disk, Drivers: s.drivers(), Clock: s.dating(s.disk.Store), Now: s.wall, Logger: s.Logger, HTTP: s.net,
 		Flush: 10 * time.Minute, Watchdog: 24 * time.Hour, Version: "simulated",
 	})
 	if err != nil {
@@ -361,8 +430,9 @@ func (s *site) committed(r store.Round, sure bool) {
 }
 
 func (s *site) drivers() map[string]agent.Factory {
-	return map[string]agent.Factory{"simulated": func(b config.Bus, _ []config.Meter, _ func() time.Time, _ *slog.Logger) (drivers.Poller, error) {
+	return map[string]agent.Factory{"simulated": func(b config.Bus, _ []config.Meter, date func() time.Time, _ *slog.Logger) (drivers.Poller, error) {
 		i := slices.IndexFunc(s.config.Buses, func(o config.Bus) bool { return o.ID == b.ID })
+		s.wires[i].date = date
 		return s.wires[i], nil
 	}}
 }

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/drivers"
@@ -12,8 +13,9 @@ import (
 // wire is a bus with its meters: the driver that the agent polls.
 type wire struct {
 	site   *site
-	down   episodes // nothing can be asked at all
-	slow   episodes // every answer takes its time
+	date   func() time.Time // the agent's clock
+	down   episodes         // nothing can be asked at all
+	slow   episodes         // every answer takes its time
 	meters []*meter
 }
 
@@ -23,6 +25,8 @@ type meter struct {
 	poll     time.Duration
 	silent   episodes // it does not answer
 	channels []*channel
+	tells    bool   // its serial number can be read
+	serial   string // as it was read last
 }
 
 // channel is a register together with the way on which the agent reads it.
@@ -35,10 +39,11 @@ type channel struct {
 	same   int   // faulty samples in a row in the present episode
 	held   int64 // the value of a frozen register; -1: none
 
-	log    []delivery // what the agent was given, in the order in which it was
-	good   int        // index in log of the newest good one; -1: none
-	upset  time.Time  // when the agent was last given something wrong
-	resets []reset    // stretches over which the energy cannot be known, or need not
+	lates  map[int64]delivery // by Unix milliseconds
+	log    []delivery         // what the agent was given, in the order in which it was
+	good   int                // index in log of the newest good one; -1: none
+	upset  time.Time          // when the agent was last given something wrong
+	resets []reset            // stretches over which the energy cannot be known, or need not
 }
 
 // reset is a stretch between two good samples over which the energy cannot be
@@ -46,11 +51,13 @@ type channel struct {
 type reset struct {
 	span
 	must bool
+	fit  int // the meter after it
 }
 
 // delivery is a sample that the agent was given.
 type delivery struct {
-	at      time.Time
+	at      time.Time // as the agent dated it at first
+	real    time.Time
 	value   int64 // as it was shown
 	counted int64 // what the register had counted, where it is good
 	fit     int   // the meter that counted
@@ -101,6 +108,9 @@ func (w *wire) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]driver
 		return dst, &drivers.Error{Kind: drivers.Refused, Op: "connect", Err: errNoAnswer}
 	}
 	_, silent := m.silent.at(now)
+	if fit := m.channels[0].fit(now); !silent && fit >= 0 && m.tells {
+		m.serial = fmt.Sprintf("%s-%d", m.id, fit)
+	}
 	for j, c := range m.channels {
 		if silent {
 			dst = append(dst, drivers.Reading{Point: j, Err: &drivers.Error{Kind: drivers.Timeout, Op: "read", Err: errNoAnswer}})
@@ -111,18 +121,21 @@ func (w *wire) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]driver
 	return dst, nil
 }
 
+// Identity is the serial number of the meter that answered last.
+func (w *wire) Identity(i int) string { return w.meters[i].serial }
+
 // Close lets go of the wire.
 func (w *wire) Close() error { return nil }
 
 // read gives what one register answers.
 func (w *wire) read(c *channel, point int, now time.Time, dst []drivers.Reading) []drivers.Reading {
 	c.polls++
-	at := w.site.now().Truncate(time.Millisecond)
+	at := w.date().Truncate(time.Millisecond)
 	total := c.load.total(now)
 	fit := c.fit(now)
 	give := func(s energy.Sample, good bool, counted int64) {
 		dst = append(dst, drivers.Reading{Point: point, Sample: s, Raw: uint64(s.Value)})
-		c.note(delivery{at: s.At, value: s.Value, counted: counted, fit: fit, good: good})
+		c.note(delivery{at: s.At, real: now.Add(s.At.Sub(at)), value: s.Value, counted: counted, fit: fit, good: good})
 	}
 	if fit < 0 {
 		return append(dst, unread(point))
@@ -138,9 +151,10 @@ func (w *wire) read(c *channel, point int, now time.Time, dst []drivers.Reading)
 		give(energy.Sample{At: at, Value: last.value}, true, last.counted)
 	case late:
 		give(truth, true, counted)
-		before := at.Add(-time.Duration(c.n(n, int64(20*time.Minute))))
-		if old := c.fit(before); old == fit && before.After(epoch) {
-			give(energy.Sample{At: before, Value: c.shown(c.counted(fit, c.load.total(before)))}, false, 0)
+		ago := -time.Duration(c.n(n, int64(20*time.Minute))).Truncate(time.Millisecond)
+		if c.fit(now.Add(ago)) == fit && now.Add(ago).After(epoch) {
+			old := c.counted(fit, c.load.total(now.Add(ago)))
+			give(energy.Sample{At: at.Add(ago), Value: c.shown(old)}, true, old)
 		}
 	case twice:
 		give(truth, true, counted)
@@ -170,7 +184,7 @@ func (c *channel) fault(now time.Time) (f fault, n int64) {
 		c.same = 0
 		return none, 0
 	}
-	if c.good < 0 || c.calm.during(now) || c.log[c.good].fit != c.fit(now) {
+	if c.good < 0 || c.calm.during(now) || c.log[c.good].fit != c.fit(now) || now.Sub(c.log[c.good].real) > 2*time.Hour && c.log[c.good].value < 10*c.rating {
 		return none, 0 // a first sample that is wrong cannot be told from a right one
 	}
 	f = faults[c.faults.n(3*i+2, int64(len(faults)))]
@@ -215,7 +229,7 @@ func (c *channel) wrong(f fault, n int64, w *wire) int64 {
 // older than the last sample that it was given, hence the four hours.
 func (c *channel) glaring(v int64, now time.Time) bool {
 	last := &c.log[c.good]
-	could := int64(float64(c.rating)*now.Sub(last.at).Hours()) + 5*c.rating
+	could := int64(float64(c.rating)*now.Sub(last.real).Hours()) + 5*c.rating
 	switch {
 	case v < 0:
 		return false
@@ -230,8 +244,9 @@ func (c *channel) glaring(v int64, now time.Time) bool {
 
 // note writes down what the agent was given.
 func (c *channel) note(d delivery) {
-	if n := len(c.log); n > 0 && d.at.Before(c.log[n-1].at) {
-		return // late: the log is in the order of time
+	if n := len(c.log); n > 0 && d.real.Before(c.log[n-1].real) {
+		c.lates[d.at.UnixMilli()] = d // the log is in the order of time
+		return
 	}
 	c.log = append(c.log, d)
 	if !d.good {
@@ -250,11 +265,11 @@ func (c *channel) gap(a, b delivery) {
 	unknown := a.fit != b.fit
 	if !unknown && c.modulus > 0 {
 		adv := b.counted - a.counted
-		could := int64(float64(c.rating) * (b.at.Sub(a.at).Hours() + 0.5))
+		could := int64(float64(c.rating) * (b.real.Sub(a.real).Hours() + 0.5))
 		wrapped := a.value+adv >= c.modulus
 		unknown = could > c.modulus/2 || wrapped && (a.value < c.modulus-c.modulus/10 || adv > c.modulus/10)
 	}
-	if unknown || b.at.Sub(a.at) > 399*24*time.Hour {
-		c.resets = append(c.resets, reset{span{a.at, b.at}, a.fit != b.fit})
+	if unknown || b.real.Sub(a.real) > 399*24*time.Hour {
+		c.resets = append(c.resets, reset{span{a.real, b.real}, a.fit != b.fit, b.fit})
 	}
 }

@@ -41,20 +41,21 @@ type Store interface {
 
 // Options of an agent. Config and Store are needed; the rest has defaults.
 type Options struct {
-	Config   *config.Config
-	Store    Store
-	Opened   store.Report                // what opening the store reported, for the status
-	Drivers  map[string]Factory          // Drivers() if nil
-	Clock    *clock.Clock                // dates readings, and says whether it can be believed; Now, believed, if nil
-	Now      func() time.Time            // the clock where there is no Clock; time.Now if nil
-	Wall     func() time.Time            // of certificates, grants and retention; Now if nil
-	Logger   *slog.Logger                // slog.Default() if nil
-	Notify   func(state string)          // told "READY=1" once it runs, "WATCHDOG=1" while it is well, "STATUS=..." and "STOPPING=1" (sd_notify(3)), from several goroutines; may be nil
-	Watchdog time.Duration               // between two "WATCHDOG=1"; 10 s if 0
-	Flush    time.Duration               // between regular commits; 60 s if 0
-	HTTP     http.RoundTripper           // of the uplink; nil: mutual TLS with the gateway's identity
-	Page     func(a *Agent) http.Handler // served at Config.Web.Listen; nil: nothing is
-	Version  string                      // "dev" if empty
+	Config    *config.Config
+	Store     Store
+	Opened    store.Report                // what opening the store reported, for the status
+	Drivers   map[string]Factory          // of wires that are asked; Drivers() if nil
+	Listeners map[string]ListenerFactory  // of wires that speak by themselves; Listeners() if nil
+	Clock     *clock.Clock                // dates readings, and says whether it can be believed; Now, believed, if nil
+	Now       func() time.Time            // the clock where there is no Clock; time.Now if nil
+	Wall      func() time.Time            // of certificates, grants and retention; Now if nil
+	Logger    *slog.Logger                // slog.Default() if nil
+	Notify    func(state string)          // told "READY=1" once it runs, "WATCHDOG=1" while it is well, "STATUS=..." and "STOPPING=1" (sd_notify(3)), from several goroutines; may be nil
+	Watchdog  time.Duration               // between two "WATCHDOG=1"; 10 s if 0
+	Flush     time.Duration               // between regular commits; 60 s if 0
+	HTTP      http.RoundTripper           // of the uplink; nil: mutual TLS with the gateway's identity
+	Page      func(a *Agent) http.Handler // served at Config.Web.Listen; nil: nothing is
+	Version   string                      // "dev" if empty
 }
 
 // Agent is the daemon. Make it with New, then Run it once.
@@ -89,6 +90,9 @@ func New(o Options) (*Agent, error) {
 	}
 	if o.Drivers == nil {
 		o.Drivers = Drivers()
+	}
+	if o.Listeners == nil {
+		o.Listeners = Listeners()
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -164,15 +168,18 @@ func (a *Agent) newBus(c config.Bus) (*bus, error) {
 		a.log.Warn("no meter is on this bus", "bus", c.ID)
 		return nil, nil
 	}
-	factory := a.opt.Drivers[c.Driver]
-	if factory == nil {
-		return nil, fmt.Errorf("bus %s: driver %s is not in this version", c.ID, c.Driver)
+	b := &bus{cfg: c, log: a.log, agent: a, errs: map[drivers.Kind]uint64{}}
+	var err error
+	if listens := a.opt.Listeners[c.Driver]; listens != nil {
+		b.listener, err = listens(c, meters, a.date, a.opt.Store, a.log)
+	} else if polls := a.opt.Drivers[c.Driver]; polls != nil {
+		b.poller, err = polls(c, meters, a.date, a.log)
+	} else {
+		err = fmt.Errorf("bus %s: driver %s is not in this version", c.ID, c.Driver)
 	}
-	poller, err := factory(c, meters, a.date, a.log)
 	if err != nil {
 		return nil, err
 	}
-	b := &bus{cfg: c, poller: poller, log: a.log, agent: a, errs: map[drivers.Kind]uint64{}}
 	b.beat.Store(time.Now().UnixNano())
 	for _, mc := range meters {
 		m := &meter{cfg: mc, since: a.started}
@@ -237,6 +244,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	cancel()
 	polling.Wait()
 	for _, b := range a.buses {
+		if b.poller == nil {
+			continue
+		}
 		if err := b.poller.Close(); err != nil {
 			a.log.Debug("bus closed", "bus", b.cfg.ID, "error", err)
 		}

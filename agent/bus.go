@@ -17,12 +17,13 @@ import (
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
-// bus is one wire. Its goroutine alone uses the poller (law 8); everything
+// bus is one wire. Its goroutine alone uses the driver (law 8); everything
 // else is shared with the recorder and the status under mu, which is never
 // held while the wire is waited for.
 type bus struct {
-	cfg    config.Bus
-	poller drivers.Poller
+	cfg      config.Bus
+	poller   drivers.Poller   // nil where the wire speaks by itself
+	listener drivers.Listener // nil where it is asked
 
 	log   *slog.Logger
 	agent *Agent
@@ -51,6 +52,10 @@ const heartbeat = 15 * time.Second
 
 // run polls until ctx ends.
 func (b *bus) run(ctx context.Context) {
+	if b.listener != nil {
+		b.listen(ctx)
+		return
+	}
 	intervals := make([]time.Duration, len(b.meters))
 	for i, m := range b.meters {
 		intervals[i] = m.cfg.Poll
@@ -172,7 +177,9 @@ func (b *bus) take(i int, took time.Duration, end time.Time, generation uint64, 
 			}
 			continue
 		}
-		good++
+		if good++; good == 1 {
+			m.heardClock(r, end)
+		}
 		b.sample(m, reg, r, dated)
 	}
 	b.judge(m, good, first, end)

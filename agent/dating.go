@@ -88,6 +88,29 @@ func KeptClock(s interface{ Meta(string) ([]byte, error) }) []byte {
 	return b
 }
 
+// NewestReading is when a register was read last by the agent that kept a
+// store: the time of day cannot be earlier. Values from files do not count:
+// their dates are somebody else's.
+func NewestReading(s interface {
+	Keys() ([]energy.Key, error)
+	State(energy.Key) ([]byte, error)
+}) (t time.Time) {
+	keys, err := s.Keys()
+	if err != nil {
+		return t
+	}
+	for _, k := range keys {
+		b, err := s.State(k)
+		if err != nil || len(b) == 0 {
+			continue
+		}
+		if old, err := parseKept(b); err == nil && old.base != nil {
+			t = maxTime(t, old.base.ReadAt)
+		}
+	}
+	return t
+}
+
 func (a *Agent) clockChanged(ch clock.Change, generation uint64) {
 	level := slog.LevelInfo
 	if ch.Kind == clock.Lost || ch.Class != clock.Fine {
@@ -108,6 +131,7 @@ func (b *bus) clockChanged(ch clock.Change, generation uint64) {
 	defer b.mu.Unlock()
 	b.generation = generation
 	for _, m := range b.meters {
+		m.clock.Shifted(ch.Shift, ch.At)
 		for i := range m.registers {
 			reg := &m.registers[i]
 			switch ch.Kind {

@@ -17,6 +17,9 @@ type Factory func(b config.Bus, meters []config.Meter, now func() time.Time, log
 // Drivers are the drivers of this version, by the name in the configuration.
 func Drivers() map[string]Factory { return map[string]Factory{"modbus": newModbus} }
 
+// Listeners are the drivers of this version whose wires speak by themselves.
+func Listeners() map[string]ListenerFactory { return map[string]ListenerFactory{} }
+
 func newModbus(b config.Bus, meters []config.Meter, now func() time.Time, log *slog.Logger) (drivers.Poller, error) {
 	c := modbus.Config{URL: b.URL, Timeout: b.Timeout, Pause: b.Pause, Now: now, Logger: log}
 	for _, m := range meters {

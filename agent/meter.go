@@ -26,6 +26,7 @@ type meter struct {
 	err      error     // why the last poll failed as a whole; nil when something came
 	ever     bool      // it has answered since the start
 	serial   string    // as the meter itself said; empty where it has not
+	clock    clock.DeviceClock
 }
 
 // counter turns the readings of one register into half-hours: an

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/store"
 )
@@ -186,8 +187,12 @@ func (r *recorder) collect() {
 // round. The bus's lock is held.
 func (r *recorder) judge(b *bus, news touched) {
 	period := r.agent.opt.Config.Period
+	adrift := r.agent.opt.Clock.Status().Class != clock.Fine // long without a time service
 	for i := range b.pending {
 		h := &b.pending[i]
+		if m, ok := r.agent.opt.Config.Meter(h.Meter); adrift && ok && !m.Off.Has(11) {
+			h.Flags = h.Flags.With(11)
+		}
 		news.add(h.Key, h.HalfHour.Start, h.HalfHour.Start.Add(period))
 		r.past.settle(h.Key, h.HalfHour) // first, so that import and export of a meter see each other
 	}

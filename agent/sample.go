@@ -25,7 +25,7 @@ func (b *bus) sample(m *meter, reg *register, r *drivers.Reading, dated bool) {
 			reg.shelf.Put(s.At, shelved{s.Value, r.Raw})
 		}
 	default:
-		b.found(reg, reg.check.Reading(b.facts(reg, r, s), b.words[:0]))
+		b.found(reg, reg.check.Reading(b.facts(m, r, s), b.words[:0]))
 		if r.Flags&^m.cfg.Off == 0 {
 			b.feed(m, reg, s, r.Raw)
 		}
@@ -33,9 +33,22 @@ func (b *bus) sample(m *meter, reg *register, r *drivers.Reading, dated bool) {
 }
 
 // facts is what the validation is told of a reading.
-func (b *bus) facts(reg *register, r *drivers.Reading, s energy.Sample) validate.Facts {
-	f := validate.Facts{At: s.At, Value: s.Value, Now: b.agent.Now(), DeviceAt: r.DeviceAt, Source: r.Flags}
+func (b *bus) facts(m *meter, r *drivers.Reading, s energy.Sample) validate.Facts {
+	now := b.agent.Now()
+	f := validate.Facts{At: s.At, Value: s.Value, Now: now, DeviceAt: r.DeviceAt, Source: r.Flags}
+	if !r.DeviceAt.IsZero() {
+		if est := m.clock.Estimate(now); est.Known {
+			f.Offset = est.Offset
+		}
+	}
 	return f
+}
+
+// heardClock compares the device's clock with ours, once per answer.
+func (m *meter) heardClock(r *drivers.Reading, arrived time.Time) {
+	if !r.DeviceAt.IsZero() {
+		m.clock.Add(r.DeviceAt, arrived)
+	}
 }
 
 // unread tells the validation of a reading that the device refused to give:

@@ -14,7 +14,7 @@ func at(t *testing.T, s string) time.Time {
 			if l != "15:04:05" {
 				day = v.Day()
 			}
-			return time.Date(2024, 2, day, v.Hour(), v.Minute(), v.Second(), 0, time.UTC)
+			return time.Date(2024, 2, day, v.Hour(), v.Minute(), v.Second(), v.Nanosecond(), time.UTC)
 		}
 	}
 	t.Fatalf("time %q", s)

@@ -55,6 +55,23 @@ func TestLongGap(t *testing.T) {
 	}
 }
 
+// The longest gap after which the register is opened anew without any
+// half-hours, and the kind of event, are those of maxGap to the nanosecond.
+func TestLongAmbiguousGap(t *testing.T) {
+	for _, c := range []struct {
+		gap  time.Duration
+		kind EventKind
+		n    int
+	}{{400 * 24 * time.Hour, Ambiguous, 19200}, {400*24*time.Hour + 1, Reset, 0}} {
+		a := NewAccumulator(Register{Measure: Import, MaxPower: 10_000, Modulus: 10_000}, Period)
+		a.Add(Sample{at(t, "00:00:00"), 1}, nil)
+		hs, e := a.Add(Sample{at(t, "00:00:00").Add(c.gap), 2}, nil)
+		if len(hs) != c.n || e.Kind != c.kind {
+			t.Errorf("%v: %s, %d half-hours", c.gap, e.Kind, len(hs))
+		}
+	}
+}
+
 func TestImpossibleTimes(t *testing.T) {
 	a := NewAccumulator(Register{Measure: Import}, Period)
 	for _, when := range []time.Time{{}, time.Unix(0, 0), time.Date(1999, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(1<<62, 0)} {

@@ -52,11 +52,11 @@ func bridge(r Register, period time.Duration, window []HalfHour, x MeterExchange
 		return nil, err
 	}
 	start, end := missing[0].Start.UnixNano(), next.Start.UnixNano()
-	if from, to := last.At.UnixNano()+clockStep, first.At.UnixNano()-clockStep; at < from-int64(period) || at > to+int64(period) {
+	from, to := last.At.UnixNano()+clockStep, first.At.UnixNano()-clockStep
+	if at < from-int64(period) || at > to+int64(period) || from > to {
 		return nil, fmt.Errorf("the old meter was last read at %s, the new one first at %s: the exchange must lie between", last.At.Format(time.RFC3339), first.At.Format(time.RFC3339))
-	} else if from <= to {
-		at = min(max(at, from), to)
 	}
+	at = min(max(at, from), to)
 	legs := [...]leg{
 		{from: point{start, window[0].Cumulative}, to: pointOf(last)},
 		{from: pointOf(last), to: point{at, x.Closing}},
@@ -152,27 +152,25 @@ func (r *Register) leg(from, to point) (energy int64, ok bool) {
 	return energy, ok
 }
 
-// along gives the energy from the start of the legs to the boundary b, the
-// register there, and how well it is known.
+// along gives the energy from the start of the legs to the boundary b, which
+// lies within them, the register there, and how well it is known.
 func (r *Register) along(legs []leg, b, period int64) (sum, register int64, q Quality) {
-	for _, l := range legs {
-		if b > l.to.at || b == l.to.at && l.from.at == l.to.at {
-			sum += l.energy
-			continue
-		}
-		off := int64(mulDiv(uint64(l.energy), uint64(b-l.from.at), uint64(l.to.at-l.from.at)))
-		return sum + off, r.wrap(l.from.value, off), boundaryQuality(b-l.from.at, l.to.at-b, period, 0)
+	for b > legs[0].to.at {
+		sum += legs[0].energy
+		legs = legs[1:]
 	}
-	return sum, legs[len(legs)-1].to.value, Estimated
+	l := legs[0]
+	off := int64(mulDiv(uint64(l.energy), uint64(b-l.from.at), uint64(l.to.at-l.from.at)))
+	return sum + off, r.wrap(l.from.value, off), boundaryQuality(b-l.from.at, l.to.at-b, period, 0)
 }
 
 // registerAt gives the register at the start of a known half-hour.
 func (r *Register) registerAt(h HalfHour) int64 {
 	v := h.Cumulative - h.Energy
-	if v < 0 && r.Modulus > 0 {
+	if r.Modulus > 0 {
 		v = (v%r.Modulus + r.Modulus) % r.Modulus
 	}
-	return v
+	return v // negative where there is no modulus and the half-hour is not one
 }
 
 func pointOf(s Sample) point { return point{s.At.UnixNano(), s.Value} }

@@ -43,10 +43,10 @@ func TestBridge(t *testing.T) {
 		{"just when the old one was last read", plain, "00:20:00", [2]int64{999_300, 10}, []hh{
 			{"00:00:00", 219, 29, Estimated, 2}, {"00:30:00", 60, 89, Estimated, 0}, {"01:00:00", 221, 310, Estimated, 0}, // a millisecond after it
 		}},
-		{"by another clock, a period before it", plain, "4 23:50:01", [2]int64{999_300, 10}, []hh{
+		{"by another clock, a period before it", plain, "4 23:50:00.001", [2]int64{999_300, 10}, []hh{
 			{"00:00:00", 219, 29, Estimated, 2}, {"00:30:00", 60, 89, Estimated, 0}, {"01:00:00", 221, 310, Estimated, 0},
 		}},
-		{"by another clock, a period after the new one was first read", plain, "01:39:59", [2]int64{999_800, 110}, []hh{
+		{"by another clock, a period after the new one was first read", plain, "01:39:59.999", [2]int64{999_800, 110}, []hh{
 			{"00:00:00", 300, 999_400, Estimated, 2}, {"00:30:00", 300, 999_700, Estimated, 0}, {"01:00:00", 300, 310, Estimated, 0},
 		}},
 		{"just when the new one was first read", plain, "01:10:00", [2]int64{999_800, 110}, []hh{
@@ -146,6 +146,23 @@ func TestBridgeRefuses(t *testing.T) {
 		{"no time", "", [2]int64{999_301, 109}, nil, "impossible"},
 		{"no closing reading", "00:50:00", [2]int64{-1, 109}, nil, "impossible"},
 		{"no opening reading", "00:50:00", [2]int64{1, 1_000_000}, nil, "impossible"},
+		{"no time between the two", "01:00:00.001", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour {
+			for i := 1; i <= 3; i++ {
+				hs[i].Evidence.First.At, hs[i].Evidence.Last.At = hs[3].Start, hs[3].Start.Add(2*time.Millisecond-1)
+			}
+			hs[2] = hs[0]
+			hs[2].Start, hs[2].Cumulative = hs[3].Start.Add(-Period), 999_300
+			return hs[2:]
+		}, "must lie between"},
+		{"a wrap in no time", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour {
+			hs[0].Cumulative = 999_950
+			hs[1].Evidence.First = Sample{hs[1].Start, 5}
+			return hs
+		}, "from 999950 "},
+		{"faster than the new meter can be", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour {
+			hs[3].Evidence.Last.Value, hs[4].Cumulative = 1677, 2000 // 1667 in 20 minutes and the grace, at 2 kW
+			return hs
+		}, "from 10 "},
 		{"no missing half-hour", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { return hs[:2] }, "no run"},
 		{"a hole", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { return append(hs[:2], hs[3:]...) }, "does not follow"},
 		{"no known one before", "00:50:00", [2]int64{999_600, 10}, func(hs []HalfHour) []HalfHour { return hs[1:] }, "is not known"},
@@ -189,12 +206,39 @@ func TestBridgeRefuses(t *testing.T) {
 			}
 		})
 	}
+	for i, change := range []func([]HalfHour){
+		func(hs []HalfHour) { hs[3].Evidence.Last.Value, hs[4].Cumulative = 1676, 2000 }, // just as fast as it can be
+		func(hs []HalfHour) { hs[0].Cumulative, hs[1].Evidence.First.Value = 0, 1500 },   // the first meter stood at 0
+	} {
+		window := afterReset(t)
+		change(window)
+		if _, err := Bridge(rated, Period, window, MeterExchange{at(t, "00:50:00"), window[1].Evidence.First.Value, 10}); err != nil {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
 	// An advance of 63 bits is refused, not wrapped.
 	plain := Register{Measure: Import}
 	window := afterReset(t)
 	window[3].Evidence.Last.Value, window[4].Cumulative = 2_000_000, 2_000_500
-	if _, err := Bridge(plain, Period, window, MeterExchange{at(t, "00:50:00"), 1<<63 - 1, 10}); err == nil || !strings.Contains(err.Error(), "more than can be") {
+	const opening = 2_000_200 + 400 - 200 - 999_300 // so that all the legs come to just 63 bits
+	if _, err := Bridge(plain, Period, window, MeterExchange{at(t, "00:50:00"), 1<<63 - 1, opening - 1}); err == nil || !strings.Contains(err.Error(), "more than can be") {
 		t.Errorf("%v", err)
+	}
+	if hs, err := Bridge(plain, Period, window, MeterExchange{at(t, "00:50:00"), 1<<63 - 1, opening}); err != nil || hs[0].Energy+hs[1].Energy+hs[2].Energy != 1<<63-1 {
+		t.Errorf("%+v, %v", hs, err)
+	}
+	// The last one is no better than the one after it.
+	window = afterReset(t)
+	window[4].Quality = Estimated
+	if hs, err := Bridge(plain, Period, window, MeterExchange{at(t, "00:50:00"), 999_600, 10}); err != nil || hs[2].Quality != Estimated || hs[1].Quality != Interpolated {
+		t.Errorf("%+v, %v", hs, err)
+	}
+	// Two milliseconds between the two readings are enough.
+	window = afterReset(t)[2:]
+	window[0].Quality, window[0].Cumulative = Measured, 999_300
+	window[1].Evidence.First.At, window[1].Evidence.Last.At = window[1].Start, window[1].Start.Add(2*time.Millisecond)
+	if hs, err := Bridge(plain, Period, window, MeterExchange{at(t, "01:00:00"), 999_310, 100}); err != nil || len(hs) != 1 || hs[0].Energy != 10+210 {
+		t.Errorf("%+v, %v", hs, err)
 	}
 }
 
@@ -264,4 +308,19 @@ func TestBridgeConserves(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestRegisterAt(t *testing.T) {
+	for _, c := range [][4]int64{{0, 500, 100, 400}, {0, 100, 100, 0}, {1000, 500, 100, 400}, {1000, 100, 100, 0}, {1000, 100, 101, 999}, {1000, 5, 2010, 995}, {1000, 5, 3005, 0}} {
+		r := Register{Modulus: c[0]}
+		if got := r.registerAt(HalfHour{Cumulative: c[1], Energy: c[2]}); got != c[3] {
+			t.Errorf("%v: %d", c, got)
+		}
+	}
+	for _, c := range [][4]int64{{1000, 5, 9, 4}, {1000, 5, 5, 0}, {1000, 990, 5, 15}, {0, 5, 9, 4}, {0, 9, 5, -4}} {
+		r := Register{Modulus: c[0]}
+		if got := r.ahead(c[1], c[2]); got != c[3] {
+			t.Errorf("%v: %d", c, got)
+		}
+	}
 }

@@ -59,3 +59,24 @@ func TestQualities(t *testing.T) {
 		t.Error("Worst gives the better one")
 	}
 }
+
+func TestFlags(t *testing.T) {
+	var f Flags
+	if f.List() != nil || f.Has(1) || f.With(0) != 0 || f.With(21) != 0 || f.With(-1) != 0 {
+		t.Error("no flags")
+	}
+	for n := 1; n <= 20; n++ {
+		g := Flags(0).With(n)
+		if g != 1<<(n-1) || !g.Has(n) || g.Has(n-1) || g.Has(n+1) || len(g.List()) != 1 {
+			t.Errorf("V%02d: %b", n, g)
+		}
+		f = f.With(n)
+	}
+	all := f.List()
+	if f != FlagsAll || len(all) != 20 || all[0] != "V01" || all[19] != "V20" || f.With(5) != f {
+		t.Errorf("%b: %v", f, all)
+	}
+	if f = Flags(1<<31 | 1<<20); f.Has(0) || f.Has(21) || f.Has(32) || f.List() != nil {
+		t.Error("a bit of no rule is a flag")
+	}
+}

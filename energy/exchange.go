@@ -70,7 +70,7 @@ const clockStep = int64(time.Millisecond)
 // to the closing reading.
 func (a *Accumulator) closes(at time.Time, closing, opening int64) (ns int64, adv advance, err error) {
 	ns, ok := nanos(at)
-	if ok && a.open && ns <= a.base.at && a.base.at-ns <= a.period && (a.held.n > 0 || a.anew != Nothing) {
+	if late := a.base.at - ns; late >= 0 && late <= a.period && (a.held.n > 0 || a.anew != Nothing) {
 		ns = a.base.at + clockStep
 	}
 	switch {

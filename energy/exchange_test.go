@@ -96,6 +96,21 @@ func TestExchange(t *testing.T) {
 		}, swap{at: "00:15:00", closing: 5150, opening: 20}, []step{
 			{"00:30:00", 170, Nothing, []hh{{"00:00:00", 300, 170, Interpolated, 3}}},
 		}},
+		{"what was held just then was the old meter's", rated, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 5100, Nothing, nil},
+			{"00:15:00", 70, Nothing, nil},
+		}, swap{at: "00:15:00", closing: 5150, opening: 20}, []step{
+			{"00:30:00", 170, Nothing, []hh{{"00:00:00", 300, 170, Interpolated, 2}}},
+		}},
+		{"what was held first just then was the old meter's", rated, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 5100, Nothing, nil},
+			{"00:15:00", 70, Nothing, nil},
+			{"00:16:00", 80, Nothing, nil},
+		}, swap{at: "00:15:00", closing: 5150, opening: 20}, []step{
+			{"00:30:00", 170, Nothing, []hh{{"00:00:00", 300, 170, Interpolated, 3}}},
+		}},
 		{"all of what was held was the old meter's", rated, []step{
 			{"00:00:00", 5000, Opened, nil},
 			{"00:10:00", 5100, Nothing, nil},

@@ -85,14 +85,25 @@ func TestField(t *testing.T) {
 			{"01:09:59", 0, Nothing, nil},
 			{"01:10:00", 0, Rollover, []hh{{"00:00:00", 100, 0, Estimated, 2}, {"00:30:00", 0, 0, Estimated, 0}}},
 		}},
+		{"a leap is no glitch of the one before it, even where it is slow enough for both", Register{Measure: Import, MaxPower: 10_000}, []step{
+			{"00:00:00", 1000, Opened, nil},
+			{"00:59:00", 1001, Nothing, []hh{{"00:00:00", 0, 1000, Estimated, 1}}},
+			{"01:00:00", 6169, TooFast, []hh{}},
+			{"01:01:00", 6169, Nothing, nil},
+			{"01:02:00", 6169, Nothing, nil},
+			{"01:03:00", 6169, Nothing, nil},
+			{"01:04:00", 6169, Reset, []hh{{"00:30:00", 0, -1, Missing, 1}}},
+			{"01:30:00", 6200, Nothing, nil},
+			{"02:00:00", 6300, Nothing, []hh{{"01:30:00", 100, 6300, Measured, 1}}},
+		}},
 		{"values that jump between 0 and nonsense: never 0 as a baseline", plain, []step{
 			{"00:00:00", 50_000, Opened, nil},
 			{"00:30:00", 7, Nothing, nil},
 			{"01:00:00", 0, Glitch, nil},
 			{"01:30:00", 7, Glitch, nil},
-			{"02:00:00", 0, Glitch, nil},
-			{"02:30:00", 0, Nothing, nil},
-			{"02:45:00", 6, Reset, []hh{
+			{"02:00:00", 6, Glitch, nil},
+			{"02:30:00", 0, Glitch, nil}, // two hours of it: but not 0
+			{"02:45:00", 5, Reset, []hh{
 				{"00:00:00", 0, -1, Missing, 1}, {"00:30:00", 0, -1, Missing, 0}, {"01:00:00", 0, -1, Missing, 0},
 				{"01:30:00", 0, -1, Missing, 0}, {"02:00:00", 0, -1, Missing, 0}, {"02:30:00", 0, -1, Missing, 0},
 			}},
@@ -169,6 +180,41 @@ func TestField(t *testing.T) {
 			{"00:43:00", 28_000_150, Nothing, nil},
 			{"00:44:00", 28_000_150, Nothing, nil},
 			{"00:45:00", 28_000_150, Retracted, []hh{{"00:00:00", 132, 28_000_132, Estimated, 2}}},
+		}},
+		{"63 bits of energy in a half-hour, and a wrap that just fits", Register{Measure: Import, Modulus: 1<<63 - 1}, []step{
+			{"00:00:00", 1, Opened, nil},
+			{"00:10:00", 1<<63 - 4, Nothing, nil},
+			{"00:11:00", 1, Nothing, nil},
+			{"00:12:00", 1, Rollover, nil},
+			{"00:30:00", 1, Nothing, []hh{{"00:00:00", 1<<63 - 1, 1, Measured, 4}}},
+		}},
+		{"63 bits of energy in a half-hour, and a wrap that does not fit", Register{Measure: Import, Modulus: 1<<63 - 1}, []step{
+			{"00:00:00", 1, Opened, nil},
+			{"00:10:00", 1<<63 - 4, Nothing, nil},
+			{"00:11:00", 1, Nothing, nil},
+			{"00:12:00", 2, Nothing, nil},
+			{"00:13:00", 2, Nothing, nil},
+			{"00:14:00", 2, Nothing, nil},
+			{"00:15:00", 2, Reset, []hh{{"00:00:00", 0, -1, Missing, 2}}},
+		}},
+		{"what was counted in a run that is believed counts for the ceiling", Register{Measure: Import, MaxPower: 10_000}, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 900_000, TooFast, nil},
+			{"00:11:00", 901_250, Nothing, nil},
+			{"00:12:00", 902_500, Nothing, nil},
+			{"00:13:00", 903_750, Nothing, nil},
+			{"00:14:00", 905_000, Reset, []hh{{"00:00:00", 0, -1, Missing, 1}}}, // 26 minutes ahead
+			{"00:15:00", 905_834, TooFast, nil},
+			{"00:15:10", 905_800, Glitch, nil},
+		}},
+		{"and no more than that", Register{Measure: Import, MaxPower: 10_000}, []step{
+			{"00:00:00", 5000, Opened, nil},
+			{"00:10:00", 900_000, TooFast, nil},
+			{"00:11:00", 900_000, Nothing, nil},
+			{"00:12:00", 900_000, Nothing, nil},
+			{"00:13:00", 900_000, Nothing, nil},
+			{"00:14:00", 900_040, Reset, []hh{{"00:00:00", 0, -1, Missing, 1}}},
+			{"00:15:00", 905_206, Nothing, nil}, // 31 minutes at 10 kW
 		}},
 		{"unseen for longer than half the modulus takes: not guessed", small, []step{
 			{"00:00:00", 1000, Opened, nil},

@@ -69,7 +69,7 @@ func (r *Register) derivable(h *HalfHour, period time.Duration) bool {
 		return false
 	}
 	first, last := h.Evidence.First, h.Evidence.Last
-	return h.Quality >= Estimated && h.Energy >= 0 && r.holds(h.Cumulative) && r.holds(first.Value) && r.holds(last.Value) &&
+	return h.Quality >= Estimated && h.Energy >= 0 && r.holds(h.Cumulative) && r.holds(r.registerAt(*h)) && r.holds(first.Value) && r.holds(last.Value) &&
 		!first.At.After(h.Start) && !last.At.Before(h.Start.Add(period))
 }
 
@@ -108,9 +108,10 @@ func newRun(reg Register, period time.Duration, old []HalfHour) *run {
 	return r
 }
 
-// ahead gives how far v1 is ahead of v0, through the modulus if need be.
+// ahead gives how far v1 is ahead of v0, through the modulus if need be;
+// negative where there is none and the register fell.
 func (r *Register) ahead(v0, v1 int64) int64 {
-	if v1 < v0 && r.Modulus > 0 {
+	if v1 < v0 {
 		return r.Modulus - v0 + v1
 	}
 	return v1 - v0

@@ -177,6 +177,17 @@ func TestRederiveLeavesAlone(t *testing.T) {
 	if err != nil || len(got) != 5 || got[0].Evidence.Rule != RuleProfileScaled || got[4].Evidence.Rule != RuleSpread {
 		t.Errorf("%+v, %v", got, err)
 	}
+	// Where both ends of it are known better, it is no profile's any more.
+	got, err = Rederive(Register{Measure: Import}, Period, window, late(t, step{at: "01:00:00", value: 780}, step{at: "01:30:00", value: 800}))
+	if err != nil || len(got) != 5 || got[2].Quality != Measured || got[2].Evidence.Rule != RuleBracketed {
+		t.Errorf("%+v, %v", got, err)
+	}
+	// A register that would have been negative is no register.
+	window = outage(t, Register{Measure: Import})
+	window[1].Energy = window[1].Cumulative + 1
+	if got, err := Rederive(Register{Measure: Import}, Period, window, late(t, step{at: "00:20:00", value: 712})); err == nil || got != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
 	// A window with a hole is refused.
 	window = outage(t, Register{Measure: Import})
 	if got, err := Rederive(Register{Measure: Import}, Period, append(window[:2], window[3:]...), nil); err == nil || got != nil || !strings.Contains(err.Error(), "does not follow") {
@@ -290,4 +301,29 @@ func TestRederiveNonsense(t *testing.T) {
 		}
 		checkHalfHours(t, reg, Period, z)
 	})
+}
+
+// Late samples around a wrap.
+func TestRederiveWrap(t *testing.T) {
+	reg := Register{Measure: Import, Modulus: 1000}
+	a := NewAccumulator(reg, Period)
+	var hs []HalfHour
+	for _, s := range []step{{at: "00:00:00", value: 900}, {at: "00:30:00", value: 950}, {at: "02:30:00", value: 10}, {at: "03:00:00", value: 40}} {
+		hs, _ = a.Add(Sample{at(t, s.at), s.value}, hs)
+	}
+	checkSettled(t, "in time", hs, []hh{
+		{"00:00:00", 50, 950, Measured, 1},
+		{"00:30:00", 15, 965, Estimated, 1}, {"01:00:00", 15, 980, Estimated, 0}, {"01:30:00", 15, 995, Estimated, 0}, {"02:00:00", 15, 10, Estimated, 0},
+		{"02:30:00", 30, 40, Measured, 1},
+	})
+	got, err := Rederive(reg, Period, hs, late(t, step{at: "01:00:00", value: 0}, step{at: "01:30:00", value: 5}, step{at: "02:00:00", value: 999}))
+	checkSettled(t, "late", got, []hh{
+		{"00:30:00", 50, 0, Measured, 1}, {"01:00:00", 5, 5, Measured, 1}, {"01:30:00", 2, 7, Estimated, 1}, {"02:00:00", 3, 10, Estimated, 0},
+	})
+	checkRefusals(t, err, []string{"999 Wh at 2024-02-05T02:00:00Z: the register stood at 10 after it"})
+	got, err = Rederive(reg, Period, hs, late(t, step{at: "02:00:00", value: 999}))
+	checkSettled(t, "before the wrap", got, []hh{
+		{"00:30:00", 16, 966, Estimated, 1}, {"01:00:00", 16, 982, Estimated, 0}, {"01:30:00", 17, 999, Estimated, 0}, {"02:00:00", 11, 10, Measured, 1},
+	})
+	checkRefusals(t, err, nil)
 }

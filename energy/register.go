@@ -26,12 +26,8 @@ func (r *Register) Resolution(value int64) int64 {
 		return step
 	}
 	// The float's own number is value/step, in [2^(e-1), 2^e).
-	e := bits.Len64(uint64(value / step))
-	if shift := e - r.Mantissa; shift >= 0 {
-		return step << shift // at most value
-	} else {
-		return max(step>>-shift, 1)
-	}
+	shift := bits.Len64(uint64(value/step)) - r.Mantissa
+	return max(step<<max(shift, 0)>>max(-shift, 0), 1) // at most value, or one step
 }
 
 // DefaultClose is how near a sample must lie to a boundary so that the

@@ -100,8 +100,8 @@ func TestSpend(t *testing.T) {
 		t.Errorf("without a ceiling: %d, %v", now, ok)
 	}
 	// What takes longer than there is time is refused, not overflown.
-	for _, energy := range []int64{1 << 30, 1 << 40, 1<<63 - 1} {
-		for _, ceiling := range []int64{1, 2, 3600} {
+	for _, energy := range []int64{6_000_000, 1 << 30, 1 << 40, 1<<63 - 1} {
+		for _, ceiling := range []int64{1, 2, 360} {
 			r.MaxPower = ceiling
 			if _, ok := r.spend(0, energy, 1000); ok {
 				t.Errorf("%d at %d an hour", energy, ceiling)

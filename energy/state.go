@@ -22,6 +22,7 @@ const (
 	stateUndo       // there is a prev
 	stateCrossed    // and it is of another half-hour than base
 	statePrevStated // and its base was stated
+	stateAll1       = stateOpen | stateKnown | stateHeld
 )
 
 // Bits above the quality of a prev of another half-hour.
@@ -98,7 +99,7 @@ func RestoreAccumulator(r Register, period time.Duration, state []byte) (*Accumu
 	switch {
 	case d.err != nil:
 		return nil, d.err
-	case version == 1 && flags >= stateTouched:
+	case version == 1 && flags&^stateAll1 != 0:
 		return nil, errDamaged
 	case measure != uint64(r.Measure) || modulus != r.Modulus:
 		return nil, errors.New("energy: the register's measure or modulus is not what it was when the state was kept: start the register anew")
@@ -165,7 +166,7 @@ func (a *Accumulator) readPrev(d *stateReader, flags byte) {
 		p.known, p.touched, p.quality = bits&prevKnown != 0, bits&prevTouched != 0, Quality(bits&(prevKnown-1))
 		p.before = point{p.base.at - d.varint(), d.varint()}
 	}
-	if flags&stateOpen == 0 || (flags&stateCrossed != 0) != (p.half(a.period) != a.half()) {
+	if (flags&stateCrossed != 0) != (p.half(a.period) != a.half()) {
 		d.err = errDamaged
 	}
 }
@@ -196,7 +197,7 @@ func (a *Accumulator) sound() bool {
 	default:
 		return false
 	}
-	return a.counts(&a.progress) && (!a.undo && a.prev == progress{} || a.undo && a.counts(&a.prev) && a.prev.base.at < a.base.at && a.prev.base.value < a.base.value)
+	return a.counts(&a.progress) && (!a.undo || a.counts(&a.prev) && a.prev.base.at < a.base.at && a.prev.base.value < a.base.value)
 }
 
 // counts reports whether p is a progress that there can be.

@@ -107,6 +107,7 @@ func TestClockInWords(t *testing.T) {
 		want  []string
 	}{
 		{clock.Status{Trusted: true, Why: "a time service keeps the clock"}, "good", []string{"Its clock can be relied upon: a time service keeps the clock."}},
+		{clock.Status{Trusted: true, Source: clock.Assumed, Why: "a PC has one"}, "plain", []string{"Its clock is believed, though nothing vouches for it: a PC has one."}},
 		{clock.Status{Why: "no battery"}, "bad", []string{"cannot be relied upon yet: no battery.", "Their readings get their right times once it can."}},
 		{clock.Status{Trusted: true, Class: clock.Flagged, Doubt: 30 * time.Second}, "warn", []string{"", "may be wrong by 30 seconds: half-hours are marked V11"}},
 		{clock.Status{Trusted: true, Class: clock.Quarantine, Doubt: time.Hour}, "bad", []string{"", "may be wrong by 60 minutes. Connect it to one"}},
@@ -123,7 +124,7 @@ func TestClockInWords(t *testing.T) {
 		if err := pageTemplate.Execute(&b, view{Clock: v}); err != nil {
 			t.Fatal(err)
 		}
-		if n := strings.Count(b.String(), `<p class="dot `+c.class+`">Its clock can`); n != 1 || !strings.Contains(b.String(), "<h2>The time</h2>") {
+		if n := strings.Count(b.String(), `<p class="dot `+c.class+`">Its clock `); n != 1 || !strings.Contains(b.String(), "<h2>The time</h2>") {
 			t.Errorf("%+v stands %d times on the page", v, n)
 		}
 		for i, w := range c.want {

@@ -82,7 +82,7 @@ func (f Finding) Words() string {
 		s += fmt.Sprintf(" (%d times)", f.Count)
 	}
 	if f.Note != "" {
-		s += ". " + f.Note
+		s += "; " + f.Note
 	}
 	if strings.HasSuffix(s, ".") || strings.HasSuffix(s, "?") {
 		return s

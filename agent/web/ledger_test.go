@@ -129,7 +129,7 @@ func keyedStatements(t *testing.T, k energy.Key, n int) []energy.KeyedStatement 
 func keyedFinding(t *testing.T, k energy.Key, rule int, from time.Time, lasts time.Duration) energy.KeyedFinding {
 	t.Helper()
 	r, _ := validate.RuleOf(rule)
-	f, err := validate.Finding{Rule: rule, Severity: r.Severity, Key: k, From: from, To: from.Add(lasts), Found: "250 kWh", Expected: "at most 120 kWh", Note: "Is it Wh?", Count: 2}.Keyed()
+	f, err := validate.Finding{Rule: rule, Severity: r.Severity, Key: k, From: from, To: from.Add(lasts), Found: "250 kWh", Expected: "at most 120 kWh", Note: "is it Wh?", Count: 2}.Keyed()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestFindingsInWords(t *testing.T) {
 	if err != nil || len(got) != 4 {
 		t.Fatalf("%v %+v", err, got)
 	}
-	if w := got[0].Words(); w != "more energy than the connection can carry: 250 kWh, where at most 120 kWh was expected (2 times). Is it Wh?" {
+	if w := got[0].Words(); w != "more energy than the connection can carry: 250 kWh, where at most 120 kWh was expected (2 times); is it Wh?" {
 		t.Error(w)
 	}
 	if f := got[0]; f.Rule != "V05" || f.Severity != validate.Error || f.To.Sub(f.From) != energy.Period || f.Advice == "" || f.Measure != energy.Import {

@@ -62,6 +62,9 @@ func clockWords(c *clock.Status) *clockView {
 		return nil
 	}
 	v := &clockView{Class: "good", Words: []string{"Its clock can be relied upon: " + c.Why + "."}}
+	if c.Source == clock.Assumed {
+		v.Class, v.Words[0] = "plain", "Its clock is believed, though nothing vouches for it: "+c.Why+"."
+	}
 	if !c.Trusted {
 		v.Class = "bad"
 		v.Words = []string{"Its clock cannot be relied upon yet: " + c.Why + ".", "Meters are read all the same. Their readings get their right times once it can."}

@@ -27,12 +27,17 @@ func TestStatusTellsTheClock(t *testing.T) {
 	if err := printStatus(&b, "table", &d, statusNow.Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if want := "Clock: can be relied upon, a time service keeps the clock; set 2 times since the start\n"; !strings.Contains(b.String(), want) {
+	if want := "Clock: a time service keeps the clock; it was set 2 times since the start\n"; !strings.Contains(b.String(), want) {
 		t.Errorf("no %q in:\n%s", want, b.String())
+	}
+	d.status.Clock.Steps = 0
+	b.Reset()
+	if err := printStatus(&b, "table", &d, statusNow); err != nil || !strings.Contains(b.String(), "Clock: a time service keeps the clock\n") {
+		t.Errorf("%v\n%s", err, b.String())
 	}
 	d.status.Clock.Trusted = false
 	b.Reset()
-	if err := printStatus(&b, "table", &d, statusNow); err != nil || strings.Contains(b.String(), "Clock: can") {
+	if err := printStatus(&b, "table", &d, statusNow); err != nil || strings.Contains(b.String(), "Clock: ") {
 		t.Errorf("%v\n%s", err, b.String())
 	}
 }

@@ -19,23 +19,8 @@ func dating(rehearse rehearsal.Clock, cfg *config.Config, s *store.Store, log *s
 		return nil
 	}
 	return clock.New(clock.Options{
-		Policy: clock.Policy(cfg.Clock.Trust), Floor: newest(s, cfg.Period), Built: built(), Kept: agent.KeptClock(s), Logger: log,
+		Policy: clock.Policy(cfg.Clock.Trust), Floor: agent.NewestReading(s), Built: built(), Kept: agent.KeptClock(s), Logger: log,
 	})
-}
-
-// newest is the end of the newest half-hour that was measured here: the time
-// of day cannot be earlier.
-func newest(s *store.Store, period time.Duration) (t time.Time) {
-	keys, err := s.Keys()
-	if err != nil {
-		return t
-	}
-	for _, k := range keys {
-		if _, last, n, err := s.Bounds(k); err == nil && n > 0 && last.Add(period).After(t) {
-			t = last.Add(period)
-		}
-	}
-	return t
 }
 
 // built is when the sources that the program was built from were committed;

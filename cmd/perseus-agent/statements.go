@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/perseus-edge/perseus-edge/agent"
@@ -142,13 +143,16 @@ func statementsTable(w io.Writer, rows iter.Seq2[web.Record, error]) error {
 			fmt.Fprintf(t, "-\t-\t-\t-\t%.12s\t%v\n", r.SHA256, err)
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.12s\t%s\n", stamp(s.At()), s.Meter, s.Measure, s.Kind, r.SHA256, web.StatementWords(s))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.12s\t%s\n", stamp(s.At()), s.Meter, s.Measure, s.Kind, r.SHA256, plain(web.StatementWords(s)))
 	}
 	if n == 0 {
 		fmt.Fprintln(t, "(no statements yet)")
 	}
 	return t.Flush()
 }
+
+// plain has the spaces that any terminal can show.
+func plain(s string) string { return strings.ReplaceAll(s, "\u202f", " ") }
 
 func statementsCSV(w io.Writer, rows iter.Seq2[web.Record, error]) error {
 	c := csv.NewWriter(w)

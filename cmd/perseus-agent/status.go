@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent"
+	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/store"
@@ -83,12 +84,23 @@ func printStatus(w io.Writer, format string, d *daemon, now time.Time) error {
 	for _, b := range s.Buses {
 		fmt.Fprintf(w, "Bus %s: %s, %d polls, asked %.0f %% of the time\n", b.ID, b.State, b.Polls, b.Busy*100)
 	}
-	if c := s.Clock; c != nil && c.Trusted {
-		fmt.Fprintf(w, "Clock: can be relied upon, %s; set %d times since the start\n", c.Why, c.Steps)
-	}
+	printClock(w, s.Clock)
 	fmt.Fprintf(w, "Store: %s, last written %s\n", s.Store.Path, dash(stamp(s.Store.Writing.Last)))
 	printUplink(w, s.Uplink, now)
 	return nil
+}
+
+// printClock says what the time rests on; where it cannot be relied upon, that
+// is among what is wrong.
+func printClock(w io.Writer, c *clock.Status) {
+	if c == nil || !c.Trusted {
+		return
+	}
+	set := ""
+	if c.Steps > 0 {
+		set = "; it was set " + count(c.Steps, "time") + " since the start"
+	}
+	fmt.Fprintf(w, "Clock: %s%s\n", c.Why, set)
 }
 
 func printUplink(w io.Writer, u *agent.UplinkStatus, now time.Time) {

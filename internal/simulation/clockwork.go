@@ -59,7 +59,7 @@ func (c *clockwork) look() {
 	if reached {
 		c.ahead, c.synced = 0, true
 	} else if down {
-		c.synced = c.synced && now.Sub(c.boot) < 0 // a daemon that lost its servers says so
+		c.synced = false // a time service that lost its servers says so
 	}
 }
 

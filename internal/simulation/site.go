@@ -57,12 +57,15 @@ type site struct {
 	chance
 	calm       *calm
 	wires      []*wire
+	meters     map[string]*meter
 	channels   []*channel
 	config     *config.Config
 	relay      *relay
 	net        *network
 	oracle     *oracle
 	full       episodes
+	clock      *clockwork // nil: its clock is right
+	noServer   episodes   // no time server can be reached
 	end        time.Time
 	result     Result
 	disk       *disk
@@ -148,12 +151,12 @@ func newSite(o Options) *site {
 		lazy:  s.trouble("relay busy", 0, time.Hour, time.Hour, 4*day),
 	}
 	if s.Seed%2 == 0 && !s.Quiet {
-		s.clock = &clockwork{chance: s.of("clock", 0), net: &s.noServer, jumps: s.trouble("clock set", 0, 20*day, 10*time.Second, 10*time.Minute)}
+		s.clock = &clockwork{chance: s.of("clock", 0), net: &s.noServer, jumps: s.trouble("clock set", 0, 4*day, 10*time.Second, 10*time.Minute)}
 		s.noServer = s.net.down
 		s.oracle.slack = time.Minute
 		s.clock.reboot()
 	}
-	s.full = s.trouble("disk full", 0, 30*day, time.Minute, 2*day)
+	s.full = s.trouble("disk full", 0, 25*day, time.Minute, 2*day)
 	return s
 }
 
@@ -180,7 +183,7 @@ func (s *site) build() {
 			s.config.Buses = append(s.config.Buses, config.Bus{ID: fmt.Sprintf("bus%d", n), Driver: "simulated", URL: "sim://", Timeout: time.Second})
 		}
 		w := s.wires[len(s.wires)-1]
-		m := &meter{id: fmt.Sprintf("m%d", i), silent: s.trouble("silent", i, 8*day, 2*time.Second, 6*day)}
+		m := &meter{id: fmt.Sprintf("m%d", i), silent: s.trouble("silent", i, 6*day, 2*time.Second, 6*day)}
 		polls := []time.Duration{30 * time.Second, time.Minute, time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
 		m.poll = polls[c.n(0, int64(len(polls)))]
 		measures := [][]energy.Measure{{energy.Import}, {energy.Import, energy.Export}, {energy.Gas}, {energy.Import, energy.ReactiveImport}}[c.n(1, 4)]
@@ -218,7 +221,7 @@ func (s *site) channel(i, j int, meter string, measure energy.Measure) *channel 
 	r.fits = []fitting{{fitted: epoch, shows: first / step * step}}
 	day := 24 * time.Hour
 	return &channel{register: r, chance: c, calm: s.calm, good: -1, lates: map[int64]delivery{},
-		faults: s.trouble("register", i*8+j, 2*day, time.Second, 40*time.Minute)}
+		faults: s.trouble("register", i*8+j, day, time.Second, 40*time.Minute)}
 }
 
 // exchange plans when the meter is taken down and another one hung up, whose
@@ -229,7 +232,7 @@ func (s *site) exchange(i int, m *meter) {
 	c := s.of("exchange", i)
 	m.tells = c.n(-1, 2) == 0
 	for at, n := epoch, int64(0); !s.Quiet; n += 8 {
-		at = at.Add(72*time.Hour + c.wait(n, 300*24*time.Hour)).Truncate(time.Second)
+		at = at.Add(72*time.Hour + c.wait(n, 90*24*time.Hour)).Truncate(time.Second)
 		back := at.Add(c.lasting(n+1, 5*time.Minute, 5*time.Hour)).Truncate(time.Second)
 		if back.Add(48 * time.Hour).After(s.end) {
 			return
@@ -319,7 +322,7 @@ func (s *site) life() error {
 	}
 	s.result.Lives++
 	now := time.Now()
-	plan := death{at: s.calm.after(now.Add(time.Minute + c.wait(n, 2*24*time.Hour))), kind: int(c.n(n+1, waysToStop)), skip: c.n(n+2, 6),
+	plan := death{at: s.calm.after(now.Add(time.Minute + c.wait(n, 20*time.Hour))), kind: int(c.n(n+1, waysToStop)), skip: c.n(n+2, 6),
 		call: fatalCalls[c.n(n+5, int64(len(fatalCalls)))], noise: c.of("torn", int(s.live))}
 	if s.Quiet || !plan.at.Before(s.end) {
 		plan = death{at: s.end, kind: stopped}

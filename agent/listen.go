@@ -1,0 +1,173 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/validate"
+)
+
+// ListenerFactory makes the driver of a bus that speaks by itself. Device i of
+// the listener is meters[i], and point j of it is meters[i].Registers[j].
+type ListenerFactory func(b config.Bus, meters []config.Meter, now func() time.Time, s Store, log *slog.Logger) (drivers.Listener, error)
+
+// listen takes what a wire says until ctx ends.
+func (b *bus) listen(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			b.hearken(ctx)
+		}
+	}()
+	t := time.NewTicker(heartbeat)
+	defer t.Stop()
+	for {
+		b.beat.Store(time.Now().UnixNano())
+		select {
+		case <-done:
+			return
+		case <-t.C:
+			b.looked(b.listener.Health(), b.agent.Now())
+		}
+	}
+}
+
+// hearken lets the driver listen; where it panics it begins anew.
+func (b *bus) hearken(ctx context.Context) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.log.Error("driver failed", "bus", b.cfg.ID, "panic", p, "stack", string(debug.Stack()))
+			b.looked(fmt.Errorf("the driver failed: %v", p), b.agent.Now())
+			b.sleep(ctx, wireLimit)
+		}
+	}()
+	if err := b.listener.Listen(ctx, b.hear); err != nil && ctx.Err() == nil {
+		b.looked(err, b.agent.Now())
+		b.sleep(ctx, wireLimit)
+	}
+}
+
+// looked books how the wire does, and finds the meters that fell silent.
+func (b *bus) looked(err error, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case err != nil && b.down == 0:
+		b.log.Warn("bus cannot be used", "bus", b.cfg.ID, "error", err)
+		fallthrough
+	case err != nil:
+		b.down++
+		b.err = err
+	case b.down > 0:
+		b.log.Info("bus is back", "bus", b.cfg.ID)
+		b.down, b.err = 0, nil
+	}
+	for _, m := range b.meters {
+		if since := now.Sub(maxTime(m.answered, b.agent.started)); m.cfg.Poll > 0 && since > m.cfg.Poll {
+			b.judge(m, 0, fmt.Errorf("nothing heard for %s", since.Round(time.Second)), now)
+		}
+	}
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// hear takes what a device said.
+func (b *bus) hear(device int, readings []drivers.Reading) {
+	now := b.agent.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if device < 0 || device >= len(b.meters) {
+		return
+	}
+	m := b.meters[device]
+	b.polls++
+	m.asked = now
+	good, first := 0, error(nil)
+	for k := range readings {
+		r := &readings[k]
+		if r.Point < 0 || r.Point >= len(m.registers) {
+			continue
+		}
+		reg := &m.registers[r.Point]
+		before := reg.err
+		reg.err = r.Err
+		if r.Err == nil && r.Interval > 0 {
+			reg.err = b.interval(reg, r, now)
+		}
+		if reg.err != nil {
+			b.unread(reg, r, before, now)
+			b.errs[kindOf(reg.err)]++
+			if first == nil {
+				first = reg.err
+			}
+			continue
+		}
+		if good++; good == 1 && r.Interval == 0 {
+			m.heardClock(r, now)
+		}
+		if r.Interval == 0 {
+			// A reading that its source dated says nothing of our clock: while that
+			// cannot be believed, nor can the two be told apart.
+			b.sample(m, reg, r, r.DeviceAt.IsZero() || b.agent.opt.Clock.Trusted())
+		}
+	}
+	if good > 0 || first != nil {
+		b.judge(m, good, first, now)
+	}
+}
+
+// interval takes the total of one half-hour. Later versions of it replace
+// earlier ones, which are kept.
+func (b *bus) interval(reg *register, r *drivers.Reading, now time.Time) error {
+	period := b.agent.opt.Config.Period
+	end := r.Sample.At.UTC()
+	start := end.Add(-r.Interval)
+	refuse := func(kind drivers.Kind, format string, args ...any) error {
+		return &drivers.Error{Kind: kind, Op: "interval that ends " + end.Format(time.RFC3339), Err: fmt.Errorf(format, args...)}
+	}
+	switch {
+	case r.Interval != period || !start.Equal(start.Truncate(period)):
+		return refuse(drivers.Range, "it is %s long from %s: only whole periods of %s can be taken", r.Interval, start.Format("15:04:05"), period)
+	case r.Sample.Value < 0:
+		return refuse(drivers.Range, "its energy is negative")
+	}
+	if !b.agent.opt.Clock.Trusted() {
+		return refuse(drivers.Range, "the clock is not to be trusted yet: it is read again later")
+	}
+	b.found(reg, reg.check.Reading(validate.Facts{At: end, Value: r.Sample.Value, Now: now, History: true, Source: r.Flags}, b.words[:0]))
+	switch {
+	case end.After(now):
+		return refuse(drivers.Range, "it is not over yet")
+	case now.Sub(start) > b.agent.opt.Config.Store.KeepHalfHours:
+		return nil // older than what is kept
+	}
+	h := energy.HalfHour{
+		Start: start, Energy: r.Sample.Value, Cumulative: -1, TakenAt: maxTime(now.Truncate(time.Millisecond), end.Add(time.Second)), Quality: energy.Measured, Flags: r.Flags,
+		Evidence: energy.Evidence{First: energy.Sample{At: start}, Last: energy.Sample{At: end, Value: r.Sample.Value}, Samples: 1, Rule: energy.RuleInterval},
+	}
+	if r.Estimated {
+		h.Quality, h.Flags = energy.Estimated, h.Flags.With(14)
+	}
+	b.pending = append(b.pending, keyedHalfHour(reg.key, h))
+	reg.settled++
+	if start.After(reg.newest) {
+		reg.newest = start
+	}
+	if reg.last.At.Before(end) {
+		reg.last = energy.Sample{At: end, Value: r.Sample.Value}
+	}
+	b.agent.recorder.wake()
+	return nil
+}

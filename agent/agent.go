@@ -43,19 +43,20 @@ type Store interface {
 type Options struct {
 	Config    *config.Config
 	Store     Store
-	Opened    store.Report                // what opening the store reported, for the status
-	Drivers   map[string]Factory          // of wires that are asked; Drivers() if nil
-	Listeners map[string]ListenerFactory  // of wires that speak by themselves; Listeners() if nil
-	Clock     *clock.Clock                // dates readings, and says whether it can be believed; Now, believed, if nil
-	Now       func() time.Time            // the clock where there is no Clock; time.Now if nil
-	Wall      func() time.Time            // of certificates, grants and retention; Now if nil
-	Logger    *slog.Logger                // slog.Default() if nil
-	Notify    func(state string)          // told "READY=1" once it runs, "WATCHDOG=1" while it is well, "STATUS=..." and "STOPPING=1" (sd_notify(3)), from several goroutines; may be nil
-	Watchdog  time.Duration               // between two "WATCHDOG=1"; 10 s if 0
-	Flush     time.Duration               // between regular commits; 60 s if 0
-	HTTP      http.RoundTripper           // of the uplink; nil: mutual TLS with the gateway's identity
-	Page      func(a *Agent) http.Handler // served at Config.Web.Listen; nil: nothing is
-	Version   string                      // "dev" if empty
+	Opened    store.Report                    // what opening the store reported, for the status
+	Drivers   map[string]Factory              // of wires that are asked; Drivers() if nil
+	Listeners map[string]ListenerFactory      // of wires that speak by themselves; Listeners() if nil
+	Clock     *clock.Clock                    // dates readings, and says whether it can be believed; Now, believed, if nil
+	Now       func() time.Time                // the clock where there is no Clock; time.Now if nil
+	Wall      func() time.Time                // of certificates, grants and retention; Now if nil
+	Logger    *slog.Logger                    // slog.Default() if nil
+	Notify    func(state string)              // told "READY=1" once it runs, "WATCHDOG=1" while it is well, "STATUS=..." and "STOPPING=1" (sd_notify(3)), from several goroutines; may be nil
+	Watchdog  time.Duration                   // between two "WATCHDOG=1"; 10 s if 0
+	Flush     time.Duration                   // between regular commits; 60 s if 0
+	HTTP      http.RoundTripper               // of the uplink; nil: mutual TLS with the gateway's identity
+	Page      func(a *Agent) http.Handler     // served at Config.Web.Listen; nil: nothing is
+	Reload    func(ctx context.Context) error // reads the configuration again; nil: it cannot be
+	Version   string                          // "dev" if empty
 }
 
 // Agent is the daemon. Make it with New, then Run it once.
@@ -195,7 +196,7 @@ func (a *Agent) newBus(c config.Bus) (*bus, error) {
 }
 
 func (a *Agent) restore(m *meter, r *register) {
-	r.check = validate.New(r.key, options(a.opt.Config, a.recorder.past, &m.cfg, r.cfg))
+	r.check = validate.New(r.key, options(a.opt.Config, a.recorder.past, &m.cfg, r.key.Measure))
 	kept, err := a.opt.Store.State(r.key)
 	if err == nil {
 		err = r.restore(kept, a.opt.Config.Period, func(t time.Time) bool { return m.exchangeSince(t, m.cfg.Serial) })

@@ -99,13 +99,7 @@ type judge func(*energy.HalfHour) []energy.KeyedFinding
 // judgeOf is the validation of one measure of a meter, for values from files.
 func judgeOf(s HalfHours, c *config.Config, m config.Meter, measure energy.Measure) judge {
 	k, p := energy.Key{Meter: m.ID, Measure: measure}, newPast(s)
-	reg := config.Register{}
-	for i := range m.Registers {
-		if m.Registers[i].Measure == measure {
-			reg = m.Registers[i]
-		}
-	}
-	check := validate.New(k, options(c, p, &m, &reg))
+	check := validate.New(k, options(c, p, &m, measure))
 	return func(h *energy.HalfHour) (found []energy.KeyedFinding) {
 		for _, f := range check.HalfHour(h, p.of(m.ID), nil) {
 			if kf, err := f.Keyed(); err == nil {

@@ -29,6 +29,12 @@ func originOf(b config.Bus, m config.Meter, r *config.Register) origin {
 	if r.VT != "" {
 		ratios += "|" + r.VT
 	}
+	if r.Primary {
+		ratios += "|primary"
+	}
+	if r.Pulse != "" {
+		ratios += "|" + r.Pulse
+	}
 	o.read = hash8(fmt.Sprintf("%s|%s|%s|%s|%d", o.words, r.Unit, r.Scale, ratios, r.Modulus))
 	if m.Serial != "" {
 		o.serial = hash8(m.Serial)

@@ -96,20 +96,19 @@ func (r *register) held() bool {
 }
 
 // options is what the validation knows of a register.
-func options(c *config.Config, p *past, m *config.Meter, r *config.Register) validate.Options {
-	o := validate.Options{
-		Off: m.Off, Period: c.Period,
-		MaxEnergy: r.MaxEnergy, Modulus: r.Modulus, Step: r.Step, Mantissa: r.Mantissa,
-		ZeroRun: m.Thresholds.ZeroRun, SpikeK: m.Thresholds.SpikeK,
-		TooOld: c.Store.KeepHalfHours,
+func options(c *config.Config, p *past, m *config.Meter, measure energy.Measure) validate.Options {
+	o := c.Validation(*m, measure)
+	if o.TooOld == 0 {
+		o.TooOld = c.Store.KeepHalfHours
 	}
-	if m.CheckMeter != "" {
-		o.Check = p.of(m.CheckMeter)
-		if check, ok := c.Meter(m.CheckMeter); ok {
-			for _, cr := range check.Registers {
-				if cr.Measure == r.Measure {
-					o.CheckStep = cr.Step
-				}
+	if m.CheckMeter == "" {
+		return o
+	}
+	o.Check = p.of(m.CheckMeter)
+	if check, ok := c.Meter(m.CheckMeter); ok {
+		for _, r := range check.Registers {
+			if r.Measure == measure {
+				o.CheckStep = r.Step
 			}
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
-	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/energy"
 )
 
@@ -76,16 +75,8 @@ func (b *bus) describe(m *meter, reg *register, s *energy.Statement) {
 // multiplier is what the register is multiplied with for its transformers;
 // empty where it is not.
 func multiplier(r *config.Register) string {
-	f := big.NewRat(1, 1)
-	for _, t := range []struct {
-		ratio string
-		parse func(string) (*big.Rat, error)
-	}{{r.CT, modbus.ParseCT}, {r.VT, modbus.ParseVT}} {
-		if x, err := t.parse(t.ratio); err == nil {
-			f.Mul(f, x)
-		}
-	}
-	if f.Cmp(big.NewRat(1, 1)) == 0 {
+	f, err := r.Transformers()
+	if err != nil || r.Primary || f.Cmp(big.NewRat(1, 1)) == 0 {
 		return ""
 	}
 	return f.RatString()

@@ -120,8 +120,8 @@ const (
 	Missing      Quality = 0 // not known; the value is null, never zero
 	Substituted  Quality = 1 // not measured: put in its place by a stated rule at the operator's wish
 	Estimated    Quality = 2 // the exact advance over a longer gap, spread over its half-hours; or marked E by its source
-	Interpolated Quality = 3 // a boundary lies between samples that are further apart than Register.Close
-	Measured     Quality = 4 // samples close around both boundaries; or marked actual by its source
+	Interpolated Quality = 3 // the samples around each boundary are at most a period apart
+	Measured     Quality = 4 // a sample lies close to each boundary (boundary.go says how close); or marked actual by its source
 )
 
 var qualityNames = [...]string{"missing", "substituted", "estimated", "interpolated", "measured"}

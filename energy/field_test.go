@@ -93,8 +93,7 @@ func TestField(t *testing.T) {
 			{"01:02:00", 6169, Nothing, nil},
 			{"01:03:00", 6169, Nothing, nil},
 			{"01:04:00", 6169, Reset, []hh{{"00:30:00", 0, -1, Missing, 1}}},
-			{"01:30:00", 6200, Nothing, nil},
-			{"02:00:00", 6300, Nothing, []hh{{"01:30:00", 100, 6300, Measured, 1}}},
+			{"01:30:00", 6200, Nothing, []hh{{"01:00:00", 31, 6200, Measured, 2}}},
 		}},
 		{"values that jump between 0 and nonsense: never 0 as a baseline", plain, []step{
 			{"00:00:00", 50_000, Opened, nil},
@@ -195,7 +194,8 @@ func TestField(t *testing.T) {
 			{"00:12:00", 2, Nothing, nil},
 			{"00:13:00", 2, Nothing, nil},
 			{"00:14:00", 2, Nothing, nil},
-			{"00:15:00", 2, Reset, []hh{{"00:00:00", 0, -1, Missing, 2}}},
+			{"00:15:00", 2, Glitch, nil}, // the leap is taken back
+			{"00:30:00", 2, Nothing, []hh{{"00:00:00", 1, 2, Measured, 3}}},
 		}},
 		{"what was counted in a run that is believed counts for the ceiling", Register{Measure: Import, MaxPower: 10_000}, []step{
 			{"00:00:00", 5000, Opened, nil},

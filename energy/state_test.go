@@ -65,6 +65,10 @@ func TestStateVersion1(t *testing.T) {
 		t.Errorf("held %d from %+v to %+v", n, first, last)
 	}
 	// 0 at 00:32 and 4 at 00:33 held: the 0 is no reading any more.
+	all := strings.Replace(held, "80e0ba84bf030680c0f588fe0608", "80e0ba84bf030080c0f588fe0600", 1)
+	if _, last, n = restore(all).Held(); n != 2 || last != (Sample{at(t, "00:33:00"), 0}) {
+		t.Errorf("held %d to %+v", n, last)
+	}
 	zeros := strings.Replace(held, "80e0ba84bf030680c0f588fe0608", "80e0ba84bf030080c0f588fe0608", 1)
 	first, last, n = restore(zeros).Held()
 	if n != 1 || first != last || last != (Sample{at(t, "00:33:00"), 4}) {
@@ -123,6 +127,41 @@ func TestRestoreRefuses(t *testing.T) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
+	// Bytes that say what no accumulator writes.
+	fresh := NewAccumulator(r, Period).State(nil)
+	head := fresh[:len(fresh)-1] // without the event that is due
+	open := NewAccumulator(r, Period)
+	open.Add(Sample{at(t, "00:10:00"), 5}, nil)
+	open.Add(Sample{at(t, "00:11:00"), 6}, nil)
+	same := open.State(nil)
+	crossed := appendVarints(bytes.Clone(same), 0, int64(Measured), 0, 5)
+	crossed[1] |= stateCrossed
+	open.Add(Sample{at(t, "00:30:00"), 7}, nil)
+	other := open.State(nil)
+	uncrossed := bytes.Clone(other[:len(other)-len(appendVarints(nil, 1, int64(Measured), 0, 6))])
+	uncrossed[1] &^= stateCrossed
+	for what, state := range map[string][]byte{
+		"an event beyond a byte": appendVarints(bytes.Clone(head), 256+int64(Opened)),
+		"an event too many":      appendVarints(bytes.Clone(head), EventKinds),
+		"a negative event":       appendVarints(bytes.Clone(head), -1),
+		"crossed within":         crossed,
+		"not crossed":            uncrossed,
+		"a long number":          append(bytes.Clone(head), 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01),
+	} {
+		if _, err := RestoreAccumulator(r, Period, state); err == nil {
+			t.Errorf("%s was taken: %x", what, state)
+		}
+	}
+	for _, state := range [][]byte{fresh, same, other} {
+		if _, err := RestoreAccumulator(r, Period, state); err != nil {
+			t.Errorf("%x: %v", state, err)
+		}
+		for n := range state {
+			if _, err := RestoreAccumulator(r, Period, state[:n]); err == nil {
+				t.Errorf("%x cut to %d bytes was taken", state, n)
+			}
+		}
+	}
 	// What no accumulator can get into is refused, too.
 	for what, break_ := range map[string]func(*Accumulator){
 		"no time":                  func(a *Accumulator) { a.base.at = 5 },
@@ -146,6 +185,94 @@ func TestRestoreRefuses(t *testing.T) {
 		state := b.State(nil)
 		if _, err := RestoreAccumulator(r, Period, state); err == nil {
 			t.Errorf("%s was taken", what)
+		}
+	}
+}
+
+// The same for one that never opened, one that has something to undo, and one
+// whose next sample opens it anew; and what is just inside the bounds is taken.
+func TestRestoreBounds(t *testing.T) {
+	r := Register{Measure: Import, Modulus: 1_000_000, MaxPower: 10_000}
+	fresh := func() *Accumulator { return NewAccumulator(r, Period) }
+	zero := func() *Accumulator {
+		a := fresh()
+		a.Add(Sample{at(t, "00:10:00"), 0}, nil)
+		return a
+	}
+	undo := func() *Accumulator {
+		a := fresh()
+		a.Add(Sample{at(t, "00:10:00"), 5}, nil)
+		a.Add(Sample{at(t, "00:29:00"), 7}, nil)
+		a.Add(Sample{at(t, "00:31:00"), 9}, nil)
+		return a
+	}
+	broken := func() *Accumulator {
+		a := undo()
+		a.Break()
+		a.Add(Sample{at(t, "00:32:00"), 0}, nil)
+		return a
+	}
+	for _, c := range []struct {
+		what   string
+		make   func() *Accumulator
+		change func(*Accumulator)
+		ok     bool
+	}{
+		{"nothing known", fresh, func(a *Accumulator) {}, true},
+		{"nothing known, and another event due", fresh, func(a *Accumulator) { a.anew = Reset }, false},
+		{"nothing known, and no event due", fresh, func(a *Accumulator) { a.anew = Nothing }, false},
+		{"known, but never opened", fresh, func(a *Accumulator) { a.known = true }, false},
+		{"touched, but never opened", fresh, func(a *Accumulator) { a.touched = true }, false},
+		{"something to undo, but never opened", fresh, func(a *Accumulator) { a.undo = true }, false},
+		{"a zero", zero, func(a *Accumulator) {}, true},
+		{"at the first instant of all", zero, func(a *Accumulator) { a.held.since, a.held.first.at, a.held.last.at = firstTime, firstTime, firstTime }, true},
+		{"at the last", zero, func(a *Accumulator) { a.held.last.at = lastTime - 1 }, true},
+		{"since before all time", zero, func(a *Accumulator) { a.held.since = firstTime - 1 }, false},
+		{"first before all time", zero, func(a *Accumulator) { a.held.since, a.held.first.at = firstTime-1, firstTime-1 }, false},
+		{"last after all time", zero, func(a *Accumulator) { a.held.last.at = lastTime }, false},
+		{"a zero that is none", zero, func(a *Accumulator) { a.held.first.value, a.held.last.value = 1, 1 }, false},
+		{"zeros that end in something", zero, func(a *Accumulator) { a.held.last.value = 1 }, false},
+		{"as many samples as can be", zero, func(a *Accumulator) { a.held.n = maxSamples }, true},
+		{"more samples than can be", zero, func(a *Accumulator) { a.held.n = maxSamples + 1 }, false},
+		{"something to undo", undo, func(a *Accumulator) {}, true},
+		{"to undo: not before", undo, func(a *Accumulator) { a.prev.base.at = a.base.at }, false},
+		{"to undo: not below", undo, func(a *Accumulator) { a.prev.base.value = a.base.value }, false},
+		{"to undo: too far ahead", undo, func(a *Accumulator) { a.prev.ahead = grace + 1 }, false},
+		{"to undo: as far ahead as can be", undo, func(a *Accumulator) { a.prev.ahead = grace }, true},
+		{"to undo: behind", undo, func(a *Accumulator) { a.prev.ahead = -1 }, false},
+		{"to undo: as many samples as can be", undo, func(a *Accumulator) { a.prev.samples = maxSamples }, true},
+		{"to undo: more samples than can be", undo, func(a *Accumulator) { a.prev.samples = maxSamples + 1 }, false},
+		{"to undo: fewer than none", undo, func(a *Accumulator) { a.prev.samples = -1 }, false},
+		{"to undo: no energy", undo, func(a *Accumulator) { a.prev.energy = 0 }, true},
+		{"to undo: less than no energy", undo, func(a *Accumulator) { a.prev.energy = -1 }, false},
+		{"to undo: an impossible quality", undo, func(a *Accumulator) { a.prev.quality = 5 }, false},
+		{"to undo: too poor a quality", undo, func(a *Accumulator) { a.prev.quality = Substituted }, false},
+		{"to undo: stated but not touched", undo, func(a *Accumulator) { a.prev.stated = true }, false},
+		{"to undo: stated and touched", undo, func(a *Accumulator) { a.prev.stated, a.prev.touched = true, true }, true},
+		{"to undo: known, but not bracketed", undo, func(a *Accumulator) { a.prev.known = true }, false},
+		{"to undo: known and bracketed", undo, func(a *Accumulator) { a.prev.known, a.prev.before.at = true, a.prev.half(a.period) }, true},
+		{"as far ahead as can be", undo, func(a *Accumulator) { a.ahead = grace }, true},
+		{"further", undo, func(a *Accumulator) { a.ahead = grace + 1 }, false},
+		{"behind", undo, func(a *Accumulator) { a.ahead = -1 }, false},
+		{"stated but not touched", undo, func(a *Accumulator) { a.stated = true }, false},
+		{"a poor quality", undo, func(a *Accumulator) { a.quality = Estimated }, true},
+		{"too poor a quality", undo, func(a *Accumulator) { a.quality = Substituted }, false},
+		{"another meter", broken, func(a *Accumulator) {}, true},
+		{"another meter, and something to undo", broken, func(a *Accumulator) { a.undo, a.prev = true, undo().prev }, false},
+		{"an unknown event due", broken, func(a *Accumulator) { a.anew = EventKinds }, false},
+		{"a glitch due", broken, func(a *Accumulator) { a.anew = Glitch }, false},
+		{"an opening due", broken, func(a *Accumulator) { a.anew = Opened }, false},
+		{"held just when the baseline was read", broken, func(a *Accumulator) { a.held.since = a.base.at }, false},
+		{"held just after", broken, func(a *Accumulator) { a.held.since = a.base.at + 1 }, true},
+		{"read at the first instant of all", broken, func(a *Accumulator) { a.known, a.base.at, a.before.at = false, firstTime, firstTime }, true},
+		{"read before", broken, func(a *Accumulator) { a.known, a.base.at, a.before.at = false, firstTime-1, firstTime-1 }, false},
+		{"a register that cannot be", broken, func(a *Accumulator) { a.base.value = r.Modulus }, false},
+	} {
+		a := c.make()
+		c.change(a)
+		b, err := RestoreAccumulator(r, Period, a.State(nil))
+		if (err == nil) != c.ok || err == nil && *a != *b {
+			t.Errorf("%s: %v", c.what, err)
 		}
 	}
 }
@@ -179,6 +306,14 @@ func FuzzRestoreAccumulator(f *testing.F) {
 		a.Add(Sample{start.Add(time.Duration(i) * 15 * time.Minute), v}, nil)
 		f.Add(a.State(nil), v, int64(i*1000))
 	}
+	if _, _, err := a.Exchange(start.Add(80*time.Minute), 12, 400, nil); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(a.State(nil), int64(500), int64(60))
+	a.Add(Sample{start.Add(90 * time.Minute), 500}, nil)
+	f.Add(a.State(nil), int64(450), int64(60)) // something to undo
+	a.Break()
+	f.Add(a.State(nil), int64(0), int64(4000))
 	f.Fuzz(func(t *testing.T, state []byte, value, seconds int64) {
 		a, err := RestoreAccumulator(r, Period, state)
 		if err != nil {

@@ -277,6 +277,16 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
+// A register that never wraps shows up to 2^60 base units.
+func TestLargestExchangeReading(t *testing.T) {
+	for reading, ok := range map[string]bool{"1152921504606846976 Wh": true, "1152921504606846977 Wh": false} {
+		_, err := Parse("x", []byte(strings.Replace(one("    exchanges: [{at: 2026-07-04T10:20Z, import: {closing: "+reading+", opening: 0}}]\n"), "uint32", "float64", 1)))
+		if (err == nil) != ok {
+			t.Errorf("%s: %v", reading, err)
+		}
+	}
+}
+
 // What the accumulator is told of a register.
 func TestEnergyOfARegister(t *testing.T) {
 	for keys, want := range map[string]energy.Register{

@@ -85,9 +85,9 @@ func (r Rating) withDefaults(ct, vt string) Rating {
 
 // primary is the primary side of a transformer, rounded up; 0 for none.
 func primary(ratio string) int64 {
-	first, _, ok := strings.Cut(ratio, "/")
+	first, _, _ := strings.Cut(ratio, "/")
 	r, err := unit.Decimal(first)
-	if !ok || err != nil {
+	if err != nil {
 		return 0
 	}
 	return whole(r, true)

@@ -31,6 +31,7 @@ func New(a *agent.Agent, listen string, log *slog.Logger) http.Handler {
 	mux.HandleFunc("GET /api/v1/statements", s.statements)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.Handle("GET /metrics", metrics(a))
+	mux.Handle("POST /api/v1/reload", http.NewCrossOriginProtection().Handler(localOnly(http.HandlerFunc(s.reload))))
 	mux.Handle("POST /api/v1/import", http.NewCrossOriginProtection().Handler(localOnly(http.HandlerFunc(s.importing))))
 	return headers(hostCheck(listen, mux))
 }

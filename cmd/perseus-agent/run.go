@@ -7,17 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"syscall"
-	"time"
 
-	"github.com/perseus-edge/perseus-edge/agent"
 	"github.com/perseus-edge/perseus-edge/agent/config"
-	"github.com/perseus-edge/perseus-edge/agent/web"
 	"github.com/perseus-edge/perseus-edge/internal/rehearsal"
 	"github.com/perseus-edge/perseus-edge/store"
 )
@@ -71,15 +67,8 @@ func serve(ctx context.Context, file string, rehearse rehearsal.Clock, log *slog
 	if err != nil {
 		return err
 	}
-	a, err := agent.New(agent.Options{
-		Config: cfg, Store: s, Opened: opened, Clock: dating(rehearse, cfg, s, log), Now: rehearse.Now, Wall: time.Now, Logger: log, Notify: notify, Watchdog: watchdogInterval(os.Getenv), Version: programVersion(),
-		Page: func(a *agent.Agent) http.Handler { return web.New(a, cfg.Web.Listen, log) },
-	})
-	if err != nil {
-		return errors.Join(err, s.Close())
-	}
-	debug.FreeOSMemory() // what it took to read the configuration is not needed again
-	return errors.Join(a.Run(ctx), s.Close())
+	d := &supervisor{file: file, rehearse: rehearse, store: s, opened: opened, clock: dating(rehearse, cfg, s, log), log: log, notify: notify, asked: make(chan chan error)}
+	return errors.Join(d.run(ctx, cfg), s.Close())
 }
 
 // openStore opens the store of a configuration for writing.

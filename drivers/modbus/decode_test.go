@@ -166,13 +166,17 @@ func TestScaleTelescopes(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8}, "float32", "CDAB", "kWh", "0.01")
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, "uint64", "", "MWh", "")
+	f.Add([]byte{0xff, 0x80, 0, 0, 0, 0, 0, 0}, "int32", "", "kW", "-0.1")
 	f.Add([]byte{0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0}, "bcd", "ABCDEFGH", "Wh", "3")
 	f.Fuzz(func(t *testing.T, wire []byte, typ, order, unit, scale string) {
 		p, err := Point{Measure: energy.Import, Type: typ, Order: order, Unit: unit, Scale: scale}.compile()
 		if err != nil || len(wire) < 8 {
 			return
 		}
-		if v, _, err := p.decode(wire); err == nil && (v < 0 || v > maxBase) {
+		v, _, err := p.decode(wire)
+		switch {
+		case err != nil:
+		case p.power && (v < -maxPower || v > maxPower), !p.power && (v < 0 || v > maxBase):
 			t.Fatalf("decoded %d from %x", v, wire)
 		}
 	})

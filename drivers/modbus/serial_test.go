@@ -284,3 +284,21 @@ func TestPauseBeforeTheSerialNumber(t *testing.T) {
 		}
 	})
 }
+
+// Whatever a device holds there, a serial number is what can be printed and
+// compared.
+func FuzzSerial(f *testing.F) {
+	f.Add([]byte("K21W003729\x00\x00      "), "string", "BA", uint8(8))
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1}, "uint64", "GHEFCDAB", uint8(0))
+	f.Add([]byte{0x12, 0x34, 0x56, 0x7a}, "bcd", "", uint8(0))
+	f.Fuzz(func(t *testing.T, wire []byte, typ, order string, words uint8) {
+		s, err := Serial{Type: typ, Order: order, Words: int(words)}.compile()
+		if err != nil || len(wire) < int(s.words)*2 {
+			return
+		}
+		got := s.decode(wire)
+		if len(got) > 2*maxSerialWords || got != strings.TrimSpace(got) || strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r > '~' }) {
+			t.Fatalf("%q from %x", got, wire)
+		}
+	})
+}

@@ -97,8 +97,8 @@ func New(reg energy.Register, period, maxGap time.Duration) *Integrator {
 	if reg.Measure == energy.Export || reg.Measure == energy.ReactiveExport {
 		g.sign = -1
 	}
-	if reg.MaxPower > 0 && reg.MaxPower < maxWatts {
-		g.limit = reg.MaxPower
+	if reg.MaxPower > 0 {
+		g.limit = min(reg.MaxPower, maxWatts)
 	}
 	return g
 }

@@ -117,7 +117,7 @@ func (p *planner) gap(run []energy.HalfHour, at []int64, i int) (g gap, ok bool)
 	}
 	for g.next = i; g.next < len(run) && run[g.next].Start.Before(g.to); g.next++ {
 	}
-	return g, g.next-g.first >= 3 && g.low <= at[i] && at[i] <= g.high
+	return g, g.next-g.first >= 3
 }
 
 // shapeGap lets the register follow the profile within one gap. It reports

@@ -104,15 +104,15 @@ func (o Options) withDefaults() Options {
 // Nothing is put in place of anything better: a substitute gives way only to
 // one that stands earlier in this order.
 func Plan(m energy.Measure, window []energy.HalfHour, o Options) []energy.HalfHour {
+	if len(window) == 0 {
+		return nil
+	}
 	o = o.withDefaults()
 	p := planner{o: o, measure: m, series: newSeries(window, o.Period)}
 	if o.To.IsZero() {
 		p.o.To = p.series.end
 	}
 	p.o.From = maxTime(p.o.From, p.series.start)
-	if len(window) == 0 || !p.o.From.Before(p.o.To) {
-		return nil
-	}
 	if p.allows(Scaled) || p.allows(Profile) {
 		p.shape()
 	}

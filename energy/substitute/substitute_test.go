@@ -90,6 +90,7 @@ func TestFill(t *testing.T) {
 		want string
 	}{
 		"nothing":                 {o: Options{Methods: all}},
+		"nothing, with an end":    {o: Options{Methods: all, To: noon}},
 		"nothing missing":         {o: Options{Methods: all}, w: around(1000, 2000, measured(0, 5))},
 		"nothing allowed":         {o: Options{}, w: around(1000, 2000, missing(0))},
 		"check":                   {o: Options{Methods: all, Check: check(measured(0, 1111))}, w: around(1000, 2000, missing(0)), want: "0: 1111 check"},
@@ -123,6 +124,7 @@ func TestFill(t *testing.T) {
 		"profile above it":                    {o: Options{Methods: all, MaxEnergy: 1499}, w: append(month(like...), missing(0))},
 		"profile, no end given":               {o: Options{Methods: all, To: slotAt(3)}, w: month(like...), want: "0: 1500 profile, 1: 1000 profile, 2: 1000 profile"},
 		"From is in it":                       {o: Options{Methods: all, From: slotAt(1), To: slotAt(3)}, w: month(like...), want: "1: 1000 profile, 2: 1000 profile"},
+		"turned around":                       {o: Options{Methods: all, From: slotAt(2), To: slotAt(1)}, w: month(like...)},
 		"nothing in between":                  {o: Options{Methods: all, From: slotAt(1), To: slotAt(1)}, w: month(like...)},
 		"two are enough":                      {o: Options{Methods: all, Weeks: 2}, w: append(month(like...), missing(0)), want: "0: 1300 profile"},
 		"one is too few, so days of the kind": {o: Options{Methods: all, Weeks: 1}, w: append(month(like...), missing(0)), want: "0: 1000 profile"},

@@ -29,7 +29,7 @@ func (v *view) bothWays() {
 		return
 	}
 	o, ok := actual(v.past, other, h.Start)
-	if !ok || o.Energy <= 0 || h.Energy <= 0 || h.Quality < energy.Interpolated {
+	if !ok || h.Quality < energy.Interpolated {
 		return
 	}
 	f := Finding{Rule: 15, Severity: Warning, Found: c.amount(h.Energy) + " and " + other.String() + " " + c.amount(o.Energy)}

@@ -23,6 +23,11 @@ func (c *Checker) Event(e energy.Event, dst []Finding) []Finding {
 		}
 		f.From, f.To = e.At, e.At
 		return c.say(ofReading, e.At, f, dst)
+	case energy.Retracted:
+		return c.say(ofReading, e.At, Finding{
+			Rule: 3, Severity: Warning, From: e.At, To: e.At, Found: "a single reading of " + c.amount(e.After), Expected: "what follows " + c.amount(e.Before),
+			Note: "the register came back: the half-hours that were made with it are given again without it",
+		}, dst)
 	case energy.TooFast:
 		f := c.fellOrLeapt(e)
 		f.Severity, f.Note = Warning, "it is held until what follows confirms or refutes it"

@@ -31,6 +31,7 @@ func TestEvent(t *testing.T) {
 		"1 at the wrap":            {o: wraps, e: ev(energy.Glitch, 990, 1), want: "V03 warning", found: "from 990 Wh to 1 Wh"},
 		"too fast":                 {e: ev(energy.TooFast, 5, 1e9), want: "V05 warning", found: "from 5 Wh to 1000000000 Wh"},
 		"too fast off":             {o: Options{Off: flags(5)}, e: ev(energy.TooFast, 5, 1e9)},
+		"retracted":                {e: ev(energy.Retracted, 500, 600), want: "V03 warning", found: "a single reading of 600 Wh"},
 		"rollover":                 {o: wraps, e: ev(energy.Rollover, 990, 4), want: "V04 info", found: "from 990 Wh to 4 Wh", flags: "V04|V04"},
 		"reset down":               {e: ev(energy.Reset, 500, 3), want: "V03 error", found: "from 500 Wh to 3 Wh", flags: "V03|V03"},
 		"reset up":                 {e: ev(energy.Reset, 500, 500), want: "V05 error", found: "from 500 Wh to 500 Wh", flags: "V05|V05"},

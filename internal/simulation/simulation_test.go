@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -20,6 +21,7 @@ var (
 	first  = flag.Uint64("seed", 1, "the first of them")
 	years  = flag.Float64("years", 0.1, "how many years of each")
 	meters = flag.Int("meters", 16, "how many meters at each site")
+	logTo  = flag.String("log", "", "a file for the agent's log, in simulated time")
 	quiet  = flag.Bool("quiet", false, "no faults")
 )
 
@@ -59,17 +61,28 @@ func newIdentity(t *testing.T) Identity {
 	return Identity{Gateway: gatewayURL, Dir: dir, Roots: pki.SigningCA.Pool(), Key: signer.Key, Chain: signer.Chain}
 }
 
+func logger(t *testing.T) *slog.Logger {
+	if *logTo == "" {
+		return nil
+	}
+	f, err := os.Create(*logTo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slog.New(slog.NewTextHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
 func TestSimulation(t *testing.T) {
 	began := time.Now()
 	days := int(*years * 365)
 	for i := range *seeds {
 		seed := *first + uint64(i)
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			begun := time.Now()
+			begun, used := time.Now(), cpu()
 			var r Result
 			synctest.Test(t, func(t *testing.T) {
 				var err error
-				if r, err = Run(Options{Seed: seed, Days: days, Meters: *meters, Dir: ramDir(t), Identity: newIdentity(t), Quiet: *quiet}); err != nil {
+				if r, err = Run(Options{Seed: seed, Days: days, Meters: *meters, Dir: ramDir(t), Identity: newIdentity(t), Quiet: *quiet, Logger: logger(t)}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -80,9 +93,8 @@ func TestSimulation(t *testing.T) {
 			if t.Failed() {
 				t.Logf("repeat with: go test ./internal/simulation -run TestSimulation -seed %d -seeds 1 -years %g -meters %d", seed, *years, *meters)
 			}
-			took := time.Since(begun)
-			my := float64(days) / 365 * float64(*meters)
-			t.Logf("%.1f meter-years in %s: %.1f a minute", my, took.Round(time.Millisecond), my/took.Minutes())
+			took, my := cpu()-used, float64(days)/365*float64(*meters)
+			t.Logf("%.1f meter-years in %s, %s of a core: %.1f a minute of a core", my, time.Since(begun).Round(time.Second), took.Round(time.Second), my/took.Minutes())
 		})
 	}
 	t.Logf("took %s", time.Since(began))

@@ -327,6 +327,7 @@ func (s *site) life() error {
 	if s.Quiet || !plan.at.Before(s.end) {
 		plan = death{at: s.end, kind: stopped}
 	}
+	s.Logger.Info("simulation: a life begins", "life", s.live, "wall", s.wall(), "plan", plan.at, "kind", plan.kind, "call", plan.call)
 	s.disk = &disk{Store: st, path: s.path, plan: plan, full: &s.full, kept: s.committed, died: make(chan struct{})}
 	if err := s.agent(plan); err != nil {
 		return err
@@ -334,6 +335,7 @@ func (s *site) life() error {
 	if err := st.Close(); err != nil {
 		return fmt.Errorf("closing the store: %w", err)
 	}
+	s.Logger.Info("simulation: a life ends", "life", s.live, "kind", plan.kind, "call", s.disk.where)
 	if s.disk.torn != nil {
 		if err := os.WriteFile(s.path, s.disk.torn, 0o600); err != nil {
 			return err

@@ -1,9 +1,13 @@
 # Two commands do everything on a fresh machine: make demo, make test.
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check build bench fuzz race cross clean
+.PHONY: help demo test peers check build bench simulate mutate fuzz race cross clean
 
 AGENT_SIDE = ./agent/... ./drivers/... ./energy/... ./store/... ./uplink/... ./identity/... ./cmd/perseus-agent/...
 FUZZTIME  ?= 30s
+SEEDS     ?= 8
+SEED      ?= 1
+YEARS     ?= 1
+METERS    ?= 16
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -28,6 +32,12 @@ race: ## the tests of the gateway's side under the race detector
 
 bench: ## the measures, side by side with their baselines in one run
 	go run ./internal/bench
+
+simulate: ## years of a whole site under faults, against the simulator's own truth (SEEDS=8 YEARS=1 SEED=1 METERS=16)
+	go test ./internal/simulation -cpu 1 -timeout 0 -count 1 -v -run TestSimulation -args -seeds $(SEEDS) -seed $(SEED) -years $(YEARS) -meters $(METERS)
+
+mutate: ## change every comparison of the meter's mathematics, one at a time: a test must notice (about 30 minutes)
+	go run ./internal/mutate ./energy ./energy/power ./energy/gas ./energy/virtual ./energy/unit ./energy/validate ./energy/substitute
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@./scripts/fuzz $(FUZZTIME)

@@ -28,6 +28,7 @@ type Accumulator struct {
 
 	open bool      // there is a baseline
 	anew EventKind // not Nothing: the next sample that is to be believed is a new baseline, and this is its event
+	sole bool      // nothing has borne out the baseline yet
 	progress
 	held held
 
@@ -87,6 +88,9 @@ func (a *Accumulator) Add(s Sample, dst []HalfHour) ([]HalfHour, Event) {
 		return a.judge(p, dst)
 	}
 	if adv, ok := a.advance(p); ok {
+		if a.sole && a.reg.leaps(a.base, p) {
+			return a.restart(Reset, p, p, dst)
+		}
 		return a.take(p, adv, dst), Event{}
 	}
 	a.held = held{n: 1, since: p.at, first: p, last: p}

@@ -2,40 +2,7 @@ package energy
 
 import (
 	"testing"
-	"time"
 )
-
-// at reads a time of 2024-02-05 (or, with a day in front, "6 10:00:00").
-func at(t *testing.T, s string) time.Time {
-	t.Helper()
-	for _, l := range []string{"15:04:05", "2 15:04:05"} {
-		if v, err := time.Parse(l, s); err == nil {
-			day := 5
-			if l != "15:04:05" {
-				day = v.Day()
-			}
-			return time.Date(2024, 2, day, v.Hour(), v.Minute(), v.Second(), v.Nanosecond(), time.UTC)
-		}
-	}
-	t.Fatalf("time %q", s)
-	return time.Time{}
-}
-
-type step struct {
-	at    string
-	value int64
-	event EventKind
-	// the half-hours that this sample settles: "start energy cumulative quality samples"
-	want []hh
-}
-
-type hh struct {
-	start      string
-	energy     int64
-	cumulative int64
-	quality    Quality
-	samples    int
-}
 
 func TestAccumulator(t *testing.T) {
 	plain := Register{Measure: Import}
@@ -136,19 +103,19 @@ func TestAccumulator(t *testing.T) {
 			{"00:30:00", 5300, Nothing, []hh{{"00:00:00", 300, 5300, Measured, 2}}},
 		}},
 		{"the ceiling is the rating over the time and half an hour", rated, []step{
-			{"00:00:00", 1, Opened, nil},
-			{"00:06:00", 6001, Nothing, nil}, // 0.6 h of 10 kW
-			{"00:06:00", 6001, OutOfOrder, nil},
-			{"00:12:00", 7002, TooFast, nil}, // half an hour ahead of the rating already
+			{"00:00:00", 100_001, Opened, nil},
+			{"00:06:00", 106_001, Nothing, nil}, // 0.6 h of 10 kW
+			{"00:06:00", 106_001, OutOfOrder, nil},
+			{"00:12:00", 107_002, TooFast, nil}, // half an hour ahead of the rating already
 		}},
 		{"what is ahead of the rating is made up for by time", rated, []step{
-			{"00:00:00", 1, Opened, nil},
-			{"00:06:00", 6001, Nothing, nil},
-			{"00:12:00", 7001, Nothing, nil}, // 10 kW for 6 minutes
-			{"00:18:00", 7001, Nothing, nil},
-			{"00:24:00", 9001, Nothing, nil},
-			{"00:29:00", 9835, TooFast, nil},
-			{"00:29:01", 9834, Glitch, nil},
+			{"00:00:00", 100_001, Opened, nil},
+			{"00:06:00", 106_001, Nothing, nil},
+			{"00:12:00", 107_001, Nothing, nil}, // 10 kW for 6 minutes
+			{"00:18:00", 107_001, Nothing, nil},
+			{"00:24:00", 109_001, Nothing, nil},
+			{"00:29:00", 109_835, TooFast, nil},
+			{"00:29:01", 109_834, Glitch, nil},
 		}},
 		{"rollover", rated, []step{
 			{"00:00:00", 999_000, Opened, nil},
@@ -300,5 +267,3 @@ func TestAccumulator(t *testing.T) {
 		})
 	}
 }
-
-var ruleFor = map[Quality]Rule{Measured: RuleBracketed, Interpolated: RuleInterpolate, Estimated: RuleSpread, Missing: RuleNone}

@@ -25,7 +25,7 @@ func (a *Accumulator) forget() { a.undo, a.prev = false, progress{} }
 // one of them can be a reading that the operator stated.
 func (a *Accumulator) settle(p point, adv advance, taken int64, dst []HalfHour) []HalfHour {
 	dst = a.pass(p, adv.energy, taken, a.stated, dst)
-	a.ahead, a.stated = adv.ahead, false
+	a.ahead, a.stated, a.sole = adv.ahead, false, false
 	a.samples++
 	return dst
 }
@@ -108,7 +108,7 @@ func ruleOf(q Quality) Rule {
 // openAt makes p the baseline. The half-hour that it lies in is not given,
 // unless it begins at p: the register at its start is not known.
 func (a *Accumulator) openAt(p point) {
-	a.open, a.anew, a.held = true, Nothing, held{}
+	a.open, a.sole, a.anew, a.held = true, true, Nothing, held{}
 	a.progress = progress{base: p, before: p, samples: 1, known: p.at%a.period == 0, quality: Measured}
 	a.forget()
 }

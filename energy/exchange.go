@@ -47,7 +47,7 @@ func (a *Accumulator) Exchange(at time.Time, closing, opening int64, dst []HalfH
 	}
 	dst = a.pass(old, adv.energy, p.at, true, dst)
 	a.base, a.ahead, a.touched, a.stated = p, adv.ahead, true, true
-	a.anew, a.held = Nothing, held{}
+	a.anew, a.sole, a.held = Nothing, false, held{}
 	a.forget()
 	if a.before.at == p.at {
 		a.before = p

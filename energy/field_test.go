@@ -2,7 +2,6 @@ package energy
 
 import (
 	"testing"
-	"time"
 )
 
 // What went wrong for others (field/edge-gateways.md, part 2): each is a case.
@@ -22,6 +21,32 @@ func TestField(t *testing.T) {
 			{"00:00:20", 53_700_000, Opened, nil},
 			{"00:30:00", 53_700_100, Nothing, nil},
 			{"01:00:00", 53_700_200, Nothing, []hh{{"00:30:00", 100, 53_700_200, Measured, 1}}},
+		}},
+		{"a start on another register's low answer", unrated, []step{
+			{"00:29:50", 7, Opened, nil},
+			{"00:30:10", 3_000_000, Reset, []hh{{"00:30:00", 0, -1, Missing, 1}}}, // 10 MW could have done it, with grace
+			{"01:00:00", 3_000_300, Nothing, nil},
+			{"01:30:00", 3_000_600, Nothing, []hh{{"01:00:00", 300, 3_000_600, Measured, 1}}},
+		}},
+		{"a start on a boundary on another register's low answer", unrated, []step{
+			{"00:30:00", 7, Opened, nil},
+			{"00:30:10", 3_000_000, Reset, []hh{{"00:30:00", 0, -1, Missing, 1}}},
+		}},
+		{"what the second reading bears out can go on as fast as the ceiling allows", unrated, []step{
+			{"00:00:00", 700, Opened, nil},
+			{"00:00:10", 700, Nothing, nil},
+			{"00:00:20", 3_000_000, Nothing, nil},
+		}},
+		{"a new baseline on another register's low answer", unrated, []step{
+			{"00:00:00", 50_000_000, Opened, nil},
+			{"00:10:00", 7, Nothing, nil},
+			{"00:11:00", 3_000_000, Glitch, nil},
+			{"00:12:00", 3_000_010, Nothing, nil},
+			{"00:13:00", 3_000_020, Nothing, nil},
+			{"00:14:00", 3_000_030, Nothing, nil},
+			{"00:15:00", 3_000_040, Reset, []hh{{"00:00:00", 0, -1, Missing, 1}}},
+			{"00:30:00", 3_000_190, Nothing, nil},
+			{"01:00:00", 3_000_490, Nothing, []hh{{"00:30:00", 300, 3_000_490, Measured, 1}}},
 		}},
 		{"a small register is not taken for what followed the zeros either", plain, []step{
 			{"00:00:00", 0, Nothing, nil},
@@ -249,42 +274,5 @@ func TestField(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) { tell(t, NewAccumulator(c.reg, Period), c.steps) })
-	}
-}
-
-// tell gives the steps to an accumulator and checks what it makes of them, and
-// that one which is restarted at every step makes the same.
-func tell(t *testing.T, a *Accumulator, steps []step) {
-	t.Helper()
-	for _, s := range steps {
-		b, err := RestoreAccumulator(a.reg, time.Duration(a.period), a.State(nil))
-		if err != nil {
-			t.Fatalf("before %s: %v", s.at, err)
-		}
-		b.close = a.close
-		got, e := a.Add(Sample{at(t, s.at), s.value}, nil)
-		if _, f := b.Add(Sample{at(t, s.at), s.value}, nil); e != f || *a != *b {
-			t.Errorf("%s: %+v, after a restart %+v", s.at, e, f)
-		}
-		if e.Kind != s.event {
-			t.Errorf("%s: event %q, want %q", s.at, e.Kind, s.event)
-		}
-		checkSettled(t, s.at, got, s.want)
-	}
-}
-
-func checkSettled(t *testing.T, when string, got []HalfHour, want []hh) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("%s: %d half-hours %+v, want %d", when, len(got), got, len(want))
-	}
-	for i, w := range want {
-		h := got[i]
-		if !h.Start.Equal(at(t, w.start)) || h.Energy != w.energy || h.Cumulative != w.cumulative || h.Quality != w.quality || h.Evidence.Samples != w.samples {
-			t.Errorf("%s: %s %d %d %s %d samples, want %+v", when, h.Start.Format("15:04"), h.Energy, h.Cumulative, h.Quality, h.Evidence.Samples, w)
-		}
-		if h.Evidence.Rule != RuleExchange && h.Evidence.Rule != ruleFor[h.Quality] {
-			t.Errorf("%s: rule %d for %s", when, h.Evidence.Rule, h.Quality)
-		}
 	}
 }

@@ -29,7 +29,7 @@ func (a *Accumulator) lasted() bool {
 }
 
 // judge decides about what is held, now that p has come: it comes back
-// (Glitch, the value never counted), it wrapped (Rollover), it stays between
+// (Glitch, the value never counted; nor the baseline, where it is in doubt), it wrapped (Rollover), it stays between
 // the baseline and the sample before that (the baseline was the glitch: it is
 // taken back), or it stays anywhere else (Reset: a new baseline; the
 // half-hours from the last good sample to the new baseline are Missing). The
@@ -39,10 +39,16 @@ func (a *Accumulator) judge(p point, dst []HalfHour) ([]HalfHour, Event) {
 	fell := h.first.value < a.base.value
 	fromBase, back := a.advance(p)
 	_, agrees := a.reg.follows(h.last, p, 0, a.longest)
+	agrees = agrees && !a.reg.leaps(h.last, p)
 
 	// After a leap, a value that goes on from the leap speaks for the leap
 	// even where enough time has passed that the baseline could have got there.
 	if back && (fell || !agrees) {
+		// What fell, but not below the sample before the baseline, leaves open
+		// which of the two was wrong: neither is used.
+		if adv, ok := a.withoutBase(p); ok && fell && h.first.value >= a.prev.base.value {
+			return a.retract(adv, p, p, dst)
+		}
 		e := a.event(Glitch, h.first.sample())
 		a.held = held{}
 		return a.take(p, fromBase, dst), e
@@ -66,10 +72,8 @@ func (a *Accumulator) judge(p point, dst []HalfHour) ([]HalfHour, Event) {
 		}
 	}
 	if h.n >= resetSamples && h.last.at-h.first.at >= a.period/resetPart {
-		if a.undo && fell {
-			if adv, ok := a.withoutBase(h.first); ok {
-				return a.retract(adv, dst)
-			}
+		if adv, ok := a.withoutBase(h.first); ok && fell {
+			return a.retract(adv, h.first, h.last, dst)
 		}
 		return a.restart(Reset, h.first, h.last, dst)
 	}
@@ -86,26 +90,28 @@ func (a *Accumulator) rollover(adv advance, dst []HalfHour) ([]HalfHour, Event) 
 	return a.goOn(h.last, dst), e
 }
 
-// withoutBase gives the advance to p from what was there before the baseline.
+// withoutBase gives the advance to p from what was there before the baseline,
+// where that is still known.
 func (a *Accumulator) withoutBase(p point) (advance, bool) {
 	b := *a
 	b.progress = a.prev
-	return b.advance(p)
+	adv, ok := b.advance(p)
+	return adv, ok && a.undo
 }
 
 // retract takes the baseline back, which was too high by little enough to be
-// believed at the time, and goes on to what is held. Where half-hours were
+// believed at the time, and goes on to first and last. Where half-hours were
 // settled by it they are given again, with a Retracted event.
-func (a *Accumulator) retract(adv advance, dst []HalfHour) ([]HalfHour, Event) {
-	h, wrong, given := a.held, a.base, a.half()
+func (a *Accumulator) retract(adv advance, first, last point, dst []HalfHour) ([]HalfHour, Event) {
+	wrong, given := a.base, a.half()
 	a.progress, a.held = a.prev, held{}
 	a.forget()
 	e := a.event(Glitch, wrong.sample())
 	if a.half() != given {
 		e.Kind = Retracted
 	}
-	dst = a.settle(h.first, adv, h.last.at, dst)
-	return a.goOn(h.last, dst), e
+	dst = a.settle(first, adv, last.at, dst)
+	return a.goOn(last, dst), e
 }
 
 // goOn settles to a later point of a run that is believed.

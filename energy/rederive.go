@@ -34,16 +34,17 @@ func Rederive(r Register, period time.Duration, window []HalfHour, late []Sample
 	slices.SortStableFunc(late, func(a, b Sample) int { return a.At.Compare(b.At) })
 	var out []HalfHour
 	var refused []error
-	for i := 0; i < len(window); {
-		n := 0
-		for i+n < len(window) && r.derivable(&window[i+n], period) {
-			n++
-		}
+	for len(window) > 0 {
+		n := slices.IndexFunc(window, func(h HalfHour) bool { return !r.derivable(&h, period) })
 		if n == 0 {
-			i++
+			window = window[1:]
 			continue
 		}
-		run := newRun(r, period, window[i:i+n])
+		if n < 0 {
+			n = len(window)
+		}
+		run := newRun(r, period, window[:n])
+		window = window[n:]
 		late = slices.DeleteFunc(late, func(s Sample) bool {
 			mine, err := run.insert(s)
 			if err != nil {
@@ -52,7 +53,6 @@ func Rederive(r Register, period time.Duration, window []HalfHour, late []Sample
 			return mine
 		})
 		out = append(out, run.changed()...)
-		i += n
 	}
 	for _, s := range late {
 		refused = append(refused, fmt.Errorf("late reading of %d %s at %s: the register at the ends of its half-hour is not known", s.Value, r.Measure.BaseUnit(), s.At.UTC().Format(time.RFC3339)))

@@ -194,6 +194,30 @@ func TestFollows(t *testing.T) {
 	}
 }
 
+func TestLeaps(t *testing.T) {
+	r := Register{MaxPower: 3600} // 1 a second
+	for _, c := range []struct {
+		v0, v1, seconds int64
+		want            bool
+	}{
+		{0, 11, 10, true},
+		{0, 10, 10, false},    // as fast as it can
+		{90, 100, 1, false},   // a tenth
+		{90, 101, 1, true},    // 11 of 101
+		{989, 1099, 1, true},  // 110 of 1099
+		{991, 1101, 1, false}, // 110 of 1101
+		{50, 50, 0, false},
+		{50, 40, 0, false},
+	} {
+		if got := r.leaps(point{0, c.v0}, point{c.seconds * 1e9, c.v1}); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	if (&Register{}).leaps(point{0, 0}, point{0, 1 << 62}) {
+		t.Error("without a ceiling")
+	}
+}
+
 func TestEventKindString(t *testing.T) {
 	for k, want := range map[EventKind]string{Nothing: "", Opened: "opened", Glitch: "glitch", Rollover: "rollover", Reset: "reset", OutOfOrder: "out-of-order", TooFast: "too-fast", Exchanged: "exchanged", ClockBack: "clock-back", Ambiguous: "ambiguous", Retracted: "retracted", EventKinds: "unknown", 99: "unknown"} {
 		if k.String() != want {

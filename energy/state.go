@@ -25,6 +25,9 @@ const (
 	stateAll1       = stateOpen | stateKnown | stateHeld
 )
 
+// The bit above the event that is due.
+const stateSole = 16
+
 // Bits above the quality of a prev of another half-hour.
 const (
 	prevKnown = 1 << (3 + iota)
@@ -36,7 +39,7 @@ const (
 // every later sample as this one would.
 //
 // The encoding: version, flags, then varints: measure, period (ns), modulus,
-// the event that is due; where open: base time and value, energy, quality,
+// the event that is due and whether the baseline is sole; where open: base time and value, energy, quality,
 // samples, the sample before the start (time back from base, value), ahead
 // (ns); where there is a prev: how far back it is in time, value, samples, its
 // ahead, and where it is of another half-hour: its energy, quality and bits,
@@ -52,7 +55,11 @@ func (a *Accumulator) State(dst []byte) []byte {
 	}
 	dst = append(dst, stateVersion, flags)
 	dst = binary.AppendUvarint(dst, uint64(a.reg.Measure))
-	dst = appendVarints(dst, a.period, a.reg.Modulus, int64(a.anew))
+	due := int64(a.anew)
+	if a.sole {
+		due |= stateSole
+	}
+	dst = appendVarints(dst, a.period, a.reg.Modulus, due)
 	if a.open {
 		dst = appendVarints(dst, a.base.at, a.base.value, a.energy, int64(a.quality), int64(a.samples),
 			a.base.at-a.before.at, a.before.value, a.ahead)
@@ -122,7 +129,8 @@ func (a *Accumulator) read(d *stateReader, version, flags byte) {
 	a.touched, a.stated = flags&stateTouched != 0, flags&stateStated != 0
 	switch {
 	case version > 1:
-		a.anew = EventKind(d.upTo(EventKinds - 1))
+		due := d.upTo(stateSole + EventKinds - 1)
+		a.anew, a.sole = EventKind(due&^stateSole), due&stateSole != 0
 	case a.open:
 		a.anew = Nothing
 	}
@@ -186,7 +194,7 @@ func (a *Accumulator) sound() bool {
 		}
 	}
 	if !a.open {
-		return a.anew == Opened && !a.undo && a.progress == progress{}
+		return a.anew == Opened && !a.sole && !a.undo && a.progress == progress{}
 	}
 	switch a.anew {
 	case Nothing:

@@ -194,6 +194,23 @@ func TestStatementRefuses(t *testing.T) {
 	if !(Statement{}).At().IsZero() || !(Statement{Closing: &Reading{ReadAt: at(t, "00:10:00")}}).At().Equal(at(t, "00:10:00")) {
 		t.Error("At")
 	}
+	// The longest that is taken is MaxStatement, to the byte.
+	full := good
+	full.Acquisition = &Acquisition{Protocol: "p"} // no latency is no mistake
+	b, err := full.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	full.Note = strings.Repeat("x", MaxStatement-len(b)-len(`"note":"",`))
+	if b, err := full.JSON(); err != nil || len(b) != MaxStatement {
+		t.Errorf("%d bytes: %v", len(b), err)
+	} else if _, err := ParseStatement(b); err != nil {
+		t.Error(err)
+	}
+	full.Note += "x"
+	if _, err := full.JSON(); err == nil {
+		t.Error("a byte too many was taken")
+	}
 	raw, _ := good.JSON()
 	for what, s := range map[string]string{
 		"white space": string(raw) + "\n", "second value": string(raw) + "{}", "unknown key": strings.Replace(string(raw), "{", `{"a":1,`, 1),
@@ -211,6 +228,13 @@ func FuzzParseStatement(f *testing.F) {
 	b, _ := s.JSON()
 	f.Add(b)
 	f.Add([]byte(`{"statement":"closing"}`))
+	s = Statement{
+		Acquisition: &Acquisition{Endpoint: "tcp://a", Latency: 1, Poll: "10s", Protocol: "modbus"}, Measure: Gas, Meter: "m", Kind: ClockStatement, Unit: "L", Gap: GapUnknown, Shift: -1,
+		Opening: s.Opening, Closing: &Reading{Source: OperatorSource, Quality: Estimated, DeviceTime: s.Opening.ReadAt, ReadAt: s.Opening.ReadAt},
+	}
+	s.Supply("", "3938424403")
+	b, _ = s.JSON()
+	f.Add(b)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		s, err := ParseStatement(raw)
 		if err != nil {

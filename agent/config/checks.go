@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"math/big"
 	"slices"
 	"strings"
@@ -176,7 +177,7 @@ func (p *parse) thresholds(n ast.Node, what string, rule int, m *Meter) {
 			t.read(p, o[t.key], what+": "+t.key, m, &m.Thresholds)
 		}
 	}
-	if f, l := m.Thresholds.FineClock, m.Thresholds.LostClock; rule == 11 && (f > 0 && l > 0 && f >= l || f >= 15*time.Minute && l == 0 || l > 0 && l <= 20*time.Second && f == 0) {
+	if rule == 11 && cmp.Or(m.Thresholds.FineClock, 20*time.Second) >= cmp.Or(m.Thresholds.LostClock, 15*time.Minute) {
 		p.at(n, "%s: fine must be less than lost (20s and 15m where one is not given)", what)
 	}
 }

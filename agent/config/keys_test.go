@@ -366,3 +366,35 @@ func TestVirtualMeasures(t *testing.T) {
 		t.Errorf("a third is %v", got)
 	}
 }
+
+// Both sides of what a tolerance and a modulus may be.
+func TestBounds(t *testing.T) {
+	for tolerance, ok := range map[string]bool{"0": false, "0%": false, "0.1": true, "100%": true, "100.1%": false} {
+		_, err := Parse("x", []byte(siteOf3+"  - {id: v, virtual: {of: main, minus: [shop], tolerance: "+tolerance+"}}\n"))
+		if (err == nil) != ok {
+			t.Errorf("tolerance %s: %v", tolerance, err)
+		}
+	}
+	for modulus, ok := range map[string]bool{"1": false, "2": true, "4294967296": true, "4294967297": false} {
+		_, err := Parse("x", []byte(strings.Replace(one(""), "kWh}", "kWh, modulus: "+modulus+"}", 1)))
+		if (err == nil) != ok {
+			t.Errorf("modulus %s: %v", modulus, err)
+		}
+	}
+}
+
+// Years from 2000 to 2199: what lies outside is a slip.
+func TestYears(t *testing.T) {
+	for at, ok := range map[string]bool{"2000-01-01T00:00Z": true, "1999-12-31T23:59Z": false, "2199-12-31T23:59:59Z": true, "2200-01-01T00:00Z": false, "2026-02-29T00:00Z": false, "2026-03-04T10:20": false} {
+		_, err := Parse("x", []byte(one("    exchanges: [{at: "+at+", import: {closing: 1, opening: 0}}]\n")))
+		if (err == nil) != ok {
+			t.Errorf("exchange at %s: %v", at, err)
+		}
+	}
+	for day, ok := range map[string]bool{"2000-01-01": true, "1999-12-31": false, "2199-12-31": true, "2200-01-01": false} {
+		_, err := Parse("x", []byte(siteOf3+"  - {id: v, virtual: {of: main, method: Other, shares: [{from: "+day+", share: 1}]}}\n"))
+		if (err == nil) != ok {
+			t.Errorf("share from %s: %v", day, err)
+		}
+	}
+}

@@ -252,9 +252,7 @@ func (p *parse) resolve() {
 	plan, err := virtual.New(p.cfg.Period, defs)
 	if err != nil { // said at the first meter with which it does not go on
 		k := sort.Search(len(defs)-1, func(i int) bool { _, err := virtual.New(p.cfg.Period, defs[:i+1]); return err != nil })
-		if _, e := virtual.New(p.cfg.Period, defs[:k+1]); e != nil {
-			err = e
-		}
+		_, err = virtual.New(p.cfg.Period, defs[:k+1])
 		p.at(p.nodes[defs[k].ID], "%s", strings.TrimPrefix(err.Error(), "virtual "))
 		return
 	}

@@ -93,6 +93,52 @@ func TestWhRefuses(t *testing.T) {
 	}
 }
 
+// whole is litres by b in Wh, rounded to the nearest, in numbers without end.
+func whole(litres *big.Int, b Basis) *big.Int {
+	n := new(big.Int).Mul(litres, big.NewInt(int64(b.VCF)*int64(b.CV)))
+	return n.Div(n.Add(n, big.NewInt(perWh/2)), big.NewInt(perWh))
+}
+
+// The arithmetic is of 128 bits: where its halves meet, and where it ends.
+func TestWhAtTheSeams(t *testing.T) {
+	two64 := new(big.Int).Lsh(big.NewInt(1), 64)
+	carries, largest := 0, 0
+	for cv := minCV; cv < minCV+200; cv++ {
+		b := Basis{VCF: DefaultVCF, CV: cv}
+		f := big.NewInt(int64(b.VCF) * int64(b.CV))
+		// A product that rounding takes over a multiple of 2^64.
+		litres := new(big.Int).Div(two64, f)
+		if low := new(big.Int).Mod(new(big.Int).Mul(litres, f), two64); new(big.Int).Sub(two64, low).Cmp(big.NewInt(perWh/2)) <= 0 {
+			carries++
+		}
+		if got, err := b.Wh(litres.Int64()); err != nil || big.NewInt(got).Cmp(whole(litres, b)) != 0 {
+			t.Errorf("%v litres by %s: %d, %v", litres, cv, got, err)
+		}
+		// The largest energy that fits, 2^63-1 Wh, is one; the next is not.
+		litres.Mul(big.NewInt(math.MaxInt64), big.NewInt(perWh)).Div(litres, f)
+		for range 4 {
+			want := whole(litres, b)
+			got, err := b.Wh(litres.Int64())
+			if want.IsInt64() != (err == nil) || err == nil && got != want.Int64() {
+				t.Errorf("%v litres by %s: %d, %v; want %v", litres, cv, got, err, want)
+			}
+			if got == math.MaxInt64 {
+				largest++
+			}
+			litres.Add(litres, big.NewInt(1))
+		}
+	}
+	if carries == 0 || largest == 0 {
+		t.Errorf("%d carries and %d largest energies were tried", carries, largest)
+	}
+	// A quotient of 2^64, which a division of 128 by 64 bits cannot give.
+	b := Basis{VCF: maxVCF, CV: maxCV}
+	litres := new(big.Int).Mul(two64, big.NewInt(perWh))
+	litres.Div(litres, big.NewInt(int64(maxVCF)*int64(maxCV))).Add(litres, big.NewInt(1))
+	_, err := b.Wh(litres.Int64())
+	wants(t, err, "volume is not one")
+}
+
 // A series gives, in all, the energy of all its volumes, rounded once.
 func TestSeriesLosesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -73,6 +73,26 @@ func TestBasis(t *testing.T) {
 	wants(t, err, "volume correction factor 0.000001")
 }
 
+// The order of the entries in the file does not matter.
+func TestBasisInAnyOrder(t *testing.T) {
+	values := []string{`{from: 2026-01-01, value: "39.1", source: x}`, `{from: 2026-02-01, value: "39.2", source: x}`, `{from: 2026-03-01, value: "39.3", source: x}`}
+	for _, order := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
+		text := "unit: MJ/m3\nvalues:\n"
+		for _, i := range order {
+			text += "  - " + values[i] + "\n"
+		}
+		tab, err := ParseTable([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for date, want := range map[string]string{"2026-01-31": "39.1", "2026-02-01": "39.2", "2026-02-28": "39.2", "2026-03-01": "39.3"} {
+			if b, err := tab.Basis(day(t, date), Meter{}); err != nil || b.CV.String() != want {
+				t.Errorf("%v: %s has %s, %v", order, date, b.CV, err)
+			}
+		}
+	}
+}
+
 func TestConvert(t *testing.T) {
 	tab := table(t)
 	d := day(t, "2026-01-02")

@@ -35,7 +35,7 @@ func (v *view) bothWays() {
 	f := Finding{Rule: 15, Severity: Warning, Found: c.amount(h.Energy) + " and " + other.String() + " " + c.amount(o.Energy)}
 	// Whatever flows one way cannot flow the other way at the same time: both
 	// together fit into what the connection can carry.
-	if c.o.MaxEnergy > 0 && (h.Energy > c.o.MaxEnergy || o.Energy > c.o.MaxEnergy-h.Energy) && h.Energy <= c.o.MaxEnergy {
+	if c.o.MaxEnergy > 0 && h.Energy <= c.o.MaxEnergy && o.Energy > c.o.MaxEnergy-h.Energy {
 		f.Expected = "together at most " + c.amount(c.o.MaxEnergy)
 		v.flag(f)
 		return
@@ -81,17 +81,17 @@ func (v *view) reactive() {
 		}
 		if m == mine {
 			sum[m] = h.Energy
-		} else if o, ok := actual(v.past, m, h.Start); ok && o.Energy > 0 {
+		} else if o, ok := actual(v.past, m, h.Start); ok {
 			sum[m] = o.Energy
 		}
 	}
 	p, q := sum[energy.Import]+sum[energy.Export], sum[energy.ReactiveImport]+sum[energy.ReactiveExport]
-	if p <= 0 || q <= 0 {
+	if p <= 0 {
 		return
 	}
 	f := Finding{Rule: 20, Severity: Warning, Found: fmt.Sprintf("%d Wh with %d varh", p, q)}
 	switch {
-	case c.o.MaxEnergy > 0 && p <= c.o.MaxEnergy && q <= c.o.MaxEnergy && squaresExceed(p, q, c.o.MaxEnergy): // V05 speaks of one that exceeds it alone
+	case p <= c.o.MaxEnergy && q <= c.o.MaxEnergy && squaresExceed(p, q, c.o.MaxEnergy): // V05 speaks of one that exceeds it alone
 		f.Expected = fmt.Sprintf("together at most %d VAh", c.o.MaxEnergy)
 		v.flag(f)
 	case q > c.o.StuckEnergy && lowFactor(p, q, int64(c.o.MinPF)):
@@ -124,9 +124,8 @@ func squaresExceed(p, q, s int64) bool {
 // lowFactor reports p/sqrt(p^2+q^2) < percent/100.
 func lowFactor(p, q, percent int64) bool {
 	// p*100 < percent*sqrt(p^2+q^2)  <=>  p^2*(100^2-percent^2) < percent^2*q^2
-	for p > 1<<50 || q > 1<<50 { // keeps the products inside 128 bits; nothing is lost that matters
-		p, q = p>>1, q>>1
-	}
+	shift := max(bits.Len64(uint64(p|q))-50, 0) // keeps the products inside 128 bits; nothing is lost that matters
+	p, q = p>>shift, q>>shift
 	ph, pl := bits.Mul64(uint64(p), uint64(p)*uint64(10000-percent*percent))
 	qh, ql := bits.Mul64(uint64(q), uint64(q)*uint64(percent*percent))
 	return ph < qh || ph == qh && pl < ql

@@ -47,10 +47,7 @@ func (v *view) late() {
 // of both accuracy classes, two steps of each register, and what the samples
 // leave in doubt at the boundaries.
 func (c *Checker) differ(h, other *energy.HalfHour) (f Finding, differ bool) {
-	diff := h.Energy - other.Energy
-	if diff < 0 {
-		diff = -diff
-	}
+	diff := max(h.Energy-other.Energy, other.Energy-h.Energy)
 	most := max(h.Energy, other.Energy)
 	// Classes are in tenths of a per cent: 1.5 x class/1000 is 3 x class/2000.
 	allowed := part(most, 3*int64(c.o.Class+c.o.CheckClass), 2000) + 2*(c.o.Step+c.o.CheckStep)

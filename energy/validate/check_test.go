@@ -63,6 +63,7 @@ func TestCheckMeter(t *testing.T) {
 		"V07 it moved":      {h: sampled(measured(0, 0), 0, 0), other: measured(0, 2_000), want: "V09 warning"},
 		"V07 vague":         {h: spread(measured(0, 0)), other: measured(0, 2_000)},
 		"V07 check vague":   {h: measured(0, 0), other: spread(measured(0, 2_000))},
+		"V07 interpolated":  {h: graded(measured(0, 0), energy.Interpolated, energy.RuleInterpolate), other: measured(0, 2_000), want: "V07 error"},
 		"V07 off":           {o: Options{Off: flags(7)}, h: measured(0, 0), other: measured(0, 2_000), want: "V09 warning"},
 		"V07 not zero":      {h: measured(0, 1), other: measured(0, 2_000), want: "V09 warning"},
 	} {
@@ -88,6 +89,7 @@ func TestCheckMeterComesLate(t *testing.T) {
 	var fs []Finding
 	settle := func(n int, e int64) energy.HalfHour {
 		h := measured(n, e)
+		c.slots = nil // repetition is not asked here
 		fs = c.HalfHour(&h, past, fs[:0])
 		past.put(imp, h)
 		return h
@@ -117,8 +119,12 @@ func TestCheckMeterComesLate(t *testing.T) {
 	if settle(6, 10_000); said(fs) != "" {
 		t.Fatal(fs)
 	}
-	if c := New(mainImport, Options{}); !c.checked.IsZero() {
-		t.Error("a register without a check meter waits for one")
+	// Nor does one of ours that is gone meanwhile.
+	settle(7, 10_000)
+	delete(past[imp], slotAt(7).Unix())
+	check.put(imp, measured(7, 5), measured(8, 10_000))
+	if settle(8, 10_000); said(fs) != "" {
+		t.Fatal(fs)
 	}
 }
 
@@ -126,6 +132,7 @@ func TestPart(t *testing.T) {
 	for _, c := range []struct{ v, num, den, want int64 }{
 		{10, 1, 3, 3}, {0, 5, 7, 0}, {-5, 1, 1, 0}, {math.MaxInt64, 1, 1, math.MaxInt64}, {math.MaxInt64, 2, 2, math.MaxInt64},
 		{math.MaxInt64, 2, 1, math.MaxInt64}, {math.MaxInt64, math.MaxInt64, 1, math.MaxInt64}, {math.MaxInt64, math.MaxInt64, 2, math.MaxInt64}, {1 << 40, 1 << 40, 1 << 40, 1 << 40},
+		{1 << 62, 1 << 62, 1 << 60, math.MaxInt64},
 	} {
 		if got := part(c.v, c.num, c.den); got != c.want {
 			t.Errorf("%d x %d / %d = %d, want %d", c.v, c.num, c.den, got, c.want)

@@ -50,7 +50,7 @@ func (d *daily) count(day energy.Day, hh []energy.HalfHour) {
 	}
 	f := Finding{Rule: 19, Severity: Error, Found: fmt.Sprintf("%d half-hours", len(hh)), Expected: fmt.Sprintf("%d on %s", want, day)}
 	switch {
-	case stray == 0 && len(hh) > 0 && len(hh) < want && int(d.to.Sub(hh[0].Start)/d.o.Period) == len(hh):
+	case stray == 0 && len(hh) > 0 && int(d.to.Sub(hh[0].Start)/d.o.Period) == len(hh):
 		f.Severity, f.Note = Info, "they begin at "+stamp(hh[0].Start)+": the first day, or the end of a long break"
 	case stray > 0:
 		f.Note = fmt.Sprintf("%d of them are repeated, out of order or of another day", stray)
@@ -122,7 +122,7 @@ func (d *daily) sum(hh []energy.HalfHour) {
 
 // forward is how far the register went from a to b, through its modulus if need be.
 func (d *daily) forward(a, b int64) int64 {
-	if b < a && d.o.Modulus > 0 {
+	if b < a {
 		return b - a + d.o.Modulus
 	}
 	return b - a
@@ -142,7 +142,7 @@ func (d *daily) fits(h *energy.HalfHour) bool {
 		return true
 	}
 	start := h.Cumulative - h.Energy
-	if start < 0 && d.o.Modulus > 0 {
+	if start < 0 {
 		start += d.o.Modulus
 	}
 	before, after := d.forward(first.Value, start), d.forward(h.Cumulative, last.Value)

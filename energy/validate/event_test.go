@@ -126,6 +126,14 @@ func TestChange(t *testing.T) {
 	}
 }
 
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "0s", 1499 * time.Millisecond: "1s", 1500 * time.Millisecond: "2s", 48*time.Hour - time.Second: "47h59m59s", 48 * time.Hour: "2 days", 71 * time.Hour: "2 days"} {
+		if got := span(d); got != want {
+			t.Errorf("%v is written %q, want %q", d, got, want)
+		}
+	}
+}
+
 func TestStep(t *testing.T) {
 	for _, c := range []struct {
 		shift time.Duration

@@ -14,7 +14,8 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 )
 
-// MaxFinding is the most that a finding takes up as JSON, in bytes.
+// MaxFinding is the most that a finding takes up as JSON, in bytes: four texts
+// of maxText, each character of which may need a backslash, and the rest.
 const MaxFinding = 2048
 
 // maxText bounds each text of a finding, in bytes: names and words of a
@@ -79,11 +80,7 @@ func (f Finding) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding: %w", err)
 	}
-	out := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-	if len(out) > MaxFinding {
-		return nil, fmt.Errorf("finding is %d bytes long: at most %d are kept", len(out), MaxFinding)
-	}
-	return out, nil
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 // UnmarshalJSON reads a finding; an unknown field is an error.
@@ -165,7 +162,7 @@ func short(s string) string {
 		return s
 	}
 	n := maxText - len("...")
-	for n > 0 && !utf8.RuneStart(s[n]) {
+	for !utf8.RuneStart(s[n]) {
 		n--
 	}
 	return s[:n] + "..."

@@ -61,6 +61,9 @@ func TestFindingRefused(t *testing.T) {
 		if _, err := f.Keyed(); err == nil || !strings.HasPrefix(err.Error(), "finding") {
 			t.Errorf("%s: %v", name, err)
 		}
+		if err := f.check(); err == nil {
+			t.Errorf("%s passes the check", name)
+		}
 	}
 	for _, change := range []func(*Finding){
 		func(f *Finding) { f.Rule = 1 }, func(f *Finding) { f.Rule = 20 }, func(f *Finding) { f.Severity = Info },
@@ -93,6 +96,15 @@ func TestParseFindingRefuses(t *testing.T) {
 	} {
 		if f, err := ParseFinding([]byte(raw)); err == nil || !strings.HasPrefix(err.Error(), "finding") {
 			t.Errorf("%s: %v, %v", name, f, err)
+		}
+	}
+}
+
+// What is too long is not even looked at.
+func TestParseFindingLength(t *testing.T) {
+	for n, refused := range map[int]bool{MaxFinding: false, MaxFinding + 1: true} {
+		if _, err := ParseFinding([]byte(strings.Repeat("[", n))); err == nil || strings.Contains(err.Error(), "at most") != refused {
+			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
 }

@@ -108,7 +108,7 @@ func thousand(found, most int64) string {
 // week, so that it needs no memory.
 func (v *view) zeroRun() {
 	c, h := v.c, v.h
-	if c.o.ZeroRun < 0 || h.Energy != 0 || h.Quality < energy.Estimated || !c.on(6) {
+	if c.o.ZeroRun == noLimit || h.Energy != 0 || h.Quality < energy.Estimated || !c.on(6) {
 		return
 	}
 	zeroAt := func(i int) bool {

@@ -35,6 +35,9 @@ func graded(h energy.HalfHour, q energy.Quality, r energy.Rule) energy.HalfHour 
 type memory map[energy.Measure]map[int64]energy.HalfHour
 
 func (m memory) At(measure energy.Measure, start time.Time) (energy.HalfHour, bool) {
+	if start.IsZero() {
+		panic("the past is asked for no time at all")
+	}
 	h, ok := m[measure][start.Unix()]
 	return h, ok
 }

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"math"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
@@ -43,16 +44,19 @@ type Options struct {
 	QuietPeriods  time.Duration // the same for half-hours; 0: 24 h
 }
 
+// noLimit is a ZeroRun that never ends.
+const noLimit = -1
+
 // withDefaults fills in what is not given.
 func (o Options) withDefaults(m energy.Measure) Options {
 	if o.Period <= 0 {
 		o.Period = energy.Period
 	}
-	if o.ZeroRun == 0 {
-		o.ZeroRun = -1
-		if m == energy.Import {
-			o.ZeroRun = 48
-		}
+	switch {
+	case o.ZeroRun == 0 && m == energy.Import:
+		o.ZeroRun = 48
+	case o.ZeroRun <= 0:
+		o.ZeroRun = noLimit
 	}
 	o.Step, o.CheckStep = max(o.Step, 1), max(o.CheckStep, 1)
 	set(&o.StuckEnergy, 2000)
@@ -63,9 +67,10 @@ func (o Options) withDefaults(m energy.Measure) Options {
 	set(&o.FineClock, 20*time.Second)
 	set(&o.LostClock, 15*time.Minute)
 	set(&o.TooOld, 400*24*time.Hour)
-	if o.Stale == 0 {
-		o.Stale = time.Hour
+	if o.Stale < 0 {
+		o.Stale = math.MaxInt64
 	}
+	set(&o.Stale, time.Hour)
 	set(&o.MaxEstimated, 50)
 	set(&o.SpikeK, 8)
 	set(&o.SpikeWeeks, 8)

@@ -1,7 +1,6 @@
 package validate
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
@@ -128,7 +127,7 @@ func (c *Checker) age(f *Facts, dst []Finding) (_ []Finding, dated bool) {
 		return c.refuse(f, Finding{Rule: 12, Severity: Error, Found: span(-old) + " in the future", Expected: "at most " + span(c.o.FineClock)}, dst), false
 	case old > c.o.TooOld:
 		return c.refuse(f, Finding{Rule: 12, Severity: Error, Found: span(old) + " old", Expected: "at most " + span(c.o.TooOld)}, dst), false
-	case !f.History && c.o.Stale > 0 && old > c.o.Stale:
+	case !f.History && old > c.o.Stale:
 		dst = c.refuse(f, Finding{Rule: 13, Severity: Warning, Found: span(old) + " old", Expected: "a live value, at most " + span(c.o.Stale) + " old"}, dst)
 	}
 	return dst, true
@@ -148,7 +147,7 @@ func (c *Checker) deviceTime(f *Facts, dst []Finding) []Finding {
 			}
 		}
 	}
-	if still := f.At.Sub(c.fresh); again && c.o.Stale > 0 && still > c.o.Stale {
+	if still := f.At.Sub(c.fresh); again && still > c.o.Stale {
 		dst = c.refuse(f, Finding{
 			Rule: 13, Severity: Warning, Found: "the source gives the time " + stamp(f.DeviceAt) + " since " + span(still),
 			Expected: "a new time within " + span(c.o.Stale), Note: "the same reading is sent again and again",
@@ -159,7 +158,7 @@ func (c *Checker) deviceTime(f *Facts, dst []Finding) []Finding {
 		return dst
 	}
 	side := " ahead"
-	if off < 0 {
+	if off != away {
 		side = " behind"
 	}
 	found := Finding{
@@ -187,26 +186,25 @@ func (c *Checker) twice(f *Facts, dst []Finding) []Finding {
 func (c *Checker) stuck(f *Facts, dst []Finding) []Finding {
 	before := c.power
 	c.power = -1
-	if f.PowerKnown && f.Power >= 0 {
-		c.power = f.Power
+	if f.PowerKnown {
+		c.power = max(f.Power, 0)
 	}
 	if !c.seen || f.Value != c.last.Value {
 		c.flowed = 0
 		return dst
 	}
-	gap := f.At.Sub(c.last.At)
-	if before < 0 || c.power < 0 || gap <= 0 || gap > maxHold {
-		return dst
-	}
 	const perHour = int64(time.Hour / time.Millisecond)
 	bound := c.o.StuckEnergy * perHour
-	c.flowed = min(bound, c.flowed+min(before, c.power, bound/int64(maxHold/time.Millisecond)+1)*gap.Milliseconds())
+	if gap := max(f.At.Sub(c.last.At), 0); gap <= maxHold {
+		flow := min(before, c.power, bound/int64(maxHold/time.Millisecond)+1) // more than that reaches the bound at once
+		c.flowed = min(bound, c.flowed+max(flow, 0)*gap.Milliseconds())
+	}
 	if c.flowed < bound {
 		return dst
 	}
 	c.mark(7, f.At, f.At)
 	return c.tell(f, Finding{
 		Rule: 7, Severity: Error, Found: "the register stands at " + c.amount(f.Value) + " although at least " + c.amount(c.o.StuckEnergy) + " have flowed",
-		Expected: "a register that moves", Note: fmt.Sprintf("power now: %d W", f.Power),
+		Expected: "a register that moves",
 	}, dst)
 }

@@ -36,10 +36,7 @@ func (c *Checker) State(dst []byte) []byte {
 	for _, s := range c.slots {
 		dst = append(dst, byte(s.rule), byte(s.level), byte(s.worst))
 		dst = appendTime(dst, s.since)
-		var held []byte
-		if s.held.Count > 0 {
-			held, _ = s.held.MarshalJSON() // what cannot be written could not be stored either
-		}
+		held, _ := s.held.MarshalJSON() // none where nothing is held; what cannot be written could not be stored either
 		dst = binary.AppendUvarint(dst, uint64(len(held)))
 		dst = append(dst, held...)
 	}
@@ -130,22 +127,29 @@ func (r *reader) bytes(n int) []byte {
 
 func (r *reader) varint() int64 {
 	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.bad, r.b = true, nil
+	if !r.took(n) {
 		return 0
 	}
-	r.b = r.b[n:]
 	return v
+}
+
+// took moves on by the n bytes of a number; n is not positive where there is none.
+func (r *reader) took(n int) bool {
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return false
+	}
+	r.b = r.b[n:]
+	return true
 }
 
 // count reads a number of at most most.
 func (r *reader) count(most int) int {
 	v, n := binary.Uvarint(r.b)
-	if n <= 0 || v > uint64(most) {
-		r.bad, r.b = true, nil
+	if !r.took(n) || v > uint64(most) {
+		r.bad = true
 		return 0
 	}
-	r.b = r.b[n:]
 	return int(v)
 }
 

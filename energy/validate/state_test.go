@@ -92,6 +92,12 @@ func TestRestoreRefuses(t *testing.T) {
 			c.marks = []mark{{1, noon, after(1)}, {20, noon, after(1)}}
 			c.slots = []slot{{rule: 1, worst: Info}, {rule: 1, level: ofHalfHour, worst: Error}, {rule: 20, worst: Warning}}
 		},
+		"twenty marks": func(c *Checker) {
+			c.marks = nil
+			for n := 1; n <= 20; n++ {
+				c.marks = append(c.marks, mark{n, noon, after(1)})
+			}
+		},
 	} {
 		c := busy()
 		change(c)

@@ -32,7 +32,7 @@ type usual struct {
 // usual applies V16 and V18.
 func (v *view) usual() {
 	c, h := v.c, v.h
-	if v.past == nil || !c.on(16) && !c.on(18) {
+	if !c.on(16) && !c.on(18) {
 		return
 	}
 	day := h.Start.UTC().Truncate(24 * time.Hour)
@@ -90,7 +90,7 @@ func (v *view) typical(day time.Time) usual {
 // size has it, or as its readings show, whichever is the coarsest.
 func (c *Checker) step(h *energy.HalfHour, quantum int64) int64 {
 	s := max(c.o.Step, quantum)
-	if c.o.Mantissa > 1 && c.o.Mantissa < 64 && h.Evidence.Last.Value > 0 {
+	if c.o.Mantissa > 0 {
 		// A float of m bits is stored in steps between v/2^m and v/2^(m-1).
 		s = max(s, h.Evidence.Last.Value>>(c.o.Mantissa-1))
 	}
@@ -101,7 +101,7 @@ func (c *Checker) step(h *energy.HalfHour, quantum int64) int64 {
 // on Mondays.
 func (v *view) coarse(day time.Time) {
 	c := v.c
-	if !c.day.coarse || c.day.typical <= 0 {
+	if !c.day.coarse {
 		return
 	}
 	f := Finding{Rule: 18}
@@ -143,10 +143,11 @@ func (v *view) spike() {
 	}
 	slices.Sort(like)
 	dev := max(median(like), mid/20, c.day.typical/10, 2*c.o.Step)
-	most := mid + part(dev, int64(c.o.SpikeK), 1)
-	if most < 0 || h.Energy <= most {
+	most := part(dev, int64(c.o.SpikeK), 1)
+	if h.Energy-mid <= most {
 		return
 	}
+	most += mid
 	v.flag(Finding{
 		Rule: 16, Severity: Warning, Found: c.amount(h.Energy), Note: thousand(h.Energy, c.day.largest),
 		Expected: fmt.Sprintf("at most %s: the median of %d weeks is %s", c.amount(most), len(like), c.amount(mid)),

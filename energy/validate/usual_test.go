@@ -249,3 +249,18 @@ func TestMedian(t *testing.T) {
 		}
 	}
 }
+
+// Half a year of one register, with all that is asked of history.
+func BenchmarkHalfHour(b *testing.B) {
+	past := memory{}.fill(imp, 9*336, 1000)
+	c := New(mainImport, Options{})
+	var dst []Finding
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		h := measured(n, 1000)
+		dst = c.HalfHour(&h, past, dst[:0])
+		past.put(imp, h)
+		n++
+	}
+}

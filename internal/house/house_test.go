@@ -31,6 +31,8 @@ var allowed = map[string][]string{
 	"internal/rehearsal":  {},
 	"internal/bench":      {"*"},
 	"internal/house":      {},
+	"internal/mutate":     {},
+	"internal/simulation": {"*"},
 	"integration":         {"*"},
 	"cmd/perseus-agent":   {"agent", "drivers", "energy", "store", "uplink", "configs", "packaging", "internal/rehearsal"},
 	"cmd/perseus-central": {"directory", "relay", "provenance", "uplink/batch", "uplink/grant", "energy", "configs"},

@@ -68,7 +68,9 @@ func (c *clockwork) wall() time.Time {
 	c.look()
 	now := time.Now()
 	t := now.Add(c.ahead)
-	if i, on := c.jumps.at(now); on {
+	// Where no time server keeps the clock, the agent has to believe whoever sets
+	// it, and what it reads then lies in the wrong place for good.
+	if i, on := c.jumps.at(now); on && c.synced {
 		t = t.Add(time.Duration(c.jumps.n(3*i+2, int64(4*time.Hour))) - 2*time.Hour)
 	}
 	return t.Round(0).UTC()

@@ -33,7 +33,7 @@ type disk struct {
 type death struct {
 	at    time.Time
 	kind  int    // one of the below
-	call  string // at a call of this kind
+	call  string // at a call of this kind, or any one where none comes for a while
 	skip  int64  // of them from at on that still go well
 	noise chance
 }
@@ -46,6 +46,9 @@ const (
 	cutWithin         // the power goes within a call: any part of what it wrote is on the disk
 	waysToStop = iota
 )
+
+// patience is how long a death waits for a call of its kind.
+const patience = 12 * time.Hour
 
 // fatalCalls are the calls at which the power is cut, by how often.
 var fatalCalls = []string{"commit", "commit", "commit", "commit", "seal", "acknowledge", "meta", "unseal", "reopen", "prune"}
@@ -65,7 +68,7 @@ func (d *disk) write(name string, single bool, do func() error) (err error, sure
 		d.refused = now
 		return store.ErrFull, true
 	}
-	if d.plan.kind < cutBefore || d.plan.call != name || now.Before(d.plan.at) {
+	if d.plan.kind < cutBefore || now.Before(d.plan.at) || d.plan.call != name && now.Before(d.plan.at.Add(patience)) {
 		return do(), true
 	}
 	if d.plan.skip > 0 {

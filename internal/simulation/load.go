@@ -22,6 +22,7 @@ type load struct {
 	kind  energy.Measure
 	most  int64 // base units per hour
 	noise chance
+	parts []*load // what flows through sub-meters behind this one, too
 
 	seg    int64          // the segment that now speaks of
 	now    segmentStart   // of the segment that was asked for last
@@ -104,5 +105,12 @@ func (l *load) at(seg int64) int64 {
 	if l.noise.n(seg/300+1<<40, 40) == 0 {
 		part = 0 // two days in which nothing flows
 	}
-	return int64(part * float64(l.most))
+	power := int64(part * float64(l.most))
+	for _, p := range l.parts {
+		power += p.at(seg)
+	}
+	return power
 }
+
+// again gives a load like it, to be walked apart.
+func (l *load) again() load { return load{kind: l.kind, most: l.most, noise: l.noise, parts: l.parts} }

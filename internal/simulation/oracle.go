@@ -6,6 +6,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/store"
 )
@@ -32,6 +33,7 @@ func (v Violation) String() string {
 //	invented     nothing is said of a time over which nothing can be known (law 2)
 //	complete     every half-hour that can be known is there
 //	kept         what was committed stays (law 3)
+//	virtual      sums, differences and shares are those of their inputs, to the Wh
 //	relay        the relay has what was acknowledged, as it is here (law 3)
 type oracle struct {
 	close     time.Duration
@@ -56,6 +58,7 @@ type watched struct {
 	upto  int              // all half-hours before it are there
 	sent  int              // all half-hours before it were at the relay at some time
 	begun bool
+	made  *config.Virtual // what it is made of, where it is a virtual meter
 }
 
 func newOracle(channels []*channel, report func(law, what string)) *oracle {
@@ -78,6 +81,9 @@ const settledFor = 2 * time.Hour
 
 // hash is never 0.
 func (o *oracle) hash(h *energy.HalfHour) uint64 {
+	if h.Quality == energy.Missing {
+		return 1 // the store says itself why: see energy.RuleWithdrawn
+	}
 	return maphash.Comparable(o.seed, struct {
 		energy, cumulative int64
 		q                  energy.Quality
@@ -135,24 +141,25 @@ func (o *oracle) died(kept map[energy.Key]time.Time) {
 }
 
 // check looks at all half-hours that were stored since the last time.
-// While the disk is full nothing new need be there.
-func (o *oracle) check(s *store.Store, now time.Time, all, full bool) {
+// While the disk is full or the clock not trusted nothing new need be there.
+func (o *oracle) check(s *store.Store, now time.Time, all, excused bool) {
 	for _, w := range o.order {
 		from := max(w.upto-4, 0)
 		if all {
 			from = 0
 		}
-		o.checkChannel(s, w, from, now, full)
+		o.checkChannel(s, w, from, now, excused)
 	}
+	o.checkVirtual(s, now, all)
 }
 
-func (o *oracle) checkChannel(s *store.Store, w *watched, from int, now time.Time, full bool) {
+func (o *oracle) checkChannel(s *store.Store, w *watched, from int, now time.Time, excused bool) {
 	var before energy.HalfHour
 	have := false
 	next := w.upto // the first one that was not seen
 	var fresh []energy.HalfHour
 	flush := func() {
-		if len(fresh) > 0 {
+		if len(fresh) > 0 && w.made == nil {
 			o.run(w, fresh, now)
 		}
 		fresh = fresh[:0]
@@ -187,7 +194,7 @@ func (o *oracle) checkChannel(s *store.Store, w *watched, from int, now time.Tim
 	if !w.begun {
 		return
 	}
-	if due := index(now.Add(-w.patience())); !full && w.calmSince(now) && next < due {
+	if due := index(now.Add(-w.patience())); !excused && w.calmSince(now) && next < due {
 		o.report("complete", fmt.Sprintf("%s: the newest half-hour is %s, and the register was read all the time since", w.key, boundary(next-1)))
 	}
 }
@@ -234,7 +241,7 @@ func (o *oracle) isKept(w *watched, n int, h *energy.HalfHour) {
 
 // hole judges half-hours that are not there at all.
 func (o *oracle) hole(w *watched, from, to int) {
-	if w.unknown(boundary(from), boundary(to)) {
+	if w.made != nil || w.unknown(boundary(from), boundary(to)) {
 		return
 	}
 	o.report("complete", fmt.Sprintf("%s: nothing from %s to %s", w.key, boundary(from), boundary(to)))

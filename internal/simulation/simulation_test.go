@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +90,10 @@ func TestSimulation(t *testing.T) {
 			for _, v := range r.Violations {
 				t.Error(v)
 			}
+			if len(r.Log) > 0 {
+				t.Log("before the first of them the agent said:\n" + strings.Join(r.Log, "\n"))
+			}
+			r.Log, r.Violations = nil, nil
 			t.Logf("%+v", r)
 			if t.Failed() {
 				t.Logf("repeat with: go test ./internal/simulation -run TestSimulation -seed %d -seeds 1 -years %g -meters %d", seed, *years, *meters)

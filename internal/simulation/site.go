@@ -35,6 +35,7 @@ type Options struct {
 // Result is what came of it.
 type Result struct {
 	Violations []Violation
+	Log        []string // what the agent said before the first of them
 	Meters     int
 	Days       int
 	HalfHours  int
@@ -64,10 +65,13 @@ type site struct {
 	net        *network
 	oracle     *oracle
 	full       episodes
-	clock      *clockwork // nil: its clock is right
-	noServer   episodes   // no time server can be reached
+	clock      *clockwork   // nil: its clock is right
+	noServer   episodes     // no time server can be reached
+	trust      *clock.Clock // of the present agent; nil: its clock is given
+	doubted    time.Time    // when it was last not trusted
 	end        time.Time
 	result     Result
+	log        *recent
 	disk       *disk
 	permission permission
 	saved      map[energy.Key]time.Time // newest sample that was kept
@@ -87,7 +91,10 @@ func Run(o Options) (Result, error) {
 	if o.Most == 0 {
 		o.Most = 20
 	}
+	log := newRecent(o.Logger.Handler())
+	o.Logger = slog.New(log)
 	s := newSite(o)
+	s.log = log
 	if err := s.years(); err != nil {
 		return s.result, err
 	}
@@ -103,6 +110,9 @@ func Run(o Options) (Result, error) {
 }
 
 func (s *site) report(law, what string) {
+	if s.result.Log == nil && s.log != nil {
+		s.result.Log = slices.Clone(s.log.lines)
+	}
 	if len(s.result.Violations) < 10*s.Most {
 		s.result.Violations = append(s.result.Violations, Violation{law, time.Now(), what})
 	}
@@ -129,7 +139,8 @@ func (s *site) dating(st *store.Store) *clock.Clock {
 			}
 		}
 	}
-	return clock.New(clock.Options{Wall: s.clock.wall, Mono: s.clock.mono, Sync: s.clock.sync, Floor: floor, Kept: agent.KeptClock(st), Logger: s.Logger})
+	s.trust = clock.New(clock.Options{Wall: s.clock.wall, Mono: s.clock.mono, Sync: s.clock.sync, Floor: floor, Kept: agent.KeptClock(st), Logger: s.Logger})
+	return s.trust
 }
 
 func newSite(o Options) *site {
@@ -143,6 +154,7 @@ func newSite(o Options) *site {
 	}
 	s.build()
 	s.oracle = newOracle(s.channels, s.report)
+	s.virtuals()
 	s.relay = newRelay(o.Identity, s.report)
 	day := 24 * time.Hour
 	s.net = &network{chance: s.of("network", 0), h: s.relay,
@@ -187,6 +199,10 @@ func (s *site) build() {
 		polls := []time.Duration{30 * time.Second, time.Minute, time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
 		m.poll = polls[c.n(0, int64(len(polls)))]
 		measures := [][]energy.Measure{{energy.Import}, {energy.Import, energy.Export}, {energy.Gas}, {energy.Import, energy.ReactiveImport}}[c.n(1, 4)]
+		if i < 3 {
+			measures = measures[:1] // a main meter and two behind it
+			measures[0] = energy.Import
+		}
 		cfg := config.Meter{ID: m.id, Bus: s.config.Buses[len(s.config.Buses)-1].ID, Unit: uint8(i%perWire + 1), Poll: m.poll}
 		for j, measure := range measures {
 			ch := s.channel(i, j, m.id, measure)
@@ -197,10 +213,27 @@ func (s *site) build() {
 				Modulus: ch.modulus, MaxPower: ch.rating,
 			})
 		}
-		s.exchange(i, m)
+		if i == 2 {
+			s.behind(s.channels[0], s.channels[1], s.channels[2])
+		}
+		if i >= 2 {
+			s.exchange(i, m)
+		}
 		s.meters[m.id] = m
 		w.meters = append(w.meters, m)
 		s.config.Meters = append(s.config.Meters, cfg)
+	}
+}
+
+// behind puts two meters behind a main one.
+func (s *site) behind(main, a, b *channel) {
+	main.load.parts = []*load{&a.load, &b.load}
+	main.rating += a.rating + b.rating
+	main.modulus = 0
+	m, _ := s.config.Meter(main.key.Meter)
+	m.Registers[0].MaxPower, m.Registers[0].Modulus = main.rating, 0
+	for i, meter := range []string{main.key.Meter, a.key.Meter} {
+		s.exchange(i, s.meters[meter])
 	}
 }
 
@@ -240,7 +273,7 @@ func (s *site) exchange(i int, m *meter) {
 		swap := at.Add(time.Duration(c.n(n+4, int64(back.Sub(at))))).Truncate(time.Second)
 		var closed, fits []fitting
 		for _, ch := range m.channels {
-			plan := load{kind: ch.load.kind, most: ch.load.most, noise: ch.load.noise}
+			plan := ch.load.again()
 			last := len(ch.fits) - 1
 			old := ch.fits[last]
 			old.removed, old.swap, old.closes = at, swap, ch.counted(last, plan.total(at))
@@ -418,7 +451,7 @@ const dailyAt = 25 * time.Minute
 
 func (s *site) check(last bool) {
 	now := time.Now()
-	s.oracle.check(s.disk.Store, now, last, now.Sub(s.disk.refused) < 3*time.Hour)
+	s.oracle.check(s.disk.Store, now, last, now.Sub(s.disk.refused) < 3*time.Hour || now.Sub(s.doubted) < 3*time.Hour)
 	s.oracle.checkRelay(s.disk.Store, s.relay, now, last)
 	s.permission.daily(s, last)
 }

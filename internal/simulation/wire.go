@@ -95,6 +95,9 @@ func (w *wire) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]driver
 		return dst, ctx.Err()
 	}
 	m := w.meters[i]
+	if w.site.trust != nil && !w.site.trust.Trusted() {
+		w.site.doubted = now
+	}
 	if n, slow := w.slow.at(now); slow {
 		took := time.Duration(w.slow.n(3*n+2, int64(4*time.Second)))
 		select {

@@ -1,0 +1,296 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/drivers/mqtt/value"
+)
+
+// Broker is a connection to a broker, or to the first of several that is up.
+type Broker struct {
+	cfg    Config
+	urls   []*url.URL
+	format format
+	points [][]point // by device
+	stop   chan struct{}
+
+	mu      sync.Mutex
+	err     error // why nothing can be heard; nil while it can
+	url     string
+	stats   Stats
+	refused []string // filters that the broker refused
+}
+
+// Stats are what a Broker counted since it was made.
+type Stats struct {
+	URL        string // the broker that is heard now; "" while none is
+	Connects   uint64
+	Messages   uint64
+	Bytes      uint64 // of payloads
+	Unread     uint64 // messages that could not be read
+	Duplicates uint64 // values that came again
+	Gaps       uint64 // Sparkplug messages that were lost on the way
+	Rebirths   uint64 // births that edge nodes were asked for
+}
+
+// format turns messages into values. It is used by one goroutine.
+type format interface {
+	// filters are what to subscribe to.
+	filters() []filter
+	// connected is told that messages may have been missed, and says what to publish.
+	connected(now time.Time) []publication
+	// message reads one. An error says that it could not be read at all.
+	message(m *message, hear func(device, point int, v value.Value)) ([]publication, error)
+}
+
+// publication is something to say.
+type publication struct {
+	topic   string
+	payload []byte
+	why     string // for the log
+}
+
+// The times of a connection. A broker that is gone without a word is noticed
+// after keepAlive and pingTimeout at most.
+const (
+	keepAlive      = 20 * time.Second
+	pingTimeout    = 10 * time.Second
+	connectTimeout = 10 * time.Second
+	longestWait    = 30 * time.Second // between two attempts
+	answerTimeout  = 10 * time.Second // of the broker, to a subscription
+	againAfter     = time.Minute      // a refused subscription is tried again: rights may have been given
+	quiesce        = 250              // ms, for what is under way at the end
+)
+
+var errNotYet = errors.New("not connected yet")
+
+// incoming hands a message to Listen's goroutine and back.
+type incoming struct {
+	message
+	done chan struct{} // closed when its readings have been delivered
+}
+
+// Listen delivers readings until ctx ends; see drivers.Listener.
+func (b *Broker) Listen(ctx context.Context, deliver func(device int, r []drivers.Reading)) error {
+	b.down(errNotYet)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // also lets go of whoever waits to be heard, should deliver panic
+	inbox := make(chan *incoming)
+	up := make(chan struct{}, 1)
+	say := make(chan publication, 64)
+
+	client := paho.NewClient(b.options(ctx, inbox, up))
+	client.Connect() // tries until it succeeds
+	defer client.Disconnect(quiesce)
+	defer b.down(errNotYet)
+	var speaker sync.WaitGroup
+	defer speaker.Wait()
+	defer cancel()
+	speaker.Go(func() { b.speak(ctx, client, up, say) })
+
+	h := hearer{broker: b, deliver: deliver}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case in := <-inbox:
+			if in.done == nil {
+				b.publish(say, b.format.connected(b.cfg.Now()))
+				continue
+			}
+			b.publish(say, h.hear(&in.message))
+			close(in.done)
+		}
+	}
+}
+
+// publish hands over what the format wants said. What finds no room is left
+// out: whoever needs an answer asks again.
+func (b *Broker) publish(say chan<- publication, all []publication) {
+	for _, p := range all {
+		select {
+		case say <- p:
+		default:
+		}
+	}
+}
+
+// options configures paho: a session that outlives connections, order kept,
+// acknowledged by us.
+func (b *Broker) options(ctx context.Context, inbox chan<- *incoming, up chan<- struct{}) *paho.ClientOptions {
+	o := paho.NewClientOptions()
+	for _, u := range b.urls {
+		o.AddBroker(u.String())
+	}
+	o.SetClientID(b.cfg.ClientID).SetUsername(b.cfg.User).SetPassword(b.cfg.Password)
+	if b.cfg.TLS != nil {
+		o.SetTLSConfig(b.cfg.TLS)
+	}
+	// 3.1.1 and nothing else: a failure would make paho fall back to 3.1 for good.
+	o.SetProtocolVersion(4).SetCleanSession(false).SetOrderMatters(true).SetAutoAckDisabled(true)
+	o.SetConnectRetry(true).SetConnectRetryInterval(time.Second).SetAutoReconnect(true).SetMaxReconnectInterval(longestWait)
+	o.SetKeepAlive(keepAlive).SetPingTimeout(pingTimeout).SetConnectTimeout(connectTimeout).SetWriteTimeout(answerTimeout)
+	// Messages of a kept session come before we have subscribed anew, and are
+	// nobody's in paho's eyes: so there is one handler for all.
+	o.SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
+		in := &incoming{message{m.Topic(), m.Payload(), m.Retained(), m.Duplicate(), b.cfg.Now()}, make(chan struct{})}
+		select {
+		case inbox <- in:
+		case <-ctx.Done():
+			return // not acknowledged: the broker keeps it for the next time
+		}
+		select {
+		case <-in.done:
+			m.Ack()
+		case <-ctx.Done():
+		}
+	})
+	o.SetOnConnectHandler(func(paho.Client) {
+		select {
+		case up <- struct{}{}:
+		default: // an older one was not seen yet: one is enough
+		}
+		select {
+		case inbox <- &incoming{}:
+		case <-ctx.Done():
+		}
+	})
+	o.SetConnectionNotificationHandler(b.notified)
+	return o
+}
+
+// notified follows what becomes of the connection.
+func (b *Broker) notified(_ paho.Client, n paho.ConnectionNotification) {
+	switch n := n.(type) {
+	case paho.ConnectionNotificationBroker:
+		b.mu.Lock()
+		b.url = n.Broker.Redacted()
+		b.mu.Unlock()
+	case paho.ConnectionNotificationBrokerFailed:
+		b.down(&drivers.Error{Kind: drivers.Refused, Op: "connect to " + n.Broker.Redacted(), Err: n.Reason, Hint: "is the address right and the broker on?"})
+	case paho.ConnectionNotificationFailed:
+		b.down(&drivers.Error{Kind: drivers.Refused, Op: "connect to " + b.cfg.URLs[len(b.cfg.URLs)-1], Err: n.Reason, Hint: hint(n.Reason)})
+	case paho.ConnectionNotificationLost:
+		b.down(&drivers.Error{Kind: drivers.Timeout, Op: "listen to the broker", Err: first(n.Reason, errors.New("connection lost")),
+			Hint: "where this comes every few seconds, another client uses the client id " + b.cfg.ClientID})
+	}
+}
+
+// speak is the one goroutine that writes to the broker: it subscribes at each
+// connect, and publishes.
+func (b *Broker) speak(ctx context.Context, c paho.Client, up <-chan struct{}, say <-chan publication) {
+	retry := time.NewTimer(0)
+	<-retry.C
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-up:
+			b.mu.Lock()
+			b.stats.Connects++
+			b.mu.Unlock()
+		case <-retry.C:
+			if !c.IsConnectionOpen() {
+				continue // it subscribes when it is back
+			}
+		case p := <-say:
+			b.cfg.Logger.Debug("published", "topic", p.topic, "why", p.why)
+			token := c.Publish(p.topic, 0, false, p.payload)
+			if wait(ctx, token) == nil {
+				b.mu.Lock()
+				b.stats.Rebirths++
+				b.mu.Unlock()
+			}
+			continue
+		}
+		if err := b.subscribe(ctx, c); err != nil {
+			b.down(err)
+			b.cfg.Logger.Debug("not subscribed", "error", err)
+			retry.Reset(againAfter)
+			continue
+		}
+		b.heard(c)
+	}
+}
+
+func (b *Broker) subscribe(ctx context.Context, c paho.Client) error {
+	filters := map[string]byte{}
+	for _, f := range b.format.filters() {
+		filters[f.topic] = f.qos
+	}
+	token := c.SubscribeMultiple(filters, nil)
+	if err := wait(ctx, token); err != nil {
+		return &drivers.Error{Kind: drivers.Refused, Op: "subscribe", Err: err}
+	}
+	for topic, granted := range token.(*paho.SubscribeToken).Result() {
+		if granted > 2 {
+			return &drivers.Error{Kind: drivers.Refused, Op: "subscribe to " + topic, Err: errors.New("the broker refused it"),
+				Hint: fmt.Sprintf("give the user %q the right to read it", b.cfg.User)}
+		}
+	}
+	return nil
+}
+
+var errSilent = errors.New("the broker does not answer")
+
+func wait(ctx context.Context, token paho.Token) error {
+	t := time.NewTimer(answerTimeout)
+	defer t.Stop()
+	select {
+	case <-token.Done():
+		return token.Error()
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return errSilent
+	}
+}
+
+// down notes why nothing can be heard.
+func (b *Broker) down(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.err, b.stats.URL = err, ""
+}
+
+// heard notes that all is well.
+func (b *Broker) heard(c paho.Client) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c.IsConnectionOpen() { // else it was lost meanwhile, and b.err says why
+		b.err, b.stats.URL = nil, b.url
+	}
+}
+
+// Health says how the broker does; see drivers.Listener.
+func (b *Broker) Health() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
+// Stats says what was counted so far.
+func (b *Broker) Stats() Stats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.stats
+}
+
+func hint(err error) string {
+	switch {
+	case errors.Is(err, errRefusedUser), errors.Is(err, errRefusedPassword):
+		return "are user and password right, and the client certificate the one that the broker knows?"
+	case errors.Is(err, errRefusedID):
+		return "the broker does not take this client id"
+	}
+	return "is the address right and the broker on?"
+}

@@ -1,0 +1,177 @@
+package mqtt
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/drivers/mqtt/jsonpoint"
+	"github.com/perseus-edge/perseus-edge/drivers/mqtt/value"
+)
+
+// jsonFormat hears JSON of any shape, by paths.
+type jsonFormat struct {
+	exact  map[string][]*target
+	wild   []*target
+	points []*jsonPoint
+	values []value.Value // of the present message
+}
+
+// target is what a topic is about.
+type target struct {
+	topic jsonpoint.Topic
+	point *jsonPoint
+	unit  bool // it has the unit, not the value
+}
+
+type jsonPoint struct {
+	device, index int
+	spec          jsonpoint.Spec
+	unit          string // from its own topic
+	found         bool   // a message had its value before: one without it speaks of something else
+	dated         bool   // it says its time
+}
+
+// newJSON makes the format of points that are described by themselves, on top
+// of a preset (zero: none).
+func newJSON(devices []Device, base preset) (*jsonFormat, error) {
+	f := &jsonFormat{exact: map[string][]*target{}}
+	for i, d := range devices {
+		for k, p := range d.Points {
+			if err := f.add(i, k, d.Name, base.under(p)); err != nil {
+				return nil, fmt.Errorf("meter %s: %s: %w", d.Meter, p.Measure, err)
+			}
+		}
+	}
+	return f, nil
+}
+
+func (f *jsonFormat) add(device, index int, name string, r recipe) error {
+	known := map[string]string{}
+	if name != "" {
+		known["device"] = name
+	}
+	if r.Name != "" {
+		known["point"] = r.Name
+	}
+	p := &jsonPoint{device: device, index: index, dated: r.Time != ""}
+	p.spec.Good, p.spec.Invalid, p.spec.Scaled = r.Good, r.Invalid, r.Scale != ""
+	for _, path := range []struct {
+		into *jsonpoint.Path
+		text string
+	}{{&p.spec.Each, r.Each}, {&p.spec.Value, r.Value}, {&p.spec.Time, r.Time}, {&p.spec.Unit, r.Unit}, {&p.spec.Quality, r.Quality}, {&p.spec.Fresh, r.fresh}, {&p.spec.Object, r.object}} {
+		var err error
+		if *path.into, err = jsonpoint.ParsePath(path.text, known); err != nil {
+			return err
+		}
+	}
+	var err error
+	if p.spec.Clock, err = jsonpoint.ParseClock(r.TimeFormat, r.Zone); err != nil {
+		return err
+	}
+	if len(r.topics) == 0 {
+		return errors.New("topic is missing: write the topic on which it is published")
+	}
+	topics := slices.Clone(r.topics)
+	if r.UnitTopic != "" {
+		topics = append(topics, r.UnitTopic)
+	}
+	for i, s := range topics {
+		t, err := jsonpoint.ParseTopic(s, known)
+		if err != nil {
+			return err
+		}
+		one := &target{topic: t, point: p, unit: i == len(r.topics)}
+		if t.Exact() {
+			f.exact[t.Filter()] = append(f.exact[t.Filter()], one)
+		} else {
+			f.wild = append(f.wild, one)
+		}
+	}
+	f.points = append(f.points, p)
+	return nil
+}
+
+func (f *jsonFormat) filters() []filter {
+	qos := map[string]byte{}
+	add := func(t *target) {
+		topic := t.topic.Filter()
+		q, there := qos[topic]
+		switch {
+		case !t.point.dated && !t.unit:
+			q = 0
+		case !there:
+			q = 1
+		}
+		qos[topic] = q
+	}
+	for _, t := range f.all() {
+		add(t)
+	}
+	var out []filter
+	for _, topic := range slices.Sorted(maps.Keys(qos)) {
+		out = append(out, filter{topic, qos[topic]})
+	}
+	return out
+}
+
+func (f *jsonFormat) all() []*target {
+	out := slices.Clone(f.wild)
+	for _, t := range f.exact {
+		out = append(out, t...)
+	}
+	return out
+}
+
+func (f *jsonFormat) connected(time.Time) []publication { return nil }
+
+func (f *jsonFormat) message(m *message, hear func(device, point int, v value.Value)) ([]publication, error) {
+	document, err := jsonpoint.Document(m.payload)
+	heard := false
+	for _, t := range f.exact[m.topic] {
+		heard = true
+		f.read(t, m, document, err, nil, hear)
+	}
+	for _, t := range f.wild {
+		if captures, ok := t.topic.Match(m.topic); ok {
+			heard = true
+			f.read(t, m, document, err, captures, hear)
+		}
+	}
+	if !heard {
+		return nil, errOther
+	}
+	return nil, err
+}
+
+func (f *jsonFormat) read(t *target, m *message, document any, err error, captures map[string]string, hear func(device, point int, v value.Value)) {
+	p := t.point
+	if t.unit {
+		if err == nil {
+			p.unit = jsonpoint.UnitOf(document, p.spec.Unit, captures)
+		}
+		return
+	}
+	if err != nil {
+		hear(p.device, p.index, value.Value{Err: value.Refused(drivers.Protocol, "read "+m.topic, "%w", err)})
+		return
+	}
+	f.values = p.spec.Read(document, captures, m.arrived, f.values[:0])
+	if len(f.values) == 0 {
+		if !p.found {
+			hear(p.device, p.index, value.Value{Err: &drivers.Error{Kind: drivers.Protocol, Op: "read " + m.topic,
+				Err: fmt.Errorf("there is no value at %q", p.spec.Each.String()+" "+p.spec.Value.String()), Hint: "look at a message and correct the path"}})
+		}
+		return
+	}
+	p.found = true
+	for _, v := range f.values {
+		if v.Unit == "" {
+			v.Unit = p.unit
+		}
+		hear(p.device, p.index, v)
+	}
+}

@@ -1,0 +1,181 @@
+package jsonpoint
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/drivers/mqtt/value"
+)
+
+// Clock says how a source writes its times.
+type Clock struct {
+	layouts []string // of Go's time package; nil: RFC 3339 and its relatives, or a number
+	unit    time.Duration
+	zone    *time.Location // of times that name none
+}
+
+// The layouts that need no configuration. Seconds may have a fraction in all.
+var usual = []string{
+	time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 Z07:00",
+	"2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04", "2006-01-02 15:04",
+}
+
+var units = map[string]time.Duration{"unix": time.Second, "unix_s": time.Second, "unix_ms": time.Millisecond, "unix_us": time.Microsecond, "unix_ns": time.Nanosecond}
+
+// directives are those of strftime that a time on a wire has.
+var directives = strings.NewReplacer("%Y", "2006", "%y", "06", "%m", "01", "%d", "02", "%e", "_2", "%b", "Jan", "%B", "January",
+	"%H", "15", "%I", "03", "%M", "04", "%S", "05", "%p", "PM", "%f", "000000", "%z", "-0700", "%Z", "MST", "%a", "Mon", "%A", "Monday", "%T", "15:04:05", "%F", "2006-01-02", "%%", "%")
+
+// ParseClock reads a time format: "" or auto (RFC 3339, with or without a
+// zone, or a number of seconds to nanoseconds since 1970, told apart by size),
+// rfc3339, unix, unix_ms, unix_us, unix_ns, a layout of Go's time package, or
+// one of strftime. Several are separated by "|". The zone, such as
+// Europe/London, is that of times which do not name theirs; "" is UTC.
+func ParseClock(format, zone string) (Clock, error) {
+	c := Clock{zone: time.UTC}
+	if zone != "" {
+		var err error
+		if c.zone, err = time.LoadLocation(zone); err != nil || zone == "Local" {
+			return c, fmt.Errorf("zone %q: use a name such as Europe/London", zone)
+		}
+	}
+	switch {
+	case format == "" || format == "auto":
+		return c, nil
+	case format == "rfc3339":
+		c.layouts = usual
+		return c, nil
+	case units[format] != 0:
+		c.unit = units[format]
+		return c, nil
+	}
+	for _, layout := range strings.Split(format, "|") {
+		if strings.Contains(layout, "%") {
+			layout = directives.Replace(layout)
+		}
+		if strings.Contains(layout, "%") || !strings.Contains(layout, "04") || !strings.Contains(layout, "2") {
+			return c, fmt.Errorf("time format %q: use rfc3339, unix, unix_ms, unix_us, unix_ns, or a layout such as \"2006-01-02 15:04:05\" or \"%%Y-%%m-%%d %%H:%%M:%%S\"", format)
+		}
+		c.layouts = append(c.layouts, layout)
+	}
+	return c, nil
+}
+
+var (
+	errNoTime  = errors.New("it is not a time in the format expected")
+	errSkipped = errors.New("the clocks went over this hour: there was no such time")
+	errTwice   = errors.New("the clocks went back over this hour: there were two such times, and none is near enough to when it came")
+	errZone    = errors.New("its zone is not known: give the source's zone, or have it send UTC")
+)
+
+// Time reads a time. When it came in tells apart the two readings of a local
+// time in the hour that comes twice in autumn.
+func (c Clock) Time(v any, arrived time.Time) (time.Time, error) {
+	switch v := v.(type) {
+	case json.Number:
+		return c.number(v.String())
+	case string:
+		s := strings.TrimSpace(v)
+		if c.layouts == nil && s != "" && value.PlainNumber(s) {
+			return c.number(s)
+		}
+		if c.unit != 0 {
+			return time.Time{}, errNoTime
+		}
+		return c.text(s, arrived)
+	}
+	return time.Time{}, errNoTime
+}
+
+// number reads a count since 1970.
+func (c Clock) number(s string) (time.Time, error) {
+	r, err := value.Number(s)
+	if err != nil || c.layouts != nil {
+		return time.Time{}, errNoTime
+	}
+	unit := c.unit
+	if unit == 0 {
+		// 10^11 s are 5,138 years, 10^11 ms three: what is meant is never in doubt.
+		switch f, _ := r.Float64(); {
+		case f < 1e11:
+			unit = time.Second
+		case f < 1e14:
+			unit = time.Millisecond
+		case f < 1e17:
+			unit = time.Microsecond
+		default:
+			unit = time.Nanosecond
+		}
+	}
+	r.Mul(r, big.NewRat(int64(unit), 1))
+	n := new(big.Int).Quo(r.Num(), r.Denom())
+	if !n.IsInt64() || n.Sign() < 0 {
+		return time.Time{}, errNoTime
+	}
+	return time.Unix(0, n.Int64()).UTC(), nil
+}
+
+func (c Clock) text(s string, arrived time.Time) (time.Time, error) {
+	layouts := c.layouts
+	if layouts == nil {
+		layouts = usual
+	}
+	if len(s) > 64 {
+		return time.Time{}, errNoTime
+	}
+	for _, layout := range layouts {
+		t, err := time.ParseInLocation(layout, s, c.zone)
+		if err != nil {
+			continue
+		}
+		if zoned(layout) {
+			name, offset := t.Zone()
+			if strings.Contains(layout, "MST") && offset == 0 && name != "UTC" && name != "GMT" && name != "Z" {
+				return time.Time{}, errZone // the package makes up an offset of 0 for a name that it does not know
+			}
+			return t.UTC(), nil
+		}
+		return c.local(t, arrived)
+	}
+	return time.Time{}, errNoTime
+}
+
+func zoned(layout string) bool {
+	return strings.Contains(layout, "Z07") || strings.Contains(layout, "-07") || strings.Contains(layout, "MST")
+}
+
+// near is how close to its arrival an ambiguous time must be.
+const near = 30 * time.Minute
+
+// local makes sure that a time on the wall was one instant.
+func (c Clock) local(t, arrived time.Time) (time.Time, error) {
+	const wall = "2006-01-02 15:04:05.999999999"
+	face := t.Format(wall)
+	var at []time.Time
+	for _, by := range []time.Duration{-2 * time.Hour, -time.Hour, -30 * time.Minute, 0, 30 * time.Minute, time.Hour, 2 * time.Hour} {
+		if o := t.Add(by); o.In(c.zone).Format(wall) == face {
+			at = append(at, o)
+		}
+	}
+	// The package moves a time that there was not to one beside it.
+	if want := time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), c.zone); len(at) == 0 || want.Format(wall) != face {
+		return time.Time{}, errSkipped
+	}
+	if len(at) == 1 {
+		return at[0].UTC(), nil
+	}
+	best := at[0]
+	for _, o := range at[1:] {
+		if arrived.Sub(o).Abs() < arrived.Sub(best).Abs() {
+			best = o
+		}
+	}
+	if arrived.Sub(best).Abs() > near {
+		return time.Time{}, errTwice
+	}
+	return best.UTC(), nil
+}

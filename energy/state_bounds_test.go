@@ -1,0 +1,103 @@
+package energy
+
+import (
+	"testing"
+)
+
+// The same for one that never opened, one that has something to undo, and one
+// whose next sample opens it anew; and what is just inside the bounds is taken.
+func TestRestoreBounds(t *testing.T) {
+	r := Register{Measure: Import, Modulus: 1_000_000, MaxPower: 10_000}
+	fresh := func() *Accumulator { return NewAccumulator(r, Period) }
+	zero := func() *Accumulator {
+		a := fresh()
+		a.Add(Sample{at(t, "00:10:00"), 0}, nil)
+		return a
+	}
+	within := func() *Accumulator {
+		a := fresh()
+		a.Add(Sample{at(t, "00:10:00"), 5}, nil)
+		a.Add(Sample{at(t, "00:11:00"), 9}, nil)
+		return a
+	}
+	undo := func() *Accumulator {
+		a := fresh()
+		a.Add(Sample{at(t, "00:10:00"), 5}, nil)
+		a.Add(Sample{at(t, "00:29:00"), 7}, nil)
+		a.Add(Sample{at(t, "00:31:00"), 9}, nil)
+		return a
+	}
+	broken := func() *Accumulator {
+		a := undo()
+		a.Break()
+		a.Add(Sample{at(t, "00:32:00"), 0}, nil)
+		return a
+	}
+	for _, c := range []struct {
+		what   string
+		make   func() *Accumulator
+		change func(*Accumulator)
+		ok     bool
+	}{
+		{"nothing known", fresh, func(a *Accumulator) {}, true},
+		{"nothing known, and another event due", fresh, func(a *Accumulator) { a.anew = Reset }, false},
+		{"nothing known, and no event due", fresh, func(a *Accumulator) { a.anew = Nothing }, false},
+		{"known, but never opened", fresh, func(a *Accumulator) { a.known = true }, false},
+		{"touched, but never opened", fresh, func(a *Accumulator) { a.touched = true }, false},
+		{"something to undo, but never opened", fresh, func(a *Accumulator) { a.undo = true }, false},
+		{"sole, but never opened", fresh, func(a *Accumulator) { a.sole = true }, false},
+		{"sole", undo, func(a *Accumulator) { a.sole = true }, true},
+		{"a zero", zero, func(a *Accumulator) {}, true},
+		{"at the first instant of all", zero, func(a *Accumulator) { a.held.since, a.held.first.at, a.held.last.at = firstTime, firstTime, firstTime }, true},
+		{"at the last", zero, func(a *Accumulator) { a.held.last.at = lastTime - 1 }, true},
+		{"since before all time", zero, func(a *Accumulator) { a.held.since = firstTime - 1 }, false},
+		{"first before all time", zero, func(a *Accumulator) { a.held.since, a.held.first.at = firstTime-1, firstTime-1 }, false},
+		{"last after all time", zero, func(a *Accumulator) { a.held.last.at = lastTime }, false},
+		{"a zero that is none", zero, func(a *Accumulator) { a.held.first.value, a.held.last.value = 1, 1 }, false},
+		{"zeros that end in something", zero, func(a *Accumulator) { a.held.last.value = 1 }, false},
+		{"as many samples as can be", zero, func(a *Accumulator) { a.held.n = maxSamples }, true},
+		{"more samples than can be", zero, func(a *Accumulator) { a.held.n = maxSamples + 1 }, false},
+		{"something to undo", undo, func(a *Accumulator) {}, true},
+		{"something to undo within a half-hour", within, func(a *Accumulator) {}, true},
+		{"to undo: not before, within a half-hour", within, func(a *Accumulator) { a.prev.base.at = a.base.at }, false},
+		{"to undo: not before", undo, func(a *Accumulator) { a.prev.base.at = a.base.at }, false},
+		{"to undo: not below", undo, func(a *Accumulator) { a.prev.base.value = a.base.value }, false},
+		{"to undo: too far ahead", undo, func(a *Accumulator) { a.prev.ahead = grace + 1 }, false},
+		{"to undo: as far ahead as can be", undo, func(a *Accumulator) { a.prev.ahead = grace }, true},
+		{"to undo: behind", undo, func(a *Accumulator) { a.prev.ahead = -1 }, false},
+		{"to undo: as many samples as can be", undo, func(a *Accumulator) { a.prev.samples = maxSamples }, true},
+		{"to undo: more samples than can be", undo, func(a *Accumulator) { a.prev.samples = maxSamples + 1 }, false},
+		{"to undo: fewer than none", undo, func(a *Accumulator) { a.prev.samples = -1 }, false},
+		{"to undo: no energy", undo, func(a *Accumulator) { a.prev.energy = 0 }, true},
+		{"to undo: less than no energy", undo, func(a *Accumulator) { a.prev.energy = -1 }, false},
+		{"to undo: an impossible quality", undo, func(a *Accumulator) { a.prev.quality = 5 }, false},
+		{"to undo: too poor a quality", undo, func(a *Accumulator) { a.prev.quality = Substituted }, false},
+		{"to undo: stated but not touched", undo, func(a *Accumulator) { a.prev.stated = true }, false},
+		{"to undo: stated and touched", undo, func(a *Accumulator) { a.prev.stated, a.prev.touched = true, true }, true},
+		{"to undo: known, but not bracketed", undo, func(a *Accumulator) { a.prev.known = true }, false},
+		{"to undo: known and bracketed", undo, func(a *Accumulator) { a.prev.known, a.prev.before.at = true, a.prev.half(a.period) }, true},
+		{"as far ahead as can be", undo, func(a *Accumulator) { a.ahead = grace }, true},
+		{"further", undo, func(a *Accumulator) { a.ahead = grace + 1 }, false},
+		{"behind", undo, func(a *Accumulator) { a.ahead = -1 }, false},
+		{"stated but not touched", undo, func(a *Accumulator) { a.stated = true }, false},
+		{"a poor quality", undo, func(a *Accumulator) { a.quality = Estimated }, true},
+		{"too poor a quality", undo, func(a *Accumulator) { a.quality = Substituted }, false},
+		{"another meter", broken, func(a *Accumulator) {}, true},
+		{"another meter, and something to undo", broken, func(a *Accumulator) { a.undo, a.prev = true, undo().prev }, false},
+		{"an unknown event due", broken, func(a *Accumulator) { a.anew = EventKinds }, false},
+		{"a glitch due", broken, func(a *Accumulator) { a.anew = Glitch }, false},
+		{"an opening due", broken, func(a *Accumulator) { a.anew = Opened }, false},
+		{"held just when the baseline was read", broken, func(a *Accumulator) { a.held.since = a.base.at }, false},
+		{"held just after", broken, func(a *Accumulator) { a.held.since = a.base.at + 1 }, true},
+		{"read at the first instant of all", broken, func(a *Accumulator) { a.known, a.base.at, a.before.at = false, firstTime, firstTime }, true},
+		{"read before", broken, func(a *Accumulator) { a.known, a.base.at, a.before.at = false, firstTime-1, firstTime-1 }, false},
+		{"a register that cannot be", broken, func(a *Accumulator) { a.base.value = r.Modulus }, false},
+	} {
+		a := c.make()
+		c.change(a)
+		b, err := RestoreAccumulator(r, Period, a.State(nil))
+		if (err == nil) != c.ok || err == nil && *a != *b {
+			t.Errorf("%s: %v", c.what, err)
+		}
+	}
+}

@@ -54,7 +54,7 @@ func (a *Accumulator) judge(p point, dst []HalfHour) ([]HalfHour, Event) {
 		return a.take(p, fromBase, dst), e
 	}
 	if !agrees || h.last.value == 0 && p.value > 0 {
-		if p.value > 0 && p.at-h.since >= holdPeriods*a.period {
+		if p.value > 0 && a.tired(p) {
 			return a.restart(Reset, p, p, dst)
 		}
 		e := a.event(Glitch, h.first.sample())
@@ -78,6 +78,17 @@ func (a *Accumulator) judge(p point, dst []HalfHour) ([]HalfHour, Event) {
 		return a.restart(Reset, h.first, h.last, dst)
 	}
 	return dst, Event{}
+}
+
+// tired reports whether the register has disagreed for so long that p is taken
+// whatever it is: twice as long where it looks like a rollover, which the next
+// sample can bear out (a meter that is read each hour and wrapped to 0).
+func (a *Accumulator) tired(p point) bool {
+	patience := holdPeriods * a.period
+	if _, ok := a.reg.wrapped(a.base.value, p.value, a.ahead, p.at-a.base.at); ok {
+		patience *= 2
+	}
+	return p.at-a.held.since >= patience
 }
 
 // rollover counts the advance through the modulus, and what was held after it.

@@ -36,12 +36,12 @@ func Rederive(r Register, period time.Duration, window []HalfHour, late []Sample
 	var refused []error
 	for len(window) > 0 {
 		n := slices.IndexFunc(window, func(h HalfHour) bool { return !r.derivable(&h, period) })
+		if n < 0 {
+			n = len(window)
+		}
 		if n == 0 {
 			window = window[1:]
 			continue
-		}
-		if n < 0 {
-			n = len(window)
 		}
 		run := newRun(r, period, window[:n])
 		window = window[n:]

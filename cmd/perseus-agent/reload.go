@@ -42,7 +42,9 @@ func (d *supervisor) tell(state string) {
 	case state == "READY=1":
 		d.changing.Store(false)
 	}
-	d.notify(state)
+	if d.notify != nil {
+		d.notify(state)
+	}
 }
 
 // run works until ctx ends or an agent fails.

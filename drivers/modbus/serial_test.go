@@ -259,20 +259,6 @@ func TestIdentityWithAClockSetBack(t *testing.T) {
 	}
 }
 
-func TestQuarantineWithAClockSetBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fake{answer: func(uint16, uint16) ([]byte, error) { return nil, wire.ErrRequestTimedOut }}
-		b := newFake(t, "rtuovertcp://127.0.0.1:4001", f, pt(4))
-		b.Poll(t.Context(), 0, nil)
-		b.shut = time.Now().Add(24 * time.Hour) // as it looks when the clock was set back by a day
-		f.answer = device4
-		start := time.Now()
-		if _, err := b.Poll(t.Context(), 0, nil); err != nil || time.Since(start) != time.Second {
-			t.Errorf("waited %v, %v", time.Since(start), err)
-		}
-	})
-}
-
 func TestPauseBeforeTheSerialNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &numbered{serial: 1}

@@ -20,13 +20,14 @@ type Broker struct {
 	urls   []*url.URL
 	format format
 	points [][]point // by device
-	stop   chan struct{}
 
-	mu      sync.Mutex
-	err     error // why nothing can be heard; nil while it can
-	url     string
-	stats   Stats
-	refused []string // filters that the broker refused
+	mu         sync.Mutex
+	client     paho.Client // nil while nobody listens
+	connects   uint64      // connections made so far
+	subscribed uint64      // the one of them on which all is subscribed
+	err        error       // what went wrong last
+	url        string      // tried last
+	stats      Stats
 }
 
 // Stats are what a Broker counted since it was made.
@@ -80,7 +81,6 @@ type incoming struct {
 
 // Listen delivers readings until ctx ends; see drivers.Listener.
 func (b *Broker) Listen(ctx context.Context, deliver func(device int, r []drivers.Reading)) error {
-	b.down(errNotYet)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // also lets go of whoever waits to be heard, should deliver panic
 	inbox := make(chan *incoming)
@@ -88,9 +88,10 @@ func (b *Broker) Listen(ctx context.Context, deliver func(device int, r []driver
 	say := make(chan publication, 64)
 
 	client := paho.NewClient(b.options(ctx, inbox, up))
+	b.use(client)
 	client.Connect() // tries until it succeeds
 	defer client.Disconnect(quiesce)
-	defer b.down(errNotYet)
+	defer b.use(nil)
 	var speaker sync.WaitGroup
 	defer speaker.Wait()
 	defer cancel()
@@ -154,6 +155,10 @@ func (b *Broker) options(ctx context.Context, inbox chan<- *incoming, up chan<- 
 		}
 	})
 	o.SetOnConnectHandler(func(paho.Client) {
+		b.mu.Lock()
+		b.connects++
+		b.stats.Connects++
+		b.mu.Unlock()
 		select {
 		case up <- struct{}{}:
 		default: // an older one was not seen yet: one is enough
@@ -195,9 +200,6 @@ func (b *Broker) speak(ctx context.Context, c paho.Client, up <-chan struct{}, s
 		case <-ctx.Done():
 			return
 		case <-up:
-			b.mu.Lock()
-			b.stats.Connects++
-			b.mu.Unlock()
 		case <-retry.C:
 			if !c.IsConnectionOpen() {
 				continue // it subscribes when it is back
@@ -212,13 +214,18 @@ func (b *Broker) speak(ctx context.Context, c paho.Client, up <-chan struct{}, s
 			}
 			continue
 		}
+		b.mu.Lock()
+		connect := b.connects
+		b.mu.Unlock()
 		if err := b.subscribe(ctx, c); err != nil {
 			b.down(err)
 			b.cfg.Logger.Debug("not subscribed", "error", err)
 			retry.Reset(againAfter)
 			continue
 		}
-		b.heard(c)
+		b.mu.Lock()
+		b.subscribed = connect
+		b.mu.Unlock()
 	}
 }
 
@@ -255,34 +262,43 @@ func wait(ctx context.Context, token paho.Token) error {
 	}
 }
 
+// use begins or ends the use of a client.
+func (b *Broker) use(c paho.Client) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.client, b.err, b.subscribed = c, errNotYet, 0
+}
+
 // down notes why nothing can be heard.
 func (b *Broker) down(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.err, b.stats.URL = err, ""
-}
-
-// heard notes that all is well.
-func (b *Broker) heard(c paho.Client) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if c.IsConnectionOpen() { // else it was lost meanwhile, and b.err says why
-		b.err, b.stats.URL = nil, b.url
-	}
+	b.err = err
 }
 
 // Health says how the broker does; see drivers.Listener.
 func (b *Broker) Health() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	switch {
+	case b.client == nil:
+		return errNotYet
+	case b.client.IsConnectionOpen() && b.subscribed == b.connects && b.connects > 0:
+		return nil // whatever was said of an earlier connection
+	}
 	return b.err
 }
 
 // Stats says what was counted so far.
 func (b *Broker) Stats() Stats {
+	err := b.Health()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.stats
+	s := b.stats
+	if err == nil {
+		s.URL = b.url
+	}
+	return s
 }
 
 func hint(err error) string {

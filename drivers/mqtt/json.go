@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/drivers"
@@ -57,8 +58,8 @@ func (f *jsonFormat) add(device, index int, name string, r recipe) error {
 	if r.Name != "" {
 		known["point"] = r.Name
 	}
-	p := &jsonPoint{device: device, index: index, dated: r.Time != ""}
-	p.spec.Good, p.spec.Invalid, p.spec.Scaled = r.Good, r.Invalid, r.Scale != ""
+	p := &jsonPoint{device: device, index: index, dated: r.Time != "" && !r.undated}
+	p.spec.Good, p.spec.Invalid, p.spec.Scaled, p.spec.Dated = r.Good, r.Invalid, r.Scale != "", p.dated
 	for _, path := range []struct {
 		into *jsonpoint.Path
 		text string
@@ -72,19 +73,16 @@ func (f *jsonFormat) add(device, index int, name string, r recipe) error {
 	if p.spec.Clock, err = jsonpoint.ParseClock(r.TimeFormat, r.Zone); err != nil {
 		return err
 	}
-	if len(r.topics) == 0 {
-		return errors.New("topic is missing: write the topic on which it is published")
+	topics, err := r.about(known)
+	if err != nil {
+		return err
 	}
-	topics := slices.Clone(r.topics)
-	if r.UnitTopic != "" {
-		topics = append(topics, r.UnitTopic)
-	}
-	for i, s := range topics {
+	for _, s := range topics {
 		t, err := jsonpoint.ParseTopic(s, known)
 		if err != nil {
 			return err
 		}
-		one := &target{topic: t, point: p, unit: i == len(r.topics)}
+		one := &target{topic: t, point: p, unit: s == r.UnitTopic}
 		if t.Exact() {
 			f.exact[t.Filter()] = append(f.exact[t.Filter()], one)
 		} else {
@@ -93,6 +91,37 @@ func (f *jsonFormat) add(device, index int, name string, r recipe) error {
 	}
 	f.points = append(f.points, p)
 	return nil
+}
+
+// about lists the topics of a point. One that asks for a name which is not
+// given would hear every device as if it were this one: it is left out.
+func (r *recipe) about(known map[string]string) ([]string, error) {
+	var out []string
+	missing := ""
+	for _, s := range append(slices.Clone(r.topics), r.UnitTopic) {
+		lacks := ""
+		for _, name := range []string{"device", "point"} {
+			if known[name] == "" && strings.Contains(s, "{"+name+"}") {
+				lacks = name
+			}
+		}
+		switch {
+		case s == "":
+		case lacks != "":
+			missing = lacks
+		default:
+			out = append(out, s)
+		}
+	}
+	switch {
+	case missing == "device" && len(out) == 0:
+		return nil, errors.New("the device's name is missing: its topic asks for {device}")
+	case missing == "point" && len(out) == 0:
+		return nil, errors.New("name is missing: its topic asks for {point}")
+	case len(out) == 0 || out[0] == r.UnitTopic:
+		return nil, errors.New("topic is missing: write the topic on which it is published")
+	}
+	return out, nil
 }
 
 func (f *jsonFormat) filters() []filter {

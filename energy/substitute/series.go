@@ -56,10 +56,13 @@ const (
 )
 
 func (p *planner) kindOf(noon time.Time) kind {
-	switch {
-	case p.o.Holiday(noon) || noon.Weekday() == time.Sunday:
+	if p.o.Holiday(noon) {
 		return rest
-	case noon.Weekday() == time.Saturday:
+	}
+	switch noon.Weekday() {
+	case time.Sunday:
+		return rest
+	case time.Saturday:
 		return saturday
 	}
 	return workday

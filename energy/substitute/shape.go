@@ -39,7 +39,7 @@ func (p *planner) joins(a, b energy.HalfHour) bool {
 
 // forward is how far the register went from a to b, through its modulus if need be.
 func (p *planner) forward(a, b int64) int64 {
-	if b < a && p.o.Modulus > 0 {
+	if b < a {
 		return b - a + p.o.Modulus
 	}
 	return b - a

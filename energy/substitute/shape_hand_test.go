@@ -20,21 +20,32 @@ func TestShapeByHand(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		advance            int64
+		spread             int64 // the register at every boundary in the gap, before; 0: spread evenly
 		cumulative, energy []int64
 		moduli             []int64
 	}{
 		// After 00:15 come 1,000 Wh x 50/1250, 150/1250, 450/1250 and 950/1250.
 		// Moduli: the register wraps at or beside a boundary, as spread or as
 		// shaped, or beside a sample.
-		"much": {1000, []int64{5140, 5220, 5460, 5860, 6200}, []int64{140, 80, 240, 400, 340}, []int64{0, 7000, 6201, 6200, 6199, 6101, 6100, 5860, 5859, 5475, 5474, 5225, 5140, 5101, 5100, 5099, 5001}},
+		"much": {1000, 0, []int64{5140, 5220, 5460, 5860, 6200}, []int64{140, 80, 240, 400, 340}, []int64{0, 7000, 6201, 6200, 6199, 6101, 6100, 5860, 5859, 5475, 5474, 5225, 5140, 5101, 5100, 5099, 5001}},
 		// 3 Wh: spread evenly the register shows 5100, 5101, 5101 and 5102.
-		"little":    {3, []int64{5100, 5100, 5101, 5102, 5203}, []int64{100, 0, 1, 1, 101}, []int64{0, 7000, 5103, 5102, 5101, 5100}},
-		"in one go": {0, nil, nil, []int64{0, 7000, 5100}},
+		"little":    {3, 0, []int64{5100, 5100, 5101, 5102, 5203}, []int64{100, 0, 1, 1, 101}, []int64{0, 7000, 5103, 5102, 5101, 5100}},
+		"in one go": {0, 0, nil, nil, []int64{0, 7000, 5100}},
+		// However it was spread: all at the end, or all at the start of the gap.
+		"late":  {1000, 5100, []int64{5140, 5220, 5460, 5860, 6200}, []int64{140, 80, 240, 400, 340}, []int64{0, 5100, 5101}},
+		"early": {1000, 6100, []int64{5140, 5220, 5460, 5860, 6200}, []int64{140, 80, 240, 400, 340}, []int64{0, 6100, 6101}},
 	} {
 		for _, modulus := range c.moduli {
 			run := counted(energy.Register{Measure: energy.Import}, []energy.Sample{
 				{At: midnight, Value: 5000}, {At: midnight.Add(15 * time.Minute), Value: 5100}, {At: midnight.Add(135 * time.Minute), Value: 5100 + c.advance}, {At: midnight.Add(150 * time.Minute), Value: 5200 + c.advance},
 			})
+			for i := range run[1:] {
+				if c.spread > 0 {
+					run[i+1].Energy += run[i].Cumulative - c.spread
+					run[i].Energy -= run[i].Cumulative - c.spread
+					run[i].Cumulative = c.spread
+				}
+			}
 			if modulus > 0 {
 				for i := range run {
 					run[i].Cumulative %= modulus

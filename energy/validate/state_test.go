@@ -2,6 +2,7 @@ package validate
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"reflect"
 	"strings"
@@ -103,6 +104,19 @@ func TestRestoreRefuses(t *testing.T) {
 		change(c)
 		if _, err := Restore(mainImport, Options{}, c.State(nil)); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestReaderCount(t *testing.T) {
+	for _, c := range []struct {
+		b    []byte
+		want int
+		bad  bool
+	}{{[]byte{20}, 20, false}, {[]byte{21}, 0, true}, {nil, 0, true}, {[]byte{0x80}, 0, true}, {binary.AppendUvarint(nil, 1<<63), 0, true}} {
+		r := reader{b: c.b}
+		if got := r.count(20); got != c.want || r.bad != c.bad {
+			t.Errorf("%x: %d, bad %v", c.b, got, r.bad)
 		}
 	}
 }

@@ -100,11 +100,15 @@ func (p *Plan) make(n *node, start time.Time, prev energy.HalfHour, in []energy.
 	return p.HalfHour(n.ID, start, prev, in)
 }
 
-// same reports whether two half-hours say the same, whenever they were made.
-func same(a, b energy.HalfHour) bool {
-	return a.Start.Equal(b.Start) && a.Energy == b.Energy && a.Quality == b.Quality && a.Flags == b.Flags &&
-		a.Cumulative == b.Cumulative && a.Evidence.Rule == b.Evidence.Rule && a.Evidence.Samples == b.Evidence.Samples &&
-		a.Evidence.First.Value == b.Evidence.First.Value && a.Evidence.Last.Value == b.Evidence.Last.Value
+// same reports whether a half-hour that was made again says what the stored one
+// says, whenever each was made. A flag is never taken off a stored value, and
+// whether a missing one withdraws a value is for the store to say
+// (energy.RuleWithdrawn).
+func same(h, stored energy.HalfHour) bool {
+	e, f := h.Evidence, stored.Evidence
+	return h.Start.Equal(stored.Start) && h.Energy == stored.Energy && h.Quality == stored.Quality && h.Cumulative == stored.Cumulative &&
+		h.Flags|stored.Flags == stored.Flags && (e.Rule == f.Rule || h.Quality == energy.Missing) &&
+		e.Samples == f.Samples && e.First.Value == f.First.Value && e.Last.Value == f.Last.Value
 }
 
 // span is [from, to).

@@ -155,6 +155,21 @@ func TestUpdateAfterPruning(t *testing.T) {
 	if h, _ := s.at("rest", slot(1)); h.Energy != 10 || h.Evidence.First.Value != 50 || h.Quality != energy.Interpolated {
 		t.Errorf("%+v", h)
 	}
+	// One that was refused is refused again; one that waited counts as coming
+	// out of an estimate, since nobody knows.
+	s.put("main", measured(1, 0, 1000))
+	s.put("sub", measured(1, 600, 500))
+	s.put("rest", energy.HalfHour{Start: slot(1), Cumulative: -1, Flags: energy.Flags(0).With(9), Evidence: energy.Evidence{
+		First: energy.Sample{At: slot(1), Value: 900}, Last: energy.Sample{At: slot(2), Value: 0}, Samples: 60}})
+	expect(t, s.update(p, "main", slot(1), slot(2)))
+	s.put("rest", energy.HalfHour{Start: slot(1), Cumulative: -1, Evidence: energy.Evidence{
+		First: energy.Sample{At: slot(1), Value: 900}, Last: energy.Sample{At: slot(2), Value: 900}, Samples: 30}})
+	s.update(p, "main", slot(1), slot(2))
+	if h, _ := s.at("rest", slot(1)); h.Quality != energy.Estimated || h.Evidence.Last.Value != 1500 {
+		t.Errorf("%+v", h)
+	}
+	s.put("main", measured(1, 100, 1000))
+	s.put("sub", measured(1, 40, 500))
 	// As long as the one before is there, it counts.
 	s.put("rest", owing(0, energy.Interpolated, 20))
 	s.update(p, "main", slot(1), slot(2))
@@ -185,9 +200,20 @@ func TestSame(t *testing.T) {
 		"last": func(h *energy.HalfHour) { h.Evidence.Last.Value++ },
 	} {
 		h := base
-		if change(&h); same(base, h) {
+		if change(&h); same(h, base) {
 			t.Errorf("another %s is the same", name)
 		}
+	}
+	flagged := base
+	flagged.Flags = flagged.Flags.With(16).With(9)
+	if !same(base, flagged) {
+		t.Error("a flag that was taken off makes a difference")
+	}
+	none := graded(base, energy.Missing)
+	withdrawn := none
+	withdrawn.Evidence.Rule = energy.RuleWithdrawn
+	if !same(none, withdrawn) || !same(withdrawn, none) {
+		t.Error("missing and withdrawn differ")
 	}
 }
 

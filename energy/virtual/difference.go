@@ -68,8 +68,10 @@ func (t Tolerance) allowed(q energy.Quality, subs int64) int64 {
 // evidence of others is registers.
 func (p *Plan) differs(h energy.HalfHour) bool {
 	e := h.Evidence
-	return e.Rule == energy.RuleDifference ||
-		h.Quality == energy.Missing && e.Rule == energy.RuleNone && e.First.At.Equal(h.Start) && e.Last.At.Equal(h.Start.Add(p.period))
+	if h.Quality > energy.Missing {
+		return e.Rule == energy.RuleDifference
+	}
+	return (e.Rule == energy.RuleNone || e.Rule == energy.RuleWithdrawn) && e.First.At.Equal(h.Start) && e.Last.At.Equal(h.Start.Add(p.period))
 }
 
 // carried reads what a half-hour of a difference carries into the next one.

@@ -100,9 +100,17 @@ func TestDeficitWaits(t *testing.T) {
 			t.Fatalf("%+v", prev)
 		}
 	}
-	h, _ := p.HalfHour("v", slot(3), prev, []energy.HalfHour{measured(3, 10, 50), measured(3, 1, 5)})
-	if h.Energy != 2 || h.Quality != energy.Estimated {
-		t.Errorf("%+v", h)
+	withdrawn, other := prev, prev
+	withdrawn.Evidence.Rule, other.Evidence.Rule = energy.RuleWithdrawn, energy.RuleDifference // the one as the store marks it
+	var h energy.HalfHour
+	for _, before := range []energy.HalfHour{prev, withdrawn} {
+		h, _ = p.HalfHour("v", slot(3), before, []energy.HalfHour{measured(3, 10, 50), measured(3, 1, 5)})
+		if h.Energy != 2 || h.Quality != energy.Estimated {
+			t.Errorf("%+v", h)
+		}
+	}
+	if h, _ = p.HalfHour("v", slot(3), other, []energy.HalfHour{measured(3, 10, 50), measured(3, 1, 5)}); h.Energy != 9 {
+		t.Errorf("missing, and by a rule: %+v", h)
 	}
 	for _, at := range [][2]time.Time{{slot(2).Add(-1), slot(3)}, {slot(2), slot(3).Add(1)}} {
 		real := prev

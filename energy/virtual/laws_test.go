@@ -209,7 +209,7 @@ func TestUpdateIsAsIfMadeAtOnce(t *testing.T) {
 				if ok {
 					whole.put(id, want)
 				}
-				if got, there := s.at(id, slot(i)); there != ok || ok && !same(got, want) {
+				if got, there := s.at(id, slot(i)); there != ok || ok && !same(want, got) {
 					t.Fatalf("%s %d: %+v, made at once %+v", id, i, got, want)
 				}
 			}

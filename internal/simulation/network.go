@@ -111,7 +111,7 @@ func (w *network) RoundTrip(q *http.Request) (*http.Response, error) {
 		return answer(500, `{"error":"server_error","error_description":"correlation 1"}`), nil
 	case busy:
 		res := answer(503, `{"error":"temporarily_unavailable"}`)
-		res.Header.Set("Retry-After", []string{"90", "600", "3600"}[w.chance.n(n, 3)])
+		res.Header.Set("Retry-After", []string{"90", "600", "3600", "3600", "3600", "3600"}[w.chance.n(n, 6)])
 		return res, nil
 	case portal:
 		return answer(200, `<html>Please sign in to this hotel's network`), nil

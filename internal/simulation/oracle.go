@@ -140,6 +140,18 @@ func (o *oracle) died(kept map[energy.Key]time.Time) {
 	}
 }
 
+// lost forgets what was stored: the disk is gone. What the agent does not know
+// any more is the register's state, so that it begins anew.
+func (o *oracle) lost() {
+	for _, w := range o.order {
+		clear(w.kept)
+		clear(w.seen)
+		clear(w.sound)
+		clear(w.other)
+		w.upto, w.begun, w.anew = index(time.Now()), false, true
+	}
+}
+
 // check looks at all half-hours that were stored since the last time.
 // While the disk is full or the clock not trusted nothing new need be there.
 func (o *oracle) check(s *store.Store, now time.Time, all, excused bool) {

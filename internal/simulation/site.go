@@ -50,6 +50,7 @@ type Result struct {
 	Carried    int
 	Again      int
 	SetAside   int
+	Lost       int // stores that were lost with their disk
 }
 
 // site is a whole site with everything around it.
@@ -158,13 +159,13 @@ func newSite(o Options) *site {
 	s.relay = newRelay(o.Identity, s.report)
 	day := 24 * time.Hour
 	s.net = &network{chance: s.of("network", 0), h: s.relay,
-		down:  s.trouble("network down", 0, 10*day, time.Second, 20*day),
+		down:  s.trouble("network down", 0, 6*day, time.Second, 8*time.Hour),
 		weird: s.trouble("network weird", 0, day, time.Minute, 6*time.Hour),
-		lazy:  s.trouble("relay busy", 0, time.Hour, time.Hour, 4*day),
+		lazy:  s.trouble("relay busy", 0, 2*time.Hour, time.Hour, 12*day),
 	}
 	if s.Seed%2 == 0 && !s.Quiet {
 		s.clock = &clockwork{chance: s.of("clock", 0), net: &s.noServer, jumps: s.trouble("clock set", 0, 4*day, 10*time.Second, 10*time.Minute)}
-		s.noServer = s.net.down
+		s.noServer = s.trouble("no time server", 0, 10*day, time.Second, 20*day)
 		s.oracle.slack = time.Minute
 		s.clock.reboot()
 	}
@@ -345,6 +346,14 @@ func (s *site) life() error {
 	s.live++
 	s.state()
 	c, n := s.of("life", 0), s.live*8
+	if !s.Quiet && s.live > 1 && c.n(n+6, 40) == 0 && !s.calm.during(time.Now()) {
+		s.oracle.lost() // the card is dead: a new one is put in
+		if err := os.Remove(s.path); err != nil {
+			return err
+		}
+		clear(s.saved)
+		s.result.Lost++
+	}
 	st, report, err := store.Open(s.path, store.Options{Now: s.wall, Logger: s.Logger, KeepHalfHours: s.config.Store.KeepHalfHours, KeepSamples: s.config.Store.KeepSamples})
 	if err != nil {
 		return err

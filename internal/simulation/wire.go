@@ -43,6 +43,7 @@ type channel struct {
 	log    []delivery         // what the agent was given, in the order in which it was
 	good   int                // index in log of the newest good one; -1: none
 	upset  time.Time          // when the agent was last given something wrong
+	anew   bool               // the agent lost what it knew since the last good sample
 	resets []reset            // stretches over which the energy cannot be known, or need not
 }
 
@@ -66,7 +67,7 @@ type delivery struct {
 }
 
 // The faults of a register, by how often.
-var faults = []fault{unanswered, zero, zeros, saturated, leap, leaps, swapped, garbage, frozen, late, twice, contradicted}
+var faults = []fault{unanswered, zero, zeros, saturated, leap, leaps, swapped, garbage, frozen, late, stale, twice, contradicted}
 
 type fault int
 
@@ -82,6 +83,7 @@ const (
 	garbage            // values that agree with nothing, for a while
 	frozen             // the same value again and again although the register counts on
 	late               // a sample that is older than the one before it
+	stale              // only such a sample, and none of now
 	twice              // the same sample twice
 	contradicted       // two values for one instant
 )
@@ -152,9 +154,11 @@ func (w *wire) read(c *channel, point int, now time.Time, dst []drivers.Reading)
 	case frozen:
 		last := c.log[c.good]
 		give(energy.Sample{At: at, Value: last.value}, true, last.counted)
-	case late:
-		give(truth, true, counted)
-		ago := -time.Duration(c.n(n, int64(20*time.Minute))).Truncate(time.Millisecond)
+	case late, stale:
+		if f == late {
+			give(truth, true, counted)
+		}
+		ago := -time.Duration(c.n(n, int64(40*time.Minute))).Truncate(time.Millisecond)
 		if c.fit(now.Add(ago)) == fit && now.Add(ago).After(epoch) {
 			old := c.counted(fit, c.load.total(now.Add(ago)))
 			give(energy.Sample{At: at.Add(ago), Value: c.shown(old)}, true, old)
@@ -193,7 +197,7 @@ func (c *channel) fault(now time.Time) (f fault, n int64) {
 	f = faults[c.faults.n(3*i+2, int64(len(faults)))]
 	most := 1 << 30
 	switch f {
-	case zero, saturated, leap, swapped, late, twice, contradicted:
+	case zero, saturated, leap, swapped, late, stale, twice, contradicted:
 		most = 1
 	case leaps:
 		most = 2
@@ -272,7 +276,8 @@ func (c *channel) gap(a, b delivery) {
 		wrapped := a.value+adv >= c.modulus
 		unknown = could > c.modulus/2 || wrapped && (a.value < c.modulus-c.modulus/10 || adv > c.modulus/10)
 	}
-	if unknown || b.real.Sub(a.real) > 399*24*time.Hour {
+	if unknown || c.anew || b.real.Sub(a.real) > 399*24*time.Hour {
 		c.resets = append(c.resets, reset{span{a.real, b.real}, a.fit != b.fit, b.fit})
 	}
+	c.anew = false
 }

@@ -19,6 +19,7 @@ import (
 //	                             object: the object itself, where it has it
 //	$                            the whole document; it begins each path that
 //	                             is not meant to start at the present element
+//	@                            the present element itself
 //	Value|value                  the first of the two that is there
 //
 // {device}, {point} and what the topic captured stand for their texts. The
@@ -40,6 +41,7 @@ const (
 	member
 	element
 	match
+	self
 )
 
 // ParsePath reads a path. The captures that are known already are put in.
@@ -67,6 +69,8 @@ func ParsePath(s string, known map[string]string) (Path, error) {
 func parseSteps(s string) (steps []step, rest string, more bool, err error) {
 	if cut, ok := strings.CutPrefix(s, "$"); ok {
 		steps, s = append(steps, step{kind: root}), cut
+	} else if cut, ok := strings.CutPrefix(s, "@"); ok {
+		steps, s = append(steps, step{kind: self}), cut
 	}
 	for first := true; ; first = false {
 		switch {

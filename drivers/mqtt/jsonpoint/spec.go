@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -30,6 +31,7 @@ type Spec struct {
 	Good    []string // what Quality says of a value that counts; nil: the words of the field
 	Invalid []string // values that stand for no value, as they are written
 	Scaled  bool     // the point has a scale of its own
+	Dated   bool     // a reading without its time is refused
 }
 
 var (
@@ -89,6 +91,7 @@ func (s *Spec) one(document, here any, captures map[string]string, arrived time.
 		}
 	}
 	var v value.Value
+	raw, v.Flags = status(raw)
 	if v.Number, v.Unit, v.Err = value.Of(raw); v.Err == nil {
 		for _, no := range s.Invalid {
 			if text(raw) == no {
@@ -96,7 +99,11 @@ func (s *Spec) one(document, here any, captures map[string]string, arrived time.
 			}
 		}
 	}
-	if t, ok := s.Time.Scalar(document, here, captures); ok && t != nil {
+	if t, ok := s.Time.Scalar(document, here, captures); !ok || t == nil {
+		if s.Dated && v.Err == nil {
+			v.Number, v.Err = nil, value.Refused(drivers.Protocol, "read time", "there is none at %q", s.Time)
+		}
+	} else {
 		at, err := s.Clock.Time(t, arrived)
 		if err != nil && v.Err == nil {
 			// Whoever dates its readings has them dated: one of unknown time is of no use.
@@ -123,6 +130,16 @@ func (s *Spec) one(document, here any, captures map[string]string, arrived time.
 	return append(dst, v)
 }
 
+// status splits off what Niagara writes behind a value: "1234.5 kW-hr {ok} @ def".
+func status(raw any) (any, energy.Flags) {
+	s, ok := raw.(string)
+	i := strings.Index(s, " {")
+	if !ok || i < 0 {
+		return raw, 0
+	}
+	return s[:i], Quality(s[i+1:], nil)
+}
+
 // UnitOf reads a message that holds nothing but a point's unit, or has it at the path.
 func UnitOf(document any, p Path, captures map[string]string) string {
 	if u, ok := p.Scalar(document, document, captures); ok {
@@ -130,9 +147,6 @@ func UnitOf(document any, p Path, captures map[string]string) string {
 	}
 	return text(document)
 }
-
-// Bad reports whether flags keep a value from being counted.
-func Bad(f energy.Flags) bool { return f.Has(13) || f.Has(14) || f.Has(2) }
 
 func clip(s string) string {
 	if len(s) > 40 {

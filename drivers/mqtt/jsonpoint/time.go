@@ -13,7 +13,8 @@ import (
 
 // Clock says how a source writes its times.
 type Clock struct {
-	layouts []string // of Go's time package; nil: RFC 3339 and its relatives, or a number
+	layouts []string // of Go's time package
+	numbers bool     // counts of seconds to nanoseconds are taken, too
 	unit    time.Duration
 	zone    *time.Location // of times that name none
 }
@@ -44,16 +45,17 @@ func ParseClock(format, zone string) (Clock, error) {
 		}
 	}
 	switch {
-	case format == "" || format == "auto":
-		return c, nil
-	case format == "rfc3339":
-		c.layouts = usual
-		return c, nil
+	case format == "":
+		format = "auto"
 	case units[format] != 0:
 		c.unit = units[format]
 		return c, nil
 	}
 	for _, layout := range strings.Split(format, "|") {
+		if layout == "auto" || layout == "rfc3339" {
+			c.layouts, c.numbers = append(c.layouts, usual...), c.numbers || layout == "auto"
+			continue
+		}
 		if strings.Contains(layout, "%") {
 			layout = directives.Replace(layout)
 		}
@@ -80,11 +82,8 @@ func (c Clock) Time(v any, arrived time.Time) (time.Time, error) {
 		return c.number(v.String())
 	case string:
 		s := strings.TrimSpace(v)
-		if c.layouts == nil && s != "" && value.PlainNumber(s) {
+		if (c.numbers || c.unit != 0) && value.PlainNumber(s) {
 			return c.number(s)
-		}
-		if c.unit != 0 {
-			return time.Time{}, errNoTime
 		}
 		return c.text(s, arrived)
 	}
@@ -94,7 +93,7 @@ func (c Clock) Time(v any, arrived time.Time) (time.Time, error) {
 // number reads a count since 1970.
 func (c Clock) number(s string) (time.Time, error) {
 	r, err := value.Number(s)
-	if err != nil || c.layouts != nil {
+	if err != nil || !c.numbers && c.unit == 0 {
 		return time.Time{}, errNoTime
 	}
 	unit := c.unit
@@ -120,14 +119,10 @@ func (c Clock) number(s string) (time.Time, error) {
 }
 
 func (c Clock) text(s string, arrived time.Time) (time.Time, error) {
-	layouts := c.layouts
-	if layouts == nil {
-		layouts = usual
-	}
 	if len(s) > 64 {
 		return time.Time{}, errNoTime
 	}
-	for _, layout := range layouts {
+	for _, layout := range c.layouts {
 		t, err := time.ParseInLocation(layout, s, c.zone)
 		if err != nil {
 			continue

@@ -1,0 +1,334 @@
+package mqtt
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// patience bounds each wait of these tests; none takes nearly as long.
+const patience = 20 * time.Second
+
+// testBroker is mochi on a loopback port.
+type testBroker struct {
+	*mochi.Server
+	address string
+	end     sync.Once
+}
+
+func (b *testBroker) die() { b.end.Do(func() { _ = b.Server.Close() }) }
+
+// rights are who may do what.
+type rights struct {
+	mochi.HookBase
+	user, password string
+	readable       func(topic string) bool // nil: all
+}
+
+func (r *rights) ID() string { return "rights" }
+
+func (r *rights) Provides(b byte) bool {
+	return b == mochi.OnConnectAuthenticate || b == mochi.OnACLCheck
+}
+
+func (r *rights) OnConnectAuthenticate(_ *mochi.Client, pk packets.Packet) bool {
+	return string(pk.Connect.Username) == r.user && string(pk.Connect.Password) == r.password
+}
+
+func (r *rights) OnACLCheck(_ *mochi.Client, topic string, write bool) bool {
+	return write || r.readable == nil || r.readable(topic)
+}
+
+func newTestBroker(t *testing.T, address string) *testBroker {
+	t.Helper()
+	return newGuardedBroker(t, address, &rights{}, nil)
+}
+
+func newGuardedBroker(t *testing.T, address string, r *rights, secure *tls.Config) *testBroker {
+	t.Helper()
+	s := mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
+	if err := s.AddHook(r, nil); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secure != nil {
+		l = tls.NewListener(l, secure)
+	}
+	if err := s.AddListener(listeners.NewNet("t", l)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(); err != nil {
+		t.Fatal(err)
+	}
+	b := &testBroker{Server: s, address: l.Addr().String()}
+	t.Cleanup(b.die)
+	return b
+}
+
+func (b *testBroker) url() string { return "mqtt://" + b.address }
+
+func (b *testBroker) say(t *testing.T, topic, payload string, retain bool) {
+	t.Helper()
+	if err := b.Publish(topic, []byte(payload), retain, 1); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// heard is one reading that was delivered.
+type heard struct {
+	device int
+	drivers.Reading
+}
+
+// listen runs a Broker until the test ends, or stop is called.
+func listen(t *testing.T, c Config) (b *Broker, got <-chan heard, stop func()) {
+	t.Helper()
+	if c.ClientID == "" {
+		c.ClientID = "agent"
+	}
+	b, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make(chan heard, 4096)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- b.Listen(ctx, func(device int, r []drivers.Reading) {
+			for _, one := range r {
+				out <- heard{device, one}
+			}
+		})
+	}()
+	ended := false
+	stop = func() {
+		if ended {
+			return
+		}
+		ended = true
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("Listen: %v", err)
+			}
+		case <-time.After(patience):
+			t.Error("Listen does not end")
+		}
+	}
+	t.Cleanup(stop)
+	return b, out, stop
+}
+
+// healthy waits until a Broker hears, or does not.
+func healthy(t *testing.T, b *Broker, want bool) {
+	t.Helper()
+	until(t, "health", func() bool { return (b.Health() == nil) == want })
+}
+
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("waited in vain for " + what)
+		}
+	}
+}
+
+func next(t *testing.T, got <-chan heard) heard {
+	t.Helper()
+	select {
+	case h := <-got:
+		return h
+	case <-time.After(patience):
+		t.Fatal("nothing heard")
+	}
+	return heard{}
+}
+
+// value fails the test unless the next reading is that value of that time.
+func expect(t *testing.T, got <-chan heard, device, point int, at string, base int64, flags ...int) {
+	t.Helper()
+	h := next(t, got)
+	var f energy.Flags
+	for _, n := range flags {
+		f = f.With(n)
+	}
+	when, _ := time.Parse(time.RFC3339Nano, at)
+	if h.Err != nil || h.device != device || h.Point != point || h.Sample.Value != base || h.Flags != f || at != "" && !h.Sample.At.Equal(when) {
+		t.Fatalf("heard device %d point %d %d at %s flags %v error %v; want device %d point %d %d at %s flags %v",
+			h.device, h.Point, h.Sample.Value, h.Sample.At.Format(time.RFC3339Nano), h.Flags.List(), h.Err, device, point, base, at, f.List())
+	}
+}
+
+func udmiMain() []Device {
+	return []Device{{Meter: "main", Name: "EM-1", Points: []Point{{Measure: energy.Import, Name: "energy_sensor", UnitName: "kWh"}}}}
+}
+
+func event(at string, kwh any) string {
+	return fmt.Sprintf(`{"version":"1.5.7","timestamp":%q,"points":{"energy_sensor":{"present_value":%v}}}`, at, kwh)
+}
+
+func fixed(at string) func() time.Time {
+	t, err := time.Parse(time.RFC3339, at)
+	if err != nil {
+		panic(err)
+	}
+	return func() time.Time { return t }
+}
+
+func TestUDMI(t *testing.T) {
+	m := newTestBroker(t, "127.0.0.1:0")
+	b, got, _ := listen(t, Config{URLs: []string{m.url()}, Format: "udmi", Now: fixed("2026-03-01T12:00:00Z"), Devices: udmiMain()})
+	healthy(t, b, true)
+	m.say(t, "/devices/EM-1/events/pointset", event("2026-03-01T11:59:58.5Z", 6613.405), false)
+	expect(t, got, 0, 0, "2026-03-01T11:59:58.5Z", 6_613_405)
+	m.say(t, "GB-LON/devices/EM-1/events/pointset", event("2026-03-01T11:59:59Z", "6613.404999999"), false)
+	expect(t, got, 0, 0, "2026-03-01T11:59:59Z", 6_613_405)
+	m.say(t, "/devices/EM-1/state", `{"timestamp":"2026-03-01T11:59:59Z","pointset":{"points":{"energy_sensor":{"value_state":"failure"}}}}`, false)
+	m.say(t, "/devices/EM-1/events/pointset", event("2026-03-01T12:00:00Z", 6613.5), false)
+	expect(t, got, 0, 0, "2026-03-01T12:00:00Z", 6_613_500, 14)
+}
+
+// A broker that goes away and comes back: the session is subscribed anew.
+func TestBrokerComesBack(t *testing.T) {
+	m := newTestBroker(t, "127.0.0.1:0")
+	b, got, _ := listen(t, Config{URLs: []string{m.url()}, Format: "udmi", Now: fixed("2026-03-01T12:00:00Z"), Devices: udmiMain()})
+	healthy(t, b, true)
+	m.die()
+	healthy(t, b, false)
+	again := newTestBroker(t, m.address)
+	healthy(t, b, true)
+	again.say(t, "/devices/EM-1/events/pointset", event("2026-03-01T11:59:58Z", 1), false)
+	expect(t, got, 0, 0, "2026-03-01T11:59:58Z", 1000)
+}
+
+// While we are away the broker keeps what is meant for us, and nothing of it
+// is dated by when it comes.
+func TestSessionKeepsMessages(t *testing.T) {
+	m := newTestBroker(t, "127.0.0.1:0")
+	c := Config{URLs: []string{m.url()}, Format: "udmi", Now: fixed("2026-03-01T12:00:00Z"), Devices: udmiMain()}
+	b, _, stop := listen(t, c)
+	healthy(t, b, true)
+	stop()
+	for i := range 50 {
+		m.say(t, "/devices/EM-1/events/pointset", event(fmt.Sprintf("2026-03-01T08:%02d:00Z", i), 100+i), false)
+	}
+	_, got, _ := listen(t, c)
+	seen := map[string]int64{} // mochi keeps no order here; Mosquitto does, see TestMosquitto
+	for range 50 {
+		h := next(t, got)
+		seen[h.Sample.At.Format("15:04")] = h.Sample.Value
+	}
+	for i := range 50 {
+		if at := fmt.Sprintf("08:%02d", i); seen[at] != int64(100+i)*1000 {
+			t.Errorf("at %s %d", at, seen[at])
+		}
+	}
+}
+
+// A message whose readings could not be delivered is not acknowledged: it
+// comes again. One that was delivered and comes again is dropped.
+func TestUnacknowledgedComesAgain(t *testing.T) {
+	m := newTestBroker(t, "127.0.0.1:0")
+	c := Config{URLs: []string{m.url()}, ClientID: "agent", Format: "udmi", Now: fixed("2026-03-01T12:00:00Z"), Devices: udmiMain()}
+	b, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan any, 1)
+	go func() {
+		defer func() { failed <- recover() }()
+		_ = b.Listen(context.Background(), func(int, []drivers.Reading) { panic("the agent fell over") })
+	}()
+	healthy(t, b, true)
+	m.say(t, "/devices/EM-1/events/pointset", event("2026-03-01T11:00:00Z", 7), false)
+	if p := <-failed; p == nil {
+		t.Fatal("the panic was swallowed")
+	}
+	_, got, _ := listen(t, c)
+	expect(t, got, 0, 0, "2026-03-01T11:00:00Z", 7000)
+	m.say(t, "/devices/EM-1/events/pointset", event("2026-03-01T11:00:00Z", 7), false)
+	m.say(t, "/devices/EM-1/events/pointset", event("2026-03-01T11:00:01Z", 7), false)
+	expect(t, got, 0, 0, "2026-03-01T11:00:01Z", 7000)
+}
+
+func TestSwitchOver(t *testing.T) {
+	first, second := newTestBroker(t, "127.0.0.1:0"), newTestBroker(t, "127.0.0.1:0")
+	b, got, _ := listen(t, Config{URLs: []string{first.url(), second.url()}, Format: "udmi", Now: fixed("2026-03-01T12:00:00Z"), Devices: udmiMain()})
+	healthy(t, b, true)
+	if u := b.Stats().URL; !strings.Contains(u, first.address) {
+		t.Fatalf("hears %s, want the first, %s", u, first.address)
+	}
+	first.say(t, "/devices/EM-1/events/pointset", event("2026-03-01T11:00:00Z", 1), false)
+	expect(t, got, 0, 0, "2026-03-01T11:00:00Z", 1000)
+	first.die()
+	until(t, "the second broker", func() bool { return strings.Contains(b.Stats().URL, second.address) })
+	// The second broker has the same history: what came before is not delivered again.
+	second.say(t, "/devices/EM-1/events/pointset", event("2026-03-01T11:00:00Z", 1), false)
+	second.say(t, "/devices/EM-1/events/pointset", event("2026-03-01T11:00:10Z", 2), false)
+	expect(t, got, 0, 0, "2026-03-01T11:00:10Z", 2000)
+	if n := b.Stats().Duplicates; n != 1 {
+		t.Errorf("%d duplicates, want 1", n)
+	}
+}
+
+func TestRetained(t *testing.T) {
+	m := newTestBroker(t, "127.0.0.1:0")
+	devices := []Device{{Meter: "m", Name: "d", Points: []Point{
+		{Measure: energy.Import, Topic: "a", Value: "v", Time: "t", UnitName: "kWh"},
+		{Measure: energy.Export, Topic: "b", UnitName: "kWh"},
+	}}}
+	m.say(t, "a", `{"v":1,"t":"2026-03-01T11:44:59Z"}`, true)
+	b, got, stop := listen(t, Config{URLs: []string{m.url()}, Format: "json", Now: fixed("2026-03-01T12:00:00Z"), Devices: devices})
+	healthy(t, b, true)
+	expect(t, got, 0, 0, "2026-03-01T11:44:59Z", 1000, 13) // 15 min 1 s: old
+	m.say(t, "b", "5.5", true)
+	expect(t, got, 0, 1, "2026-03-01T12:00:00Z", 5500) // live for those who are there
+	stop()
+	m.say(t, "a", `{"v":2,"t":"2026-03-01T11:45:00Z"}`, true)
+	_, got, _ = listen(t, Config{URLs: []string{m.url()}, ClientID: "other", Format: "json", Now: fixed("2026-03-01T12:00:00Z"), Devices: devices})
+	two := []heard{next(t, got), next(t, got)}
+	slices.SortFunc(two, func(a, b heard) int { return a.Point - b.Point })
+	if two[0].Sample.Value != 2000 || two[0].Flags != 0 {
+		t.Errorf("retained for exactly as long as allowed: %+v", two[0])
+	}
+	if two[1].Sample.Value != 5500 || !two[1].Flags.Has(13) {
+		t.Errorf("a retained value of unknown age was taken for live: %+v", two[1])
+	}
+}
+
+// publisher is a client of somebody else's.
+func publisher(t *testing.T, url string) paho.Client {
+	t.Helper()
+	c := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetClientID("device"))
+	if token := c.Connect(); !token.WaitTimeout(patience) || token.Error() != nil {
+		t.Fatal(token.Error())
+	}
+	t.Cleanup(func() { c.Disconnect(0) })
+	return c
+}

@@ -172,7 +172,7 @@ func (a *Agent) newBus(c config.Bus) (*bus, error) {
 	b := &bus{cfg: c, log: a.log, agent: a, errs: map[drivers.Kind]uint64{}}
 	var err error
 	if listens := a.opt.Listeners[c.Driver]; listens != nil {
-		b.listener, err = listens(c, meters, a.date, a.opt.Store, a.log)
+		b.listener, err = listens(c, meters, a.date, keeper{a}, a.log)
 	} else if polls := a.opt.Drivers[c.Driver]; polls != nil {
 		b.poller, err = polls(c, meters, a.date, a.log)
 	} else {
@@ -196,7 +196,8 @@ func (a *Agent) newBus(c config.Bus) (*bus, error) {
 }
 
 func (a *Agent) restore(m *meter, r *register) {
-	r.check = validate.New(r.key, options(a.opt.Config, a.recorder.past, &m.cfg, r.key.Measure))
+	r.rules = options(a.opt.Config, a.recorder.past, &m.cfg, r.key.Measure)
+	r.check = validate.New(r.key, r.rules)
 	kept, err := a.opt.Store.State(r.key)
 	if err == nil {
 		err = r.restore(kept, a.opt.Config.Period, func(t time.Time) bool { return m.exchangeSince(t, m.cfg.Serial) })

@@ -11,6 +11,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/validate"
 )
 
 // origin is how a register is read. When it is not what it was when the state
@@ -25,6 +26,9 @@ type origin struct {
 func originOf(b config.Bus, m config.Meter, r *config.Register) origin {
 	words := fmt.Sprintf("%s unit %d %s %#04x %s %s", b.Driver, m.Unit, r.Table, r.Address, r.Type, r.Order)
 	o := origin{words: strings.Join(strings.Fields(words), " ")}
+	if h := r.Heard; h != nil {
+		o.words = strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s %s", b.Driver, b.Listening.Format, m.Device, h.Name, h.Topic)), " ")
+	}
 	ratios := r.CT
 	if r.VT != "" {
 		ratios += "|" + r.VT
@@ -72,6 +76,9 @@ func (r *register) appendKept(dst []byte) []byte {
 	}
 	dst = binary.AppendVarint(dst, at)
 	dst = binary.AppendVarint(dst, value)
+	judged := r.check.State(nil)
+	dst = binary.AppendUvarint(dst, uint64(len(judged)))
+	dst = append(dst, judged...)
 	return r.counter.State(dst)
 }
 
@@ -80,11 +87,12 @@ type kept struct {
 	read, serial, device [8]byte
 	previous             [32]byte
 	base                 *energy.Reading // nil: it was not open
-	state                []byte
+	judged, state        []byte          // of the validation and of the counter
 }
 
 func parseKept(b []byte) (k kept, err error) {
-	if len(b) > 17 && b[0] == 1 {
+	first := len(b) > 17 && b[0] == 1
+	if first {
 		b = append(append(bytes.Clone(b[:17]), make([]byte, 8)...), b[17:]...)
 		b[0] = keptVersion
 	}
@@ -105,7 +113,15 @@ func parseKept(b []byte) (k kept, err error) {
 	if n <= 0 {
 		return k, errKept
 	}
-	k.state = rest[n:]
+	rest = rest[n:]
+	if !first {
+		length, n := binary.Uvarint(rest)
+		if n <= 0 || length > uint64(len(rest)-n) {
+			return k, errKept
+		}
+		k.judged, rest = rest[n:n+int(length)], rest[n+int(length):]
+	}
+	k.state = rest
 	if value >= 0 && at > 0 {
 		k.base = &energy.Reading{ReadAt: time.UnixMilli(at).UTC(), Value: value}
 	}
@@ -126,6 +142,9 @@ func (r *register) restore(b []byte, period time.Duration, stated func(time.Time
 		return err
 	}
 	r.previous, r.origin.device = k.previous, k.device
+	if c, err := validate.Restore(r.key, r.rules, k.judged); err == nil {
+		r.check = c
+	}
 	switch {
 	case k.serial != r.origin.serial && k.serial != [8]byte{} && r.origin.serial != [8]byte{}:
 		if k.base == nil || !stated(k.base.ReadAt) {

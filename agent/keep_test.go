@@ -8,6 +8,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/validate"
 )
 
 // When a register is read in another way, or from another meter, its numbers
@@ -98,11 +99,15 @@ func twoRuns(t *testing.T, path string, f *fakeBus, first, second func(*config.M
 // never: the operator has stated no exchange.
 func never(time.Time) bool { return false }
 
+func newRegister() register {
+	return register{key: key("a"), cfg: importRegister, check: validate.New(key("a"), validate.Options{})}
+}
+
 var importRegister = &config.Register{Point: modbus.Point{Measure: energy.Import}}
 
 func TestDamagedStateBeginsAnew(t *testing.T) {
 	for _, kept := range [][]byte{{1}, {9, 9}, make([]byte, 49), append([]byte{keptVersion}, make([]byte, 68)...), append([]byte{1}, make([]byte, 60)...)} {
-		r := register{key: key("a"), cfg: importRegister}
+		r := newRegister()
 		if err := r.restore(kept, energy.Period, never); err == nil {
 			t.Errorf("%x: restored", kept)
 		}
@@ -115,19 +120,20 @@ func TestDamagedStateBeginsAnew(t *testing.T) {
 // FuzzRestore: nothing that a damaged store may hold keeps the agent from
 // starting, and what is restored can be kept again.
 func FuzzRestore(f *testing.F) {
-	r := register{key: key("a"), cfg: importRegister, counter: energy.NewAccumulator(importRegister.Energy(), energy.Period)}
+	r := newRegister()
+	r.counter = energy.NewAccumulator(importRegister.Energy(), energy.Period)
 	r.counter.Add(energy.Sample{At: epoch, Value: 5}, nil)
 	r.counter.Add(energy.Sample{At: epoch.Add(time.Hour), Value: 500}, nil)
 	f.Add(r.appendKept(nil))
 	f.Add([]byte{keptVersion})
 	f.Fuzz(func(t *testing.T, kept []byte) {
-		r := register{key: key("a"), cfg: importRegister}
+		r := newRegister()
 		err := r.restore(kept, energy.Period, never)
 		if r.counter == nil {
 			t.Fatal("no accumulator to go on with")
 		}
 		if err == nil && len(kept) > 0 {
-			again := register{key: key("a"), cfg: importRegister}
+			again := newRegister()
 			if err := again.restore(r.appendKept(nil), energy.Period, never); err != nil {
 				t.Fatalf("kept again, cannot be restored: %v", err)
 			}

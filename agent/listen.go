@@ -15,7 +15,24 @@ import (
 
 // ListenerFactory makes the driver of a bus that speaks by itself. Device i of
 // the listener is meters[i], and point j of it is meters[i].Registers[j].
-type ListenerFactory func(b config.Bus, meters []config.Meter, now func() time.Time, s Store, log *slog.Logger) (drivers.Listener, error)
+type ListenerFactory func(b config.Bus, meters []config.Meter, now func() time.Time, keep Keeper, log *slog.Logger) (drivers.Listener, error)
+
+// Keeper keeps what a driver must know after a restart. It is nil where a
+// driver is only tried.
+type Keeper interface {
+	// Settle returns when all that was delivered so far is stored for good.
+	Settle() error
+	Meta(name string) ([]byte, error)
+	SetMeta(name string, v []byte) error
+}
+
+// keeper is the Keeper of the drivers of an agent.
+type keeper struct{ *Agent }
+
+func (k keeper) Settle() error { return k.recorder.flush() }
+
+func (k keeper) Meta(name string) ([]byte, error)    { return k.opt.Store.Meta("driver/" + name) }
+func (k keeper) SetMeta(name string, v []byte) error { return k.opt.Store.SetMeta("driver/"+name, v) }
 
 // listen takes what a wire says until ctx ends.
 func (b *bus) listen(ctx context.Context) {

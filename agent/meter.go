@@ -43,6 +43,7 @@ type register struct {
 	cfg     *config.Register
 	origin  origin // how it is read; see keep.go
 	counter counter
+	rules   validate.Options
 	check   *validate.Checker
 	shelf   clock.Shelf[shelved] // what was read while the clock could not be believed
 

@@ -26,7 +26,7 @@ func (b *bus) sample(m *meter, reg *register, r *drivers.Reading, dated bool) {
 		}
 	default:
 		b.found(reg, reg.check.Reading(b.facts(m, r, s), b.words[:0]))
-		if r.Flags&^m.cfg.Off == 0 {
+		if reg.check.Counts() {
 			b.feed(m, reg, s, r.Raw)
 		}
 	}

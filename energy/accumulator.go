@@ -87,10 +87,7 @@ func (a *Accumulator) Add(s Sample, dst []HalfHour) ([]HalfHour, Event) {
 	case a.held.n > 0:
 		return a.judge(p, dst)
 	}
-	if adv, ok := a.advance(p); ok {
-		if a.sole && a.reg.leaps(a.base, p) {
-			return a.restart(Reset, p, p, dst)
-		}
+	if adv, ok := a.goesOn(p); ok {
 		return a.take(p, adv, dst), Event{}
 	}
 	a.held = held{n: 1, since: p.at, first: p, last: p}
@@ -123,6 +120,13 @@ func (a *Accumulator) Held() (first, last Sample, n int) {
 func (a *Accumulator) advance(p point) (advance, bool) {
 	adv, ok := a.reg.follows(a.base, p, a.ahead, a.longest)
 	return adv, ok && a.fits(adv.energy, 0)
+}
+
+// goesOn is advance for a sample: one that leaps away from a baseline which
+// nothing has borne out yet has to be judged.
+func (a *Accumulator) goesOn(p point) (advance, bool) {
+	adv, ok := a.advance(p)
+	return adv, ok && !(a.sole && a.reg.leaps(a.base, p))
 }
 
 // fits keeps the half-hour in progress inside 63 bits; x and y are not negative.

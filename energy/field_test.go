@@ -24,13 +24,20 @@ func TestField(t *testing.T) {
 		}},
 		{"a start on another register's low answer", unrated, []step{
 			{"00:29:50", 7, Opened, nil},
-			{"00:30:10", 3_000_000, Reset, []hh{{"00:30:00", 0, -1, Missing, 1}}}, // 10 MW could have done it, with grace
+			{"00:30:10", 3_000_000, TooFast, nil}, // 10 MW could have done it, with grace
+			{"00:31:00", 3_000_010, Nothing, nil},
+			{"00:32:00", 3_000_020, Nothing, nil},
+			{"00:33:00", 3_000_030, Nothing, nil},
+			{"00:34:00", 3_000_040, Reset, []hh{{"00:30:00", 0, -1, Missing, 1}}},
 			{"01:00:00", 3_000_300, Nothing, nil},
 			{"01:30:00", 3_000_600, Nothing, []hh{{"01:00:00", 300, 3_000_600, Measured, 1}}},
 		}},
-		{"a start on a boundary on another register's low answer", unrated, []step{
+		{"a start on a boundary, and then another register's high answers", unrated, []step{
 			{"00:30:00", 7, Opened, nil},
-			{"00:30:10", 3_000_000, Reset, []hh{{"00:30:00", 0, -1, Missing, 1}}},
+			{"00:30:10", 3_000_000, TooFast, nil},
+			{"00:30:20", 2_900_000, Glitch, nil}, // the first of them: from here on it is held anew
+			{"00:30:30", 8, Glitch, nil},
+			{"00:30:40", 3_000_000, Nothing, nil}, // it is borne out: the ceiling alone decides
 		}},
 		{"what the second reading bears out can go on as fast as the ceiling allows", unrated, []step{
 			{"00:00:00", 700, Opened, nil},

@@ -44,21 +44,21 @@ func TestGlitchesAreNotUsed(t *testing.T) {
 		total := int64(5_000_000)
 		var hs []HalfHour
 		good := map[Sample]bool{}
-		since := now // when the last glitch was over
+		since, seen := now, now // when the last glitch was over; when it was well last
 		glitches, calm, wrong, last := 0, 0, int64(0), int64(0)
 		for range rapid.IntRange(1, 150).Draw(t, "samples") {
 			now = now.Add(time.Duration(rapid.Int64Range(10, 300).Draw(t, "gap")) * time.Second)
 			total += rapid.Int64Range(0, 20).Draw(t, "advance")
 			v := total
 			// What turns up too often is a meter that cannot be read: a glitch
-			// is judged by the samples of the four minutes after it, seven at least.
-			if calm > 7 && now.Sub(since) > 4*time.Minute && glitches < 2 && rapid.IntRange(0, 5).Draw(t, "fault") == 0 {
+			// is judged by the good samples of the four minutes after it, seven at least.
+			if calm > 7 && seen.Sub(since) > 4*time.Minute && glitches < 2 && rapid.IntRange(0, 5).Draw(t, "fault") == 0 {
 				if glitches++; glitches == 1 {
 					wrong = rapid.SampledFrom([]int64{0, 1, last - 1, last - 30, total / 2, total + 500, total + 501, total + 3000, 2 * total, 1 << 40}).Draw(t, "value")
 				}
 				v = wrong
 			} else {
-				good[Sample{now, v}], last = true, v
+				good[Sample{now, v}], last, seen = true, v, now
 				if calm++; glitches > 0 {
 					glitches, calm, since = 0, 0, now
 				}

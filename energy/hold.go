@@ -28,16 +28,20 @@ func (a *Accumulator) lasted() bool {
 	return a.held.last.value > 0 || a.held.last.at-a.held.first.at >= zeroPeriods*a.period
 }
 
-// judge decides about what is held, now that p has come: it comes back
-// (Glitch, the value never counted; nor the baseline, where it is in doubt), it wrapped (Rollover), it stays between
-// the baseline and the sample before that (the baseline was the glitch: it is
-// taken back), or it stays anywhere else (Reset: a new baseline; the
-// half-hours from the last good sample to the new baseline are Missing). The
-// baseline is unchanged meanwhile.
+// judge decides about what is held, now that p has come. The baseline is
+// unchanged meanwhile. The register
+//
+//   - comes back: a Glitch. What was held is never counted, nor is the
+//     baseline where it can have been the glitch as well;
+//   - wrapped: a Rollover;
+//   - stays between the baseline and the sample before that: the baseline was
+//     the glitch, and is taken back (see retract);
+//   - stays anywhere else: a Reset. There is a new baseline, and the half-hours
+//     from the last good sample to it are Missing.
 func (a *Accumulator) judge(p point, dst []HalfHour) ([]HalfHour, Event) {
 	h := &a.held
 	fell := h.first.value < a.base.value
-	fromBase, back := a.advance(p)
+	fromBase, back := a.goesOn(p)
 	_, agrees := a.reg.follows(h.last, p, 0, a.longest)
 	agrees = agrees && !a.reg.leaps(h.last, p)
 

@@ -118,10 +118,10 @@ func (r *Register) follows(from, to point, ahead, longest int64) (advance, bool)
 }
 
 // leaps reports whether a step that follows a reading nobody can vouch for (the
-// first one of all, or the first after a break) speaks against that reading: it
-// is more than a tenth of the register, and more than the meter can have
-// delivered without any grace. A gateway that opens on a stray low value would
-// otherwise count the register itself as energy, wherever the ceiling is high.
+// first one of all, or the first after a break) is to be doubted: it is more
+// than a tenth of the register, and more than the meter can have delivered
+// without any grace. A gateway that opens on a stray low value would otherwise
+// count the register itself as energy, wherever the ceiling is high.
 func (r *Register) leaps(from, to point) bool {
 	energy := to.value - from.value
 	return r.MaxPower > 0 && energy > to.value/10 &&

@@ -1,6 +1,8 @@
 package energy
 
 import (
+	"math"
+	"strconv"
 	"testing"
 )
 
@@ -8,6 +10,7 @@ import (
 // whose next sample opens it anew; and what is just inside the bounds is taken.
 func TestRestoreBounds(t *testing.T) {
 	r := Register{Measure: Import, Modulus: 1_000_000, MaxPower: 10_000}
+	over := int(min(int64(maxSamples)+1, math.MaxInt)) // there is no such int on a 32-bit machine
 	fresh := func() *Accumulator { return NewAccumulator(r, Period) }
 	zero := func() *Accumulator {
 		a := fresh()
@@ -56,7 +59,7 @@ func TestRestoreBounds(t *testing.T) {
 		{"a zero that is none", zero, func(a *Accumulator) { a.held.first.value, a.held.last.value = 1, 1 }, false},
 		{"zeros that end in something", zero, func(a *Accumulator) { a.held.last.value = 1 }, false},
 		{"as many samples as can be", zero, func(a *Accumulator) { a.held.n = maxSamples }, true},
-		{"more samples than can be", zero, func(a *Accumulator) { a.held.n = maxSamples + 1 }, false},
+		{"more samples than can be", zero, func(a *Accumulator) { a.held.n = over }, strconv.IntSize == 32},
 		{"something to undo", undo, func(a *Accumulator) {}, true},
 		{"something to undo within a half-hour", within, func(a *Accumulator) {}, true},
 		{"to undo: not before, within a half-hour", within, func(a *Accumulator) { a.prev.base.at = a.base.at }, false},
@@ -66,7 +69,7 @@ func TestRestoreBounds(t *testing.T) {
 		{"to undo: as far ahead as can be", undo, func(a *Accumulator) { a.prev.ahead = grace }, true},
 		{"to undo: behind", undo, func(a *Accumulator) { a.prev.ahead = -1 }, false},
 		{"to undo: as many samples as can be", undo, func(a *Accumulator) { a.prev.samples = maxSamples }, true},
-		{"to undo: more samples than can be", undo, func(a *Accumulator) { a.prev.samples = maxSamples + 1 }, false},
+		{"to undo: more samples than can be", undo, func(a *Accumulator) { a.prev.samples = over }, strconv.IntSize == 32},
 		{"to undo: fewer than none", undo, func(a *Accumulator) { a.prev.samples = -1 }, false},
 		{"to undo: no energy", undo, func(a *Accumulator) { a.prev.energy = 0 }, true},
 		{"to undo: less than no energy", undo, func(a *Accumulator) { a.prev.energy = -1 }, false},

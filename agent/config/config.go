@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
+	"github.com/perseus-edge/perseus-edge/drivers/mqtt"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/energy/validate"
 )
@@ -69,6 +70,23 @@ type Bus struct {
 	Timeout time.Duration // for one answer; 1s by default; 10ms to 60s
 	Pause   time.Duration // between two requests; 0 by default, at most 10s
 	Line    int           // in the file, for later messages
+
+	Listening *Listening // how it is heard: mqtt and dcc; nil for modbus
+}
+
+// Listening is a bus that speaks by itself, or is fetched from.
+type Listening struct {
+	Format   string        // mqtt: one of mqtt.Formats; dcc: one of dcc.Formats
+	URLs     []string      // url, and those that stand in for it
+	ClientID string        // MQTT; perseus-edge-<bus> by default
+	User     string        //
+	Password string        // path of a file that holds it
+	Token    string        // path of a file that holds the key of a web API
+	CA       string        // PEM file with the root of a private broker's certificate; empty: the system's
+	Cert     string        // PEM files of the client's certificate and its key; empty: none
+	Key      string        //
+	Stale    time.Duration // age from which on a retained value is no live one; 15m by default
+	Silent   bool          // never publish
 }
 
 // Meter is one meter on a bus, or a virtual one that is made of others.
@@ -78,6 +96,8 @@ type Meter struct {
 	Unit      uint8         // Modbus unit, 0 to 247 or 255
 	Template  string        // name of the template it came from, or empty
 	Poll      time.Duration // 10s by default; 10ms to 15m, and at most one period; 0 for a virtual meter
+	Device    string        // on a bus that speaks by itself: its name there
+	Metadata  string        // udmi: path of the device's metadata.json, or empty
 	Serial    string        // as printed on the meter, or empty
 	Registers []Register    // ordered by measure, one per measure; none for a virtual meter
 	Line      int
@@ -116,10 +136,14 @@ type Register struct {
 	MaxGap    time.Duration // power only: half-hours that touch a longer gap are missing
 	Step      int64         // base units, rounded up, of the register's smallest step; 0 for floats, whose step grows (see StepAt)
 	Mantissa  int           // significant bits of a float register: 24 or 53; 0 for the others
+	Heard     *mqtt.Point   // where it is in what a bus says by itself; nil for modbus
 }
 
 // Energy is the register as the accumulator needs to know it.
 func (r Register) Energy() energy.Register {
+	if r.Heard != nil {
+		return energy.Register{Measure: r.Measure, Modulus: r.Modulus, MaxPower: r.MaxPower}
+	}
 	return energy.Register{Measure: r.Measure, Modulus: r.Modulus, MaxPower: r.MaxPower, Mantissa: r.Mantissa, Step: r.One()}
 }
 
@@ -187,6 +211,14 @@ func (c *Config) anchor(dir string) {
 	paths := []*string{&c.Store.Path}
 	if c.Uplink != nil {
 		paths = append(paths, &c.Uplink.Identity, &c.Uplink.CA)
+	}
+	for i := range c.Buses {
+		if l := c.Buses[i].Listening; l != nil {
+			paths = append(paths, &l.Password, &l.Token, &l.CA, &l.Cert, &l.Key)
+		}
+	}
+	for i := range c.Meters {
+		paths = append(paths, &c.Meters[i].Metadata)
 	}
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {

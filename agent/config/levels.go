@@ -19,12 +19,14 @@ var (
 	storeLevel  = &level{[]string{"path", "keep_half_hours", "keep_samples"}, "under store"}
 	webLevel    = &level{[]string{"listen"}, "under web"}
 	uplinkLevel = &level{[]string{"url", "identity", "ca"}, "under uplink"}
-	busLevel    = &level{[]string{"id", "driver", "url", "timeout", "pause", "format"}, "in a bus"}
+	busLevel    = &level{append([]string{"id", "driver", "url", "timeout", "pause"}, listeningKeys...), "in a bus"}
 	clockLevel  = &level{[]string{"trust"}, "under clock"}
 	meterLevel  = &level{[]string{"id", "bus", "unit", "template", "registers", "measures", "poll", "ct", "vt", "primary", "rating", "serial", "serial_register",
-		"mpan", "mprn", "corrected", "max_gap", "check_meter", "exchanges", "validate", "substitute", "substitute_after", "virtual"}, "in a meter"}
+		"mpan", "mprn", "corrected", "max_gap", "check_meter", "exchanges", "validate", "substitute", "substitute_after", "virtual", "device", "metadata", "points", "expect"}, "in a meter"}
 	measuresLevel = &level{[]string{"import", "export", "reactive-import", "reactive-export", "gas"}, "under registers"}
 	registerLevel = &level{[]string{"address", "table", "type", "order", "unit", "pulse", "scale", "modulus", "invalid"}, "under registers, inside import or another measure"}
+	pointsLevel   = &level{measuresLevel.keys, "under points"}
+	pointLevel    = &level{[]string{"point", "topic", "each", "value", "time", "time_format", "zone", "quality", "good", "invalid", "unit", "unit_path", "unit_topic", "scale", "power", "modulus", "interval"}, "under points, inside import or another measure"}
 	ratingLevel   = &level{[]string{"amps", "volts", "phases", "kva", "qmax"}, "under rating"}
 	serialLevel   = &level{[]string{"address", "table", "type", "order", "words"}, "under serial_register"}
 	exchangeLevel = &level{append([]string{"at", "old_serial", "new_serial", "note"}, measuresLevel.keys...), "under exchanges"}

@@ -31,6 +31,15 @@ func (p *parse) meter(n ast.Node) {
 		return
 	}
 	m.Bus = p.onBus(n, o["bus"], name)
+	if b, ok := p.cfg.bus(m.Bus); ok && b.Listening != nil {
+		p.heardMeter(n, o, name, b, &m)
+		return
+	}
+	for _, key := range heardKeys {
+		if o[key] != nil {
+			p.at(o[key], "%s: %s is for meters on a bus that speaks by itself (mqtt, dcc): leave it out", name, key)
+		}
+	}
 	if v, ok := p.whole(o["unit"], name+": unit", 0, 255); ok {
 		if m.Unit = uint8(v); v > 247 && v != 255 {
 			p.at(o["unit"], "%s: unit %d: use 0 to 247, or 255", name, v)

@@ -76,7 +76,7 @@ meters:
 		`f.yaml:1:17: unknown key "perod" in site: did you mean "period"? It belongs at the top level of the file`,
 		`f.yaml:2:1: unknown key "listen" in the configuration: it belongs under web`,
 		`f.yaml:3:1: unknown key "url" in the configuration: it belongs under uplink or in a bus`,
-		`f.yaml:4:49: unknown key "keep_samples" in a bus: use id, driver, url, timeout, pause or format`,
+		`f.yaml:4:49: unknown key "keep_samples" in a bus: use id, driver, url, timeout, pause, format, backup, client_id, user, password_file, token_file, ca, cert, key, stale or silent`,
 		`f.yaml:9:5: unknown key "adress" in a meter: did you mean "address"? It belongs under registers, inside import or another measure`,
 		`f.yaml:10:5: unknown key "imprt" in a meter: did you mean "import"? It belongs under registers`,
 		`f.yaml:11:5: unknown key "order" in a meter: it belongs under registers, inside import or another measure`,
@@ -99,7 +99,7 @@ meters:
 buses:
   - {id: a b, driver: modbus, url: "tcp://h"}
   - {id: c, driver: modbs, url: "tpc://h2"}
-  - {id: d, driver: mqtt, url: "mqtts://h", format: udmi}
+  - {id: d, driver: mqtt, url: "mqtts://h", format: udm, timeout: 1s}
   - {id: e, driver: modbus, url: "rtu:///dev/ttyUSB0?baud=9600"}
   - {id: f, driver: modbus, url: "tcp://H:502"}
   - {id: f, driver: modbus, url: "tcp://g", timeout: 1h}
@@ -109,13 +109,15 @@ meters: [{id: m, bus: f, unit: 1, template: eastron-sdm120}]
 		`f.yaml:3:10: bus: id "a b": use 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first`,
 		`f.yaml:4:21: bus c: driver: unknown "modbs": did you mean "modbus"?`,
 		`f.yaml:4:33: bus c: bus url "tpc://h2": use tcp://host:port, udp://host:port or rtuovertcp://host:port`,
-		`f.yaml:5:21: bus d: driver mqtt is not in this version: only modbus is`,
+		`f.yaml:5:53: bus d: format: unknown "udm": did you mean "udmi"?`,
+		`f.yaml:5:67: bus d: timeout is for buses whose meters are asked: leave it out`,
 		`f.yaml:6:34: bus e: bus url "rtu:///dev/ttyUSB0?baud=9600": rtu:// is not in this version: use tcp, udp or rtuovertcp`,
 		`f.yaml:7:34: bus f: tcp://H:502 is already the url of bus a b: one wire has one owner, so put the meters of both on one bus`,
 		`f.yaml:8:10: bus: id f is already taken in line 7: every bus needs its own`,
 		`f.yaml:8:54: bus f: timeout: 1h is out of range: 10ms to 1m`,
 		`f.yaml:9:5: bus g: driver is missing: write driver: modbus`,
-		`f.yaml:9:36: bus g: pause: "x" is not a duration: write 50ms, 10s, 30m, 12h or 400d`}},
+		`f.yaml:9:36: bus g: pause: "x" is not a duration: write 50ms, 10s, 30m, 12h or 400d`,
+		`f.yaml:9:47: bus g: format belongs to the drivers mqtt and dcc: leave it out`}},
 	{"meters", head + `meters:
   - {id: m, bus: c, unit: 300, template: eastron-sdm12}
   - {id: m, bus: b, unit: 250, template: eastron-sdm230, measures: [import, exprt, import], ct: "5/200"}

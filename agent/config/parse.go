@@ -218,16 +218,20 @@ func (p *parse) bus(n ast.Node) {
 	b.ID = p.id(n, o["id"], "bus", p.buses)
 	name := called("bus", b.ID)
 	driver, ok := p.choice(o["driver"], name+": driver", "modbus", "mqtt", "dcc")
-	switch {
-	case o["driver"] == nil:
+	if o["driver"] == nil {
 		p.at(n, "%s: driver is missing: write driver: modbus", name)
-	case ok && driver != "modbus":
-		p.at(o["driver"], "%s: driver %s is not in this version: only modbus is", name, driver)
-		return
-	case ok && o["format"] != nil:
-		p.at(o["format"], "%s: format belongs to the drivers mqtt and dcc: leave it out", name)
 	}
 	b.Driver = driver
+	if ok && driver != "modbus" {
+		p.listening(n, o, name, &b)
+		p.cfg.Buses = append(p.cfg.Buses, b)
+		return
+	}
+	for _, key := range listeningKeys {
+		if o[key] != nil {
+			p.at(o[key], "%s: %s belongs to the drivers mqtt and dcc: leave it out", name, key)
+		}
+	}
 	if v, ok := p.text(o["url"], name+": url"); ok {
 		b.URL = v
 		if err := modbus.CheckURL(v); err != nil {

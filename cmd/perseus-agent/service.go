@@ -118,7 +118,7 @@ func serviceInstall(w io.Writer, m manager, file string) error {
 	if err != nil {
 		return fmt.Errorf("where this program is cannot be found out: %w", err)
 	}
-	fmt.Fprintf(w, "%s is correct: %s at %q.\n", cfg.File, count(len(cfg.Meters), "meter"), cfg.Site.Name)
+	fmt.Fprintf(w, "%s is correct: %s at %q.\n", cfg.File, count(len(cfg.Meters)-len(cfg.Virtuals()), "meter"), cfg.Site.Name)
 	did, err := m.install(plan{exec: exec, cfg: cfg})
 	list(w, did)
 	if err != nil {

@@ -48,7 +48,8 @@ type format interface {
 	filters() []filter
 	// connected is told that messages may have been missed, and says what to publish.
 	connected(now time.Time) []publication
-	// message reads one. An error says that it could not be read at all.
+	// message reads one, and says what to publish. An error says that it could
+	// not be read at all.
 	message(m *message, hear func(device, point int, v value.Value)) ([]publication, error)
 }
 

@@ -47,6 +47,9 @@ func (h *hearer) hear(m *message) []publication {
 	if err != nil {
 		b.stats.Unread++
 	}
+	if f, ok := b.format.(*sparkplugFormat); ok {
+		b.stats.Gaps = f.gaps
+	}
 	b.mu.Unlock()
 	if err != nil {
 		b.cfg.Logger.Debug("message not read", "topic", m.topic, "error", err)

@@ -178,6 +178,8 @@ func newFormat(c Config) (format, error) {
 	switch c.Format {
 	case "udmi":
 		return newUDMI(c.Devices)
+	case "sparkplug":
+		return newSparkplug(c.Devices, c.Silent)
 	}
 	preset, ok := presets[c.Format]
 	if !ok && c.Format != "json" {

@@ -36,16 +36,17 @@ func (v Violation) String() string {
 //	virtual      sums, differences and shares are those of their inputs, to the Wh
 //	relay        the relay has what was acknowledged, as it is here (law 3)
 type oracle struct {
-	close     time.Duration
-	report    func(law, what string)
-	channels  map[energy.Key]*watched
-	order     []*watched
-	seed      maphash.Seed
-	Checked   int // half-hours
-	Missing   int
-	Exchanged int           // half-hours by an operator's statement
-	slack     time.Duration // by how much the clock that dates samples may be wrong
-	By        [5]int        // half-hours by quality
+	close       time.Duration
+	report      func(law, what string)
+	channels    map[energy.Key]*watched
+	order       []*watched
+	seed        maphash.Seed
+	Checked     int // half-hours
+	Missing     int
+	Exchanged   int // half-hours by an operator's statement
+	Substituted int
+	slack       time.Duration // by how much the clock that dates samples may be wrong
+	By          [5]int        // half-hours by quality
 }
 
 // watched is what the oracle knows of one channel.
@@ -131,12 +132,17 @@ func (o *oracle) committed(r store.Round, sure bool) {
 	}
 }
 
-// died marks what an agent was given and had not kept.
+// died marks what an agent was given and had not kept: the next one goes on
+// from what was kept.
 func (o *oracle) died(kept map[energy.Key]time.Time) {
 	for _, w := range o.order {
-		for i := len(w.log) - 1; i >= 0 && w.log[i].at.After(kept[w.key]); i-- {
+		i := len(w.log) - 1
+		for ; i >= 0 && w.log[i].real.After(kept[w.key].Add(o.slack)); i-- {
 			w.log[i].lost = true
 		}
+		for ; i >= 0 && !w.log[i].good; i-- {
+		}
+		w.good = i
 	}
 }
 
@@ -321,12 +327,16 @@ func (o *oracle) halfHour(w *watched, before, h, after *energy.HalfHour, now tim
 		}
 		return
 	}
+	if h.Quality == energy.Substituted {
+		o.substituted(w, h, wrong)
+		return
+	}
 	if h.Energy < 0 || w.rating > 0 && h.Energy > w.rating {
 		wrong("sane", "the meter cannot have delivered that: rated %d an hour", w.rating)
 	}
 	// What all meters at this place have counted, by the register at both ends.
 	m, truth := o.metered(w, end, h.Cumulative)
-	if before != nil && before.Quality != energy.Missing {
+	if before != nil && before.Quality > energy.Substituted {
 		if from, _ := o.metered(w, h.Start, before.Cumulative); m-from != h.Energy {
 			wrong("telescope", "the register went on by %d", m-from)
 		}
@@ -364,6 +374,24 @@ func (o *oracle) halfHour(w *watched, before, h, after *energy.HalfHour, now tim
 		wrong("truth", "at its start %d was counted here, between samples of %d and %d", from, a, b)
 	}
 	o.quality(w, before, h, after, wrong)
+}
+
+// substituted judges a half-hour that was put in place of a missing one: it
+// must be asked for, and nothing better may have been known.
+func (o *oracle) substituted(w *watched, h *energy.HalfHour, wrong func(law, format string, args ...any)) {
+	o.Substituted++
+	switch {
+	case !w.fills:
+		wrong("invented", "nobody asked for a substitute")
+	case h.Evidence.Rule != energy.RuleLinear && h.Evidence.Rule != energy.RuleProfile:
+		wrong("invented", "that is no rule for a substitute")
+	case h.Cumulative != -1:
+		wrong("sane", "a substitute names a register")
+	case h.Energy < 0 || h.Energy > w.rating:
+		wrong("sane", "the meter cannot have delivered that: rated %d an hour", w.rating)
+	case !w.unknown(h.Start.Add(-energy.Period), h.Start.Add(2*energy.Period)):
+		wrong("complete", "it is substituted, and can be known")
+	}
 }
 
 // metered is what was counted at a place when its register shows v at a
@@ -511,14 +539,22 @@ func (o *oracle) checkRelay(s *store.Store, r *relay, now time.Time, last bool) 
 				}
 			}
 		}
+		held, err := r.holds(w.key, boundary(from), now)
+		if err != nil {
+			o.report("relay", err.Error())
+			continue
+		}
 		for h, err := range s.HalfHours(w.key, boundary(from), now) {
 			if err != nil || waiting[h.Start.Unix()] {
 				continue
 			}
 			w.sent = max(w.sent, index(h.Start))
-			v, ok := r.has(w.key, h.Start)
+			v, ok := held[h.Start.Unix()]
 			if h.Quality == energy.Missing {
-				h.Energy = 0
+				if ok && v.Quality != energy.Missing {
+					o.report("relay", fmt.Sprintf("%s %s is missing, the relay has %v", w.key, h.Start, v))
+				}
+				continue
 			}
 			if !ok || v.Energy != h.Energy || v.Quality != h.Quality || v.Rule != h.Evidence.Rule {
 				o.report("relay", fmt.Sprintf("%s %s was acknowledged as %s, the relay has %v %v", w.key, h.Start, words(&h), ok, v))

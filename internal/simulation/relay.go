@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"net/http"
 	"slices"
@@ -25,6 +26,7 @@ import (
 // reports everything that a gateway must never do.
 type relay struct {
 	id     Identity
+	real   Receiver // takes sites and batches in its stead; nil: none
 	report func(law, what string)
 
 	mu         sync.Mutex
@@ -50,10 +52,22 @@ type Identity struct {
 	Roots   *x509.CertPool      // of signing certificates
 	Key     *ecdsa.PrivateKey   // the relay's, that signs grants
 	Chain   []*x509.Certificate // of it
+	Client  *x509.Certificate   // the gateway's, of its connections
+	Real    Receiver            // a real relay's receiving side; nil: one in memory
+}
+
+// Receiver is a relay's receiving side: what the gateway sends its site and
+// its batches to.
+type Receiver interface {
+	http.Handler
+	// Permit tells it which grants there are from now on.
+	Permit(gs []grant.Grant) error
+	// Values gives what it holds of a register, by Unix seconds.
+	Values(k energy.Key, from, to time.Time) (map[int64]batch.Value, error)
 }
 
 func newRelay(id Identity, report func(law, what string)) *relay {
-	return &relay{id: id, report: report, keys: map[string]*ecdsa.PublicKey{}, hashes: make([]batch.Hash, 1),
+	return &relay{id: id, real: id.Real, report: report, keys: map[string]*ecdsa.PublicKey{}, hashes: make([]batch.Hash, 1),
 		values: map[energy.Key]map[int64]batch.Value{}, changed: make(chan struct{})}
 }
 
@@ -68,6 +82,11 @@ func (r *relay) permit(gs ...grant.Grant) {
 				delete(values, at)
 				r.deleted++
 			}
+		}
+	}
+	if r.real != nil {
+		if err := r.real.Permit(gs); err != nil {
+			r.report("simulation", err.Error())
 		}
 	}
 	issued := time.Now().UTC().Truncate(time.Second)
@@ -86,6 +105,10 @@ func (r *relay) permit(gs ...grant.Grant) {
 
 func (r *relay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	if r.real != nil && q.Method != http.MethodGet {
+		r.real.ServeHTTP(w, q)
+		return
+	}
 	switch q.Method + " " + q.URL.Path {
 	case "PUT /gateway/v1/site":
 		r.putSite(w, q)
@@ -230,12 +253,14 @@ func (r *relay) known(s *store.Store) bool {
 	return err == nil && json.Unmarshal(b, &held) == nil && bytes.Equal(held.Raw, r.raw)
 }
 
-// has gives what the relay holds of a half-hour.
-func (r *relay) has(k energy.Key, at time.Time) (batch.Value, bool) {
+// holds gives what the relay holds of a register, by Unix seconds.
+func (r *relay) holds(k energy.Key, from, to time.Time) (map[int64]batch.Value, error) {
+	if r.real != nil {
+		return r.real.Values(k, from, to)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v, ok := r.values[k][at.Unix()]
-	return v, ok
+	return maps.Clone(r.values[k]), nil
 }
 
 func (r *relay) getGrants(w http.ResponseWriter, q *http.Request) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -47,7 +48,8 @@ func newIdentity(t *testing.T) Identity {
 	t.Helper()
 	dir := t.TempDir()
 	pki := identitytest.New(t)
-	pki.Client(gatewayURL, "Shop Ltd", memberURL).Write(dir, "client")
+	client := pki.Client(gatewayURL, "Shop Ltd", memberURL)
+	client.Write(dir, "client")
 	pki.Signing(gatewayURL, "Shop Ltd", memberURL).Write(dir, "signing")
 	b, err := json.Marshal(uplink.Enrolment{Gateway: gatewayURL, Member: memberURL, Relay: "https://relay.example", Directory: "https://directory.example"})
 	if err != nil {
@@ -59,7 +61,7 @@ func newIdentity(t *testing.T) Identity {
 		}
 	}
 	signer := pki.Signing("https://directory.example/a/relay", "Relay Ltd", memberURL, edpRole)
-	return Identity{Gateway: gatewayURL, Dir: dir, Roots: pki.SigningCA.Pool(), Key: signer.Key, Chain: signer.Chain}
+	return Identity{Gateway: gatewayURL, Dir: dir, Roots: pki.SigningCA.Pool(), Key: signer.Key, Chain: signer.Chain, Client: client.Cert()}
 }
 
 func logger(t *testing.T) *slog.Logger {
@@ -74,6 +76,7 @@ func logger(t *testing.T) *slog.Logger {
 }
 
 func TestSimulation(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // memory is there, time is not
 	began := time.Now()
 	days := int(*years * 365)
 	for i := range *seeds {

@@ -34,23 +34,25 @@ type Options struct {
 
 // Result is what came of it.
 type Result struct {
-	Violations []Violation
-	Log        []string // what the agent said before the first of them
-	Meters     int
-	Days       int
-	HalfHours  int
-	Missing    int
-	Quality    [5]int
-	Samples    int64
-	Exchanges  int
-	Lives      int
-	Ends       [waysToStop]int
-	Commits    int
-	Batches    int
-	Carried    int
-	Again      int
-	SetAside   int
-	Lost       int // stores that were lost with their disk
+	Violations  []Violation
+	Log         []string // what the agent said before the first of them
+	Meters      int
+	Days        int
+	HalfHours   int
+	Missing     int
+	Exchanged   int // half-hours by an operator\'s statement of an exchange
+	Substituted int
+	Quality     [5]int
+	Samples     int64
+	Exchanges   int
+	Lives       int
+	Ends        [waysToStop]int
+	Commits     int
+	Batches     int
+	Carried     int
+	Again       int
+	SetAside    int
+	Lost        int // stores that were lost with their disk
 }
 
 // site is a whole site with everything around it.
@@ -101,6 +103,7 @@ func Run(o Options) (Result, error) {
 	}
 	s.net.under.Wait()
 	r := &s.result
+	r.Exchanged, r.Substituted = s.oracle.Exchanged, s.oracle.Substituted
 	r.HalfHours, r.Missing, r.Quality = s.oracle.Checked, s.oracle.Missing, s.oracle.By
 	r.Batches, r.Carried, r.Again = s.relay.batches, s.relay.carried, s.relay.again
 	r.Meters, r.Days = o.Meters, o.Days
@@ -205,8 +208,13 @@ func (s *site) build() {
 			measures[0] = energy.Import
 		}
 		cfg := config.Meter{ID: m.id, Bus: s.config.Buses[len(s.config.Buses)-1].ID, Unit: uint8(i%perWire + 1), Poll: m.poll}
+		fills := c.n(7, 3) == 0
+		if fills {
+			cfg.Substitute, cfg.SubstituteAfter = []string{"linear", "profile"}, 48*time.Hour
+		}
 		for j, measure := range measures {
 			ch := s.channel(i, j, m.id, measure)
+			ch.fills = fills
 			m.channels = append(m.channels, ch)
 			s.channels = append(s.channels, ch)
 			cfg.Registers = append(cfg.Registers, config.Register{

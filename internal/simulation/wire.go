@@ -44,6 +44,7 @@ type channel struct {
 	good   int                // index in log of the newest good one; -1: none
 	upset  time.Time          // when the agent was last given something wrong
 	anew   bool               // the agent lost what it knew since the last good sample
+	fills  bool               // the operator wants what is missing filled
 	resets []reset            // stretches over which the energy cannot be known, or need not
 }
 
@@ -253,6 +254,11 @@ func (c *channel) glaring(v int64, now time.Time) bool {
 func (c *channel) note(d delivery) {
 	if n := len(c.log); n > 0 && d.real.Before(c.log[n-1].real) {
 		c.lates[d.at.UnixMilli()] = d // the log is in the order of time
+		for i := range c.resets {
+			if r := &c.resets[i]; d.good && r.must && r.fit == d.fit && d.real.Before(r.to) {
+				r.to = d.real // it tells what the meter had counted so much earlier
+			}
+		}
 		return
 	}
 	c.log = append(c.log, d)

@@ -152,6 +152,16 @@ func TestPut(t *testing.T) {
 	if d.put(3, flagged) {
 		t.Error("the same flags again changed the half-hour")
 	}
+	for name, change := range map[string]func(*slot){
+		"energy": func(s *slot) { s.energy++ }, "quality": func(s *slot) { s.quality = energy.Substituted }, "rule": func(s *slot) { s.rule = energy.RuleProfileScaled },
+	} {
+		one := &day{number: 1}
+		other := again
+		change(&other)
+		if one.put(3, old); !one.put(3, other) || one.slots[3] != other {
+			t.Errorf("another %s by itself did not make another value", name)
+		}
+	}
 	if d.drop(4) {
 		t.Error("dropping nothing changed the day")
 	}

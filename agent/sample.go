@@ -35,7 +35,7 @@ func (b *bus) sample(m *meter, reg *register, r *drivers.Reading, dated bool) {
 // facts is what the validation is told of a reading.
 func (b *bus) facts(m *meter, r *drivers.Reading, s energy.Sample) validate.Facts {
 	now := b.agent.Now()
-	f := validate.Facts{At: s.At, Value: s.Value, Now: now, DeviceAt: r.DeviceAt, Source: r.Flags}
+	f := validate.Facts{At: s.At, Value: s.Value, Now: now, DeviceAt: r.DeviceAt, History: r.History, Source: r.Flags}
 	if !r.DeviceAt.IsZero() {
 		if est := m.clock.Estimate(now); est.Known {
 			f.Offset = est.Offset

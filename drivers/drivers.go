@@ -48,6 +48,7 @@ type Reading struct {
 	// [Sample.At - Interval, Sample.At), as feeds of half-hours give it.
 	Interval  time.Duration
 	Estimated bool // the source marks the value as an estimate
+	History   bool // sent later, as history: it may be old
 
 	DeviceAt time.Time    // the device's own time of the sample, UTC; zero where it gives none
 	Flags    energy.Flags // what the source itself says against it: V13 stale, V14 bad quality; such a sample is shown, never counted

@@ -122,9 +122,9 @@ const (
 	maxPower = 1 << 40
 )
 
-// base rounds to whole base units, to the nearest, halves up: sources compute
-// in binary fractions, so that 6613.405 kWh may come as 6613.404999. Rounding
-// the register, never a difference, keeps any sum of differences exact.
+// base rounds to whole base units, to the nearest, halves away from 0: sources
+// compute in binary fractions, so that 6613.405 kWh may come as 6613.404999.
+// Rounding the register, never a difference, keeps any sum of differences exact.
 func (p *point) base(v, factor *big.Rat) (int64, error) {
 	const op = "read value"
 	r := new(big.Rat).Mul(v, factor)
@@ -132,8 +132,12 @@ func (p *point) base(v, factor *big.Rat) (int64, error) {
 		return 0, value.Refused(drivers.Range, op, "a total is below 0")
 	}
 	n := new(big.Int).Lsh(r.Num(), 1)
-	n.Add(n, r.Denom())
-	n.Div(n, new(big.Int).Lsh(r.Denom(), 1)) // rounds down, also below 0
+	if r.Sign() < 0 {
+		n.Sub(n, r.Denom())
+	} else {
+		n.Add(n, r.Denom())
+	}
+	n.Quo(n, new(big.Int).Lsh(r.Denom(), 1))
 	most := int64(maxBase)
 	if p.power {
 		most = maxPower
@@ -155,7 +159,7 @@ func (p *point) reading(v value.Value, m *message, stale time.Duration) (r drive
 	r.DeviceAt = v.At
 	old := m.retained || m.again // it need not be as new as its arrival
 	switch {
-	case v.At.IsZero() || v.At.Before(earliest):
+	case v.At.Before(earliest): // or none
 		r.Sample.At = m.arrived
 		if p.interval > 0 || v.Historical {
 			r.Err = first(r.Err, value.Refused(drivers.Protocol, "read time", "the source gives none that can be: without it the value belongs nowhere"))
@@ -188,7 +192,7 @@ func (p *point) reading(v value.Value, m *message, stale time.Duration) (r drive
 	if r.Err = err; err != nil {
 		return r, true
 	}
-	return r, v.At.IsZero() || p.fresh(dated{v.At, r.Sample.Value})
+	return r, v.At.Before(earliest) || p.fresh(dated{v.At, r.Sample.Value}) // also the zero time
 }
 
 func first(a, b error) error {

@@ -259,7 +259,7 @@ func (o *oracle) isKept(w *watched, n int, h *energy.HalfHour) {
 
 // hole judges half-hours that are not there at all.
 func (o *oracle) hole(w *watched, from, to int) {
-	if w.made != nil || w.unknown(boundary(from), boundary(to)) {
+	if w.made != nil || w.unseen(boundary(from)) || w.unknown(boundary(from), boundary(to)) {
 		return
 	}
 	o.report("complete", fmt.Sprintf("%s: nothing from %s to %s", w.key, boundary(from), boundary(to)))
@@ -274,6 +274,10 @@ func (c *channel) unknown(from, to time.Time) bool {
 	}
 	return false
 }
+
+// unseen reports whether the register has not been read since an instant: what
+// it counted then is not known yet.
+func (c *channel) unseen(t time.Time) bool { return c.good < 0 || !c.log[c.good].real.After(t) }
 
 // run checks half-hours that follow one another.
 func (o *oracle) run(w *watched, hh []energy.HalfHour, now time.Time) {
@@ -293,8 +297,9 @@ func (o *oracle) run(w *watched, hh []energy.HalfHour, now time.Time) {
 		}
 		if i+1 < len(hh) {
 			after = &hh[i+1]
-		} else {
-			*slot = 0 // its end is judged once the next one is there
+		}
+		if after == nil || h.Quality == energy.Substituted {
+			*slot = 0 // its end is judged once the next one is there; a substitute may have to go
 			o.Checked--
 			o.By[h.Quality]--
 		}
@@ -389,7 +394,7 @@ func (o *oracle) substituted(w *watched, h *energy.HalfHour, wrong func(law, for
 		wrong("sane", "a substitute names a register")
 	case h.Energy < 0 || h.Energy > w.rating:
 		wrong("sane", "the meter cannot have delivered that: rated %d an hour", w.rating)
-	case !w.unknown(h.Start.Add(-energy.Period), h.Start.Add(2*energy.Period)):
+	case !w.unknown(h.Start.Add(-energy.Period), h.Start.Add(2*energy.Period)) && !w.unseen(h.Start.Add(energy.Period)):
 		wrong("complete", "it is substituted, and can be known")
 	}
 }

@@ -123,18 +123,20 @@ func (c Clock) text(s string, arrived time.Time) (time.Time, error) {
 		return time.Time{}, errNoTime
 	}
 	for _, layout := range c.layouts {
-		t, err := time.ParseInLocation(layout, s, c.zone)
-		if err != nil {
+		if !zoned(layout) {
+			if wall, err := time.Parse(layout, s); err == nil {
+				return c.local(wall, arrived)
+			}
 			continue
 		}
-		if zoned(layout) {
+		t, err := time.ParseInLocation(layout, s, c.zone)
+		if err == nil {
 			name, offset := t.Zone()
 			if strings.Contains(layout, "MST") && offset == 0 && name != "UTC" && name != "GMT" && name != "Z" {
 				return time.Time{}, errZone // the package makes up an offset of 0 for a name that it does not know
 			}
 			return t.UTC(), nil
 		}
-		return c.local(t, arrived)
 	}
 	return time.Time{}, errNoTime
 }
@@ -146,31 +148,28 @@ func zoned(layout string) bool {
 // near is how close to its arrival an ambiguous time must be.
 const near = 30 * time.Minute
 
-// local makes sure that a time on the wall was one instant.
-func (c Clock) local(t, arrived time.Time) (time.Time, error) {
-	const wall = "2006-01-02 15:04:05.999999999"
-	face := t.Format(wall)
-	var at []time.Time
-	for _, by := range []time.Duration{-2 * time.Hour, -time.Hour, -30 * time.Minute, 0, 30 * time.Minute, time.Hour, 2 * time.Hour} {
-		if o := t.Add(by); o.In(c.zone).Format(wall) == face {
-			at = append(at, o)
+// local finds the one instant at which the clocks on the wall showed wall.
+func (c Clock) local(wall, arrived time.Time) (time.Time, error) {
+	var found []time.Time
+	for _, day := range []time.Duration{-24 * time.Hour, 24 * time.Hour} { // before and after any change of the clocks
+		_, offset := wall.Add(day).In(c.zone).Zone()
+		at := wall.Add(-time.Duration(offset) * time.Second)
+		if _, is := at.In(c.zone).Zone(); is == offset && (len(found) == 0 || !found[0].Equal(at)) {
+			found = append(found, at)
 		}
 	}
-	// The package moves a time that there was not to one beside it.
-	if want := time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), c.zone); len(at) == 0 || want.Format(wall) != face {
+	switch {
+	case len(found) == 0:
 		return time.Time{}, errSkipped
+	case len(found) == 1:
+		return found[0], nil
 	}
-	if len(at) == 1 {
-		return at[0].UTC(), nil
-	}
-	best := at[0]
-	for _, o := range at[1:] {
-		if arrived.Sub(o).Abs() < arrived.Sub(best).Abs() {
-			best = o
-		}
+	best := found[0]
+	if arrived.Sub(found[1]).Abs() < arrived.Sub(best).Abs() {
+		best = found[1]
 	}
 	if arrived.Sub(best).Abs() > near {
 		return time.Time{}, errTwice
 	}
-	return best.UTC(), nil
+	return best, nil
 }

@@ -107,10 +107,17 @@ func Of(v any) (n *big.Rat, unit string, err error) {
 		if i < 0 {
 			i = len(s)
 		}
-		if n, err = Number(s[:i]); err != nil {
+		if unit = strings.Trim(s[i:], " \u00a0"); Nothing(s[:i]) {
+			return nil, "", Refused(drivers.Sentinel, op, "%q stands for no value", clip(s))
+		}
+		// "1 019" is a thousand and nineteen to whoever wrote it, not 1 of unit 19.
+		if n, err = Number(s[:i]); err == nil && strings.ContainsAny(unit[:min(1, len(unit))], "0123456789.,+-") {
+			err = errNumber
+		}
+		if err != nil {
 			return nil, "", Refused(drivers.Protocol, op, "%q: %w", clip(s), err)
 		}
-		return n, strings.Trim(s[i:], " \u00a0"), nil
+		return n, unit, nil
 	case bool:
 		return nil, "", Refused(drivers.Protocol, op, "it is %t, not a number", v)
 	case []any:

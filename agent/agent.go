@@ -53,6 +53,7 @@ type Options struct {
 	Notify    func(state string)              // told "READY=1" once it runs, "WATCHDOG=1" while it is well, "STATUS=..." and "STOPPING=1" (sd_notify(3)), from several goroutines; may be nil
 	Watchdog  time.Duration                   // between two "WATCHDOG=1"; 10 s if 0
 	Flush     time.Duration                   // between regular commits; 60 s if 0
+	Gather    time.Duration                   // what is new gathers so long before it is sent; 1 minute if 0
 	HTTP      http.RoundTripper               // of the uplink; nil: mutual TLS with the gateway's identity
 	Page      func(a *Agent) http.Handler     // served at Config.Web.Listen; nil: nothing is
 	Reload    func(ctx context.Context) error // reads the configuration again; nil: it cannot be
@@ -67,9 +68,10 @@ type Agent struct {
 	buses    []*bus
 	recorder *recorder
 	notes    notes
-	started  time.Time     // by Options.Now
-	began    time.Time     // for durations
-	given    bool          // the clock is taken as it is
+	started  time.Time // by Options.Now
+	began    time.Time // for durations
+	given    bool      // the clock is taken as it is
+	gas      *Gas
 	virtual  *virtual.Plan // nil: there are no virtual meters
 	uplink   atomic.Pointer[uplink.Client]
 	upErr    atomic.Pointer[string] // why there is no uplink client yet
@@ -78,6 +80,9 @@ type Agent struct {
 	clockChanges uint64
 	clockKept    string // what was kept of the clock last; the clock's goroutine's own
 }
+
+// DefaultGather is how long what is new gathers before it is sent.
+const DefaultGather = time.Minute
 
 // DefaultFlush is how often readings are committed when nothing was settled.
 const DefaultFlush = time.Minute
@@ -114,6 +119,9 @@ func New(o Options) (*Agent, error) {
 	if o.Flush <= 0 {
 		o.Flush = DefaultFlush
 	}
+	if o.Gather <= 0 {
+		o.Gather = DefaultGather
+	}
 	if o.Watchdog <= 0 {
 		o.Watchdog = 10 * time.Second
 	}
@@ -122,6 +130,10 @@ func New(o Options) (*Agent, error) {
 	}
 	a := &Agent{opt: o, given: given, log: o.Logger, started: o.Clock.Now(), began: time.Now()}
 	a.recorder = newRecorder(a)
+	a.gas = NewGas(o.Config, func(err error) {
+		a.log.Warn("calorific values cannot be used", "error", err)
+		a.notes.add(a.Now(), "", "Calorific values cannot be used, others stand in for them: "+err.Error())
+	})
 	if o.Opened.SetAside != "" {
 		a.log.Error("the store was damaged and is set aside: a new one is begun", "set_aside", o.Opened.SetAside, "reason", o.Opened.Reason)
 		a.notes.add(a.started, "", "The store was damaged and is set aside as "+o.Opened.SetAside+"; a new one is begun. "+o.Opened.Reason)
@@ -129,6 +141,11 @@ func New(o Options) (*Agent, error) {
 	var err error
 	if a.code, err = keptCode(o.Store); err != nil {
 		a.log.Error("site code cannot be kept", "error", err)
+	}
+	if len(o.Config.Gas.CalorificValues) > 0 { // so that a file that cannot be used is known at once
+		if _, err := a.gas.values(); err != nil {
+			return nil, err
+		}
 	}
 	if a.virtual, err = virtualPlan(o.Config); err != nil {
 		return nil, err
@@ -196,11 +213,11 @@ func (a *Agent) newBus(c config.Bus) (*bus, error) {
 }
 
 func (a *Agent) restore(m *meter, r *register) {
-	r.rules = options(a.opt.Config, a.recorder.past, &m.cfg, r.key.Measure)
-	r.check = validate.New(r.key, r.rules)
+	rules := options(a.opt.Config, a.recorder.past, &m.cfg, r.key.Measure)
+	r.check = validate.New(r.key, rules)
 	kept, err := a.opt.Store.State(r.key)
 	if err == nil {
-		err = r.restore(kept, a.opt.Config.Period, func(t time.Time) bool { return m.exchangeSince(t, m.cfg.Serial) })
+		err = r.restore(kept, rules, a.opt.Config.Period, func(t time.Time) bool { return m.exchangeSince(t, m.cfg.Serial) })
 	} else {
 		r.counter = counterOf(r.cfg, a.opt.Config.Period)
 	}

@@ -180,7 +180,7 @@ func (b *bus) take(i int, took time.Duration, end time.Time, generation uint64, 
 		if good++; good == 1 {
 			m.heardClock(r, end)
 		}
-		b.sample(m, reg, r, dated)
+		b.sample(m, reg, r, end, dated)
 	}
 	b.judge(m, good, first, end)
 }

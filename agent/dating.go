@@ -18,8 +18,9 @@ const metaClock = "clock"
 
 // shelved is a reading that waits until the clock can be believed.
 type shelved struct {
-	value int64
-	raw   uint64
+	value  int64
+	raw    uint64
+	serial string // of the meter that answered; "" where it is not known
 }
 
 // date is the clock of the drivers: it dates readings.
@@ -131,14 +132,21 @@ func (b *bus) clockChanged(ch clock.Change, generation uint64) {
 	defer b.mu.Unlock()
 	b.generation = generation
 	for _, m := range b.meters {
-		m.clock.Shifted(ch.Shift, ch.At)
+		if m.clock != nil {
+			m.clock.Shifted(ch.Shift, ch.At)
+		}
 		for i := range m.registers {
 			reg := &m.registers[i]
 			switch ch.Kind {
 			case clock.Trusted:
+				if reg.shelf == nil {
+					continue
+				}
 				for at, s := range reg.shelf.Take(ch.Shift) {
+					b.another(m, reg, s.serial)
 					b.feed(m, reg, energy.Sample{At: at.Truncate(time.Millisecond), Value: s.value}, s.raw)
 				}
+				reg.shelf = nil
 			case clock.Stepped:
 				reg.shift = ch.Shift
 				if ch.Class != clock.Fine {

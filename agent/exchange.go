@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -102,25 +103,30 @@ func (r *recorder) exchangeOne(b *bus, m *meter, reg *register, x *config.Exchan
 	if !ok {
 		return "is integrated from power: an exchange changes nothing", nil
 	}
-	base, ok := acc.Base()
-	if !ok {
+	if _, ok := acc.Base(); !ok {
 		return "", nil // the first reading may be the old meter's yet
 	}
-	if base.At.Before(x.At) {
-		var e energy.Event
-		var err error
-		if b.settled, e, err = acc.Exchange(x.At, read.Closing, read.Opening, b.settled[:0]); err != nil {
-			return "", err
-		}
+	var e energy.Event
+	var err error
+	b.settled, e, err = acc.Exchange(x.At, read.Closing, read.Opening, b.settled[:0])
+	if err == nil {
 		reg.stated = &stated{x, energy.GapCounted}
 		b.settle(m, reg, e, 0)
 		return "counted through", nil
 	}
-	filled, err := r.bridge(reg, x, read)
-	if err != nil {
+	if !errors.Is(err, energy.ErrCounted) {
 		return "", err
 	}
-	if len(filled) == 0 {
+	if _, _, n := acc.Held(); n > 0 {
+		return "", nil // it is not clear yet that the register began anew
+	}
+	filled, wait, err := r.bridge(reg, x, read)
+	switch {
+	case err != nil:
+		return "", err
+	case wait:
+		return "", nil
+	case len(filled) == 0:
 		return "leaves nothing to fill: no half-hours are missing there", nil
 	}
 	for _, h := range filled {
@@ -137,9 +143,14 @@ type stated struct {
 	gap      energy.Gap
 }
 
-// another takes note of a meter that says it is another one than before. A
-// register of it begins anew, unless the operator has stated the exchange.
-func (b *bus) another(m *meter, reg *register, serial, before string) {
+// another takes note of who answered. A register of another meter than before
+// begins anew, unless the operator has stated the exchange.
+func (b *bus) another(m *meter, reg *register, serial string) {
+	if serial == "" || serial == reg.serial {
+		return
+	}
+	before := reg.serial
+	reg.serial = serial
 	now := hash8(serial)
 	was := reg.origin.device
 	reg.origin.device = now

@@ -132,7 +132,7 @@ func parseKept(b []byte) (k kept, err error) {
 // the register begins anew, and its first sample is a new opening.
 // stated reports whether the operator has stated a meter exchange since an
 // instant: then the counter goes on, and the statement decides.
-func (r *register) restore(b []byte, period time.Duration, stated func(time.Time) bool) error {
+func (r *register) restore(b []byte, rules validate.Options, period time.Duration, stated func(time.Time) bool) error {
 	r.counter = counterOf(r.cfg, period)
 	if len(b) == 0 {
 		return nil // never read before
@@ -142,7 +142,7 @@ func (r *register) restore(b []byte, period time.Duration, stated func(time.Time
 		return err
 	}
 	r.previous, r.origin.device = k.previous, k.device
-	if c, err := validate.Restore(r.key, r.rules, k.judged); err == nil {
+	if c, err := validate.Restore(r.key, rules, k.judged); err == nil {
 		r.check = c
 	}
 	switch {

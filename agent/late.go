@@ -108,41 +108,44 @@ func (a *Agent) registerOf(k energy.Key) (*bus, *register) {
 }
 
 // bridge fills the missing half-hours around an exchange that was stated after
-// the register had begun anew. There are none where the store has no such hole.
-func (r *recorder) bridge(reg *register, x *config.Exchange, read config.ExchangeRead) ([]energy.HalfHour, error) {
+// the register had begun anew. There are none where the store has no such
+// hole; wait is true while what follows it is not known yet.
+func (r *recorder) bridge(reg *register, x *config.Exchange, read config.ExchangeRead) (filled []energy.HalfHour, wait bool, err error) {
 	period := r.agent.opt.Config.Period
-	inside := func(h energy.HalfHour) bool {
-		return h.Quality == energy.Missing && !h.Evidence.First.At.After(x.At) && !h.Evidence.Last.At.Before(x.At)
+	hole := func(at time.Time) (is, known bool) {
+		h, ok := r.past.at(reg.key, at)
+		return ok && h.Quality <= energy.Substituted, ok
 	}
+	// A fitter's watch may be a period off.
 	at := x.At.Truncate(period)
-	h, ok := r.past.at(reg.key, at)
-	if !ok || !inside(h) {
-		return nil, nil
+	for _, near := range []time.Time{at, at.Add(-period), at.Add(period)} {
+		if is, _ := hole(near); is {
+			at = near
+			break
+		}
+	}
+	if is, known := hole(at); !is {
+		return nil, !known && x.At.After(reg.newest), nil
 	}
 	from, to := at, at
-	for {
-		h, ok := r.past.at(reg.key, from.Add(-period))
-		if !ok {
-			return nil, nil
-		}
+	for is := true; is; {
 		from = from.Add(-period)
-		if !inside(h) {
-			break
+		var known bool
+		if is, known = hole(from); !known {
+			return nil, false, nil // what came before is not known, so that nothing can be counted from it
 		}
 	}
-	for {
-		h, ok := r.past.at(reg.key, to.Add(period))
-		if !ok {
-			return nil, nil // the half-hour after it is not over yet
-		}
+	for is := true; is; {
 		to = to.Add(period)
-		if !inside(h) {
-			break
+		var known bool
+		if is, known = hole(to); !known {
+			return nil, !to.Before(reg.newest), nil
 		}
 	}
 	runs := r.window(reg.key, from, to.Add(period))
 	if len(runs) != 1 {
-		return nil, nil
+		return nil, false, nil
 	}
-	return energy.Bridge(reg.cfg.Energy(), period, runs[0], energy.MeterExchange{At: x.At, Closing: read.Closing, Opening: read.Opening})
+	filled, err = energy.Bridge(reg.cfg.Energy(), period, runs[0], energy.MeterExchange{At: x.At, Closing: read.Closing, Opening: read.Opening})
+	return filled, false, err
 }

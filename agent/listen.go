@@ -137,7 +137,7 @@ func (b *bus) hear(device int, readings []drivers.Reading) {
 		if r.Interval == 0 {
 			// A reading that its source dated says nothing of our clock: while that
 			// cannot be believed, nor can the two be told apart.
-			b.sample(m, reg, r, r.DeviceAt.IsZero() || b.agent.opt.Clock.Trusted())
+			b.sample(m, reg, r, now, r.DeviceAt.IsZero() || b.agent.opt.Clock.Trusted())
 		}
 	}
 	if good > 0 || first != nil {

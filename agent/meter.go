@@ -21,12 +21,12 @@ type meter struct {
 	asked    time.Time // last poll
 	answered time.Time // last poll with at least one good register
 	took     time.Duration
-	failures int       // polls in a row without any good register
-	since    time.Time // when the present state began
-	err      error     // why the last poll failed as a whole; nil when something came
-	ever     bool      // it has answered since the start
-	serial   string    // as the meter itself said; empty where it has not
-	clock    clock.DeviceClock
+	failures int                // polls in a row without any good register
+	since    time.Time          // when the present state began
+	err      error              // why the last poll failed as a whole; nil when something came
+	ever     bool               // it has answered since the start
+	serial   string             // as the meter itself said; empty where it has not
+	clock    *clock.DeviceClock // nil where the device gives no time
 }
 
 // counter turns the readings of one register into half-hours: an
@@ -43,9 +43,9 @@ type register struct {
 	cfg     *config.Register
 	origin  origin // how it is read; see keep.go
 	counter counter
-	rules   validate.Options
+	serial  string // of the meter that its newest readings are of, as the meter itself said
 	check   *validate.Checker
-	shelf   clock.Shelf[shelved] // what was read while the clock could not be believed
+	shelf   *clock.Shelf[shelved] // what was read while the clock could not be believed
 
 	last     energy.Sample // newest sample, taken or not
 	raw      uint64

@@ -20,8 +20,9 @@ type Reading struct {
 	Energy     *Amount        `json:"energy"`     // null when missing
 	Cumulative *Amount        `json:"cumulative"` // the register at To; null when not known
 	Quality    energy.Quality `json:"quality"`
-	Flags      []string       `json:"flags,omitempty"` // the validation rules that spoke against it, e.g. "V05"
-	Evidence   *Evidence      `json:"evidence"`        // null when missing
+	Derived    *Derived       `json:"derived,omitempty"` // of gas: its energy
+	Flags      []string       `json:"flags,omitempty"`   // the validation rules that spoke against it, e.g. "V05"
+	Evidence   *Evidence      `json:"evidence"`          // null when missing
 }
 
 // Amount is a quantity: an exact decimal and its UN/CEFACT unit code.
@@ -60,6 +61,10 @@ type Query struct {
 // Readings gives the stored half-hours, register by register, oldest first.
 // Half-hours that are missing between two that are there are given as missing.
 func Readings(s HalfHours, q Query, period time.Duration) iter.Seq2[Reading, error] {
+	return readings(s, q, period, nil)
+}
+
+func readings(s HalfHours, q Query, period time.Duration, g *Gas) iter.Seq2[Reading, error] {
 	return func(yield func(Reading, error) bool) {
 		keys, err := s.Keys()
 		if err != nil {
@@ -79,6 +84,19 @@ func Readings(s HalfHours, q Query, period time.Duration) iter.Seq2[Reading, err
 			if q.Meter != "" && q.Meter != k.Meter || q.Measure != 0 && q.Measure != k.Measure {
 				continue
 			}
+			var c *conversion
+			if g != nil && k.Measure == energy.Gas {
+				if c, err = g.begin(s, k, q.From); err != nil {
+					yield(Reading{}, err)
+					return
+				}
+			}
+			give := func(h energy.HalfHour, r Reading) bool {
+				if c != nil {
+					r.Derived = derivedOf(c.next(h))
+				}
+				return yield(r, nil)
+			}
 			var next time.Time
 			for h, err := range s.HalfHours(k, q.From, q.To) {
 				if err != nil {
@@ -86,12 +104,12 @@ func Readings(s HalfHours, q Query, period time.Duration) iter.Seq2[Reading, err
 					return
 				}
 				for ; !next.IsZero() && next.Before(h.Start); next = next.Add(period) {
-					if !yield(missing(k, next, period), nil) {
+					if !give(energy.HalfHour{Start: next}, missing(k, next, period)) {
 						return
 					}
 				}
 				next = h.Start.Add(period)
-				if !yield(ReadingOf(k, h, period), nil) {
+				if !give(h, ReadingOf(k, h, period)) {
 					return
 				}
 			}
@@ -146,9 +164,9 @@ func RuleName(r energy.Rule) string {
 	return fmt.Sprintf("rule-%d", r)
 }
 
-// Readings is Readings of the agent's own store.
+// Readings is Readings of the agent's own store, with the energy of gas.
 func (a *Agent) Readings(q Query) iter.Seq2[Reading, error] {
-	return Readings(a.opt.Store, q, a.opt.Config.Period)
+	return a.gas.Readings(a.opt.Store, q, a.opt.Config.Period)
 }
 
 // HasMeter reports whether the configuration has a meter.

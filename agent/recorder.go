@@ -18,6 +18,7 @@ import (
 type recorder struct {
 	agent   *Agent
 	most    int           // maxWaiting; tests take less
+	telling atomic.Bool   // the uplink will be told of something new
 	resting atomic.Bool   // memory for unkept half-hours has run out: registers rest
 	settled chan struct{} // something was settled: commit soon
 	fatal   chan error    // the store is of no more use in this process
@@ -150,9 +151,22 @@ func (r *recorder) flush() error {
 	news := len(r.round.HalfHours)+len(r.round.Statements) > 0
 	r.kept()
 	if news {
-		r.agent.uplinkNotify()
+		r.tell()
 	}
 	return nil
+}
+
+// tell lets the uplink know that there is something new, once what belongs
+// together has gathered: the meters of a site settle a half-hour within a
+// minute of one another, and a batch of each would cost ten times the data.
+func (r *recorder) tell() {
+	if !r.telling.CompareAndSwap(false, true) {
+		return
+	}
+	time.AfterFunc(r.agent.opt.Gather, func() {
+		r.telling.Store(false)
+		r.agent.uplinkNotify()
+	})
 }
 
 // collect takes what the buses settled since the last time, together with the

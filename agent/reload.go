@@ -41,6 +41,9 @@ func Try(c *config.Config, log *slog.Logger) error {
 			return err
 		}
 	}
+	if err := NewGas(c, nil).Check(); err != nil {
+		return err
+	}
 	_, err := virtualPlan(c)
 	return err
 }

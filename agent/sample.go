@@ -13,7 +13,7 @@ import (
 
 // sample takes one reading of a register. The bus's lock is held, as it is in
 // all that follows here.
-func (b *bus) sample(m *meter, reg *register, r *drivers.Reading, dated bool) {
+func (b *bus) sample(m *meter, reg *register, r *drivers.Reading, now time.Time, dated bool) {
 	// The store keeps milliseconds: with the same instants here, anybody can
 	// redo the sum from what it holds.
 	s := energy.Sample{At: r.Sample.At.Truncate(time.Millisecond).UTC(), Value: r.Sample.Value}
@@ -22,10 +22,14 @@ func (b *bus) sample(m *meter, reg *register, r *drivers.Reading, dated bool) {
 	case !dated:
 	case !b.agent.opt.Clock.Trusted():
 		if r.Flags == 0 {
-			reg.shelf.Put(s.At, shelved{s.Value, r.Raw})
+			if reg.shelf == nil {
+				reg.shelf = new(clock.Shelf[shelved])
+			}
+			reg.shelf.Put(s.At, shelved{s.Value, r.Raw, m.serial})
 		}
 	default:
-		b.found(reg, reg.check.Reading(b.facts(m, r, s), b.words[:0]))
+		b.another(m, reg, m.serial)
+		b.found(reg, reg.check.Reading(m.facts(r, s, now), b.words[:0]))
 		if reg.check.Counts() {
 			b.feed(m, reg, s, r.Raw)
 		}
@@ -33,10 +37,9 @@ func (b *bus) sample(m *meter, reg *register, r *drivers.Reading, dated bool) {
 }
 
 // facts is what the validation is told of a reading.
-func (b *bus) facts(m *meter, r *drivers.Reading, s energy.Sample) validate.Facts {
-	now := b.agent.Now()
+func (m *meter) facts(r *drivers.Reading, s energy.Sample, now time.Time) validate.Facts {
 	f := validate.Facts{At: s.At, Value: s.Value, Now: now, DeviceAt: r.DeviceAt, History: r.History, Source: r.Flags}
-	if !r.DeviceAt.IsZero() {
+	if !r.DeviceAt.IsZero() && m.clock != nil {
 		if est := m.clock.Estimate(now); est.Known {
 			f.Offset = est.Offset
 		}
@@ -46,9 +49,13 @@ func (b *bus) facts(m *meter, r *drivers.Reading, s energy.Sample) validate.Fact
 
 // heardClock compares the device's clock with ours, once per answer.
 func (m *meter) heardClock(r *drivers.Reading, arrived time.Time) {
-	if !r.DeviceAt.IsZero() {
-		m.clock.Add(r.DeviceAt, arrived)
+	if r.DeviceAt.IsZero() {
+		return
 	}
+	if m.clock == nil {
+		m.clock = new(clock.DeviceClock)
+	}
+	m.clock.Add(r.DeviceAt, arrived)
 }
 
 // unread tells the validation of a reading that the device refused to give:
@@ -109,7 +116,7 @@ func (b *bus) outOfOrder(m *meter, reg *register, s energy.Sample, raw uint64) {
 	if !ok {
 		return
 	}
-	if clock.Classify(base.At.Sub(b.agent.Now())) == clock.Quarantine && base.At.After(s.At) {
+	if base.At.Sub(b.agent.Now()) > clock.FlaggedMost {
 		b.takeBack(m, reg, s, raw)
 		return
 	}
@@ -161,20 +168,12 @@ func (b *bus) found(reg *register, fs []validate.Finding) {
 	}
 }
 
-// identify looks at who answered: where it is another meter than before, every
-// register of it begins anew, before its first reading is counted.
+// identify looks at who answered. The registers hear of it with their next
+// readings, so that what waits for the clock is still the old meter's.
 func (b *bus) identify(i int, m *meter) {
-	who, ok := b.poller.(drivers.Identifier)
-	if !ok {
-		return
-	}
-	serial := who.Identity(i)
-	if serial == "" || serial == m.serial {
-		return
-	}
-	before := m.serial
-	m.serial = serial
-	for j := range m.registers {
-		b.another(m, &m.registers[j], serial, before)
+	if who, ok := b.poller.(drivers.Identifier); ok {
+		if serial := who.Identity(i); serial != "" {
+			m.serial = serial
+		}
 	}
 }

@@ -70,6 +70,12 @@ func (b *bus) describe(m *meter, reg *register, s *energy.Statement) {
 	if reg.cfg.Power {
 		s.Method = "power-integral"
 	}
+	if c, err := b.agent.opt.Config.Conversion(m.cfg); err == nil && reg.key.Measure == energy.Gas {
+		s.Factor, s.Corrected, s.Zone = b.agent.gas.Factor(), m.cfg.Corrected, m.cfg.Zone
+		if f, err := c.Factor(); err == nil {
+			s.VCF = f.String()
+		}
+	}
 }
 
 // multiplier is what the register is multiplied with for its transformers;

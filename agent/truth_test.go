@@ -399,7 +399,7 @@ func TestLateReadings(t *testing.T) {
 			defer b.mu.Unlock()
 			for at := epoch.Add(2*time.Hour + 10*time.Minute); at.Before(epoch.Add(7 * time.Hour)); at = at.Add(time.Minute) {
 				v, _ := curve(1000)(at)
-				b.sample(b.meters[0], &b.meters[0].registers[0], &drivers.Reading{Sample: energy.Sample{At: at, Value: v}, History: true}, true)
+				b.sample(b.meters[0], &b.meters[0].registers[0], &drivers.Reading{Sample: energy.Sample{At: at, Value: v}, History: true}, a.Now(), true)
 			}
 		})
 		check(t, runFor(a, 12*time.Hour))

@@ -41,8 +41,9 @@ type Statement struct {
 	ClockSource string        `json:"clock_source,omitempty"`   // where the time of day in read_at came from, e.g. "ntp"
 	Closing     *Reading      `json:"closing,omitempty"`        // the last reading before the break
 	Config      string        `json:"config,omitempty"`         // SHA-256 of the configuration it was read with, hex
+	Corrected   bool          `json:"corrected,omitempty"`      // gas: a converter in the meter counts standard cubic metres
 	CT          string        `json:"ct,omitempty"`             // current transformer ratio, e.g. "200/5"
-	Factor      string        `json:"factor,omitempty"`         // identifier of the table of factors of a derived register
+	Factor      string        `json:"factor,omitempty"`         // identifier of the table of factors by which it, or what is derived from it, is worked out
 	Gap         Gap           `json:"gap,omitempty"`            // what became of the energy between closing and opening
 	Measure     Measure       `json:"measure"`                  //
 	Meter       string        `json:"meter"`                    // its name in the configuration
@@ -63,7 +64,9 @@ type Statement struct {
 	Shift       int64         `json:"shift_ms,omitempty"`       // how far the clock was put forward (back: negative), ms; where it is known
 	Kind        StatementKind `json:"statement"`                //
 	Unit        string        `json:"unit"`                     // of every amount here: the measure's base unit
+	VCF         string        `json:"vcf,omitempty"`            // gas: the volume correction factor that its energy is worked out by, e.g. "1.02264"
 	VT          string        `json:"vt,omitempty"`             // voltage transformer ratio, e.g. "11000/110"
+	Zone        string        `json:"zone,omitempty"`           // gas: the local distribution zone whose calorific values it is worked out by
 }
 
 // Acquisition says how a reading was come by.

@@ -71,6 +71,8 @@ func (s Statement) checkSupply() error {
 	switch {
 	case s.MPAN != "" && s.Measure == Gas || s.MPRN != "" && s.Measure != Gas:
 		return errors.New("statement of baseline: an MPAN is of electricity, an MPRN of gas")
+	case s.Measure != Gas && (s.Corrected || s.VCF != "" || s.Zone != ""):
+		return errors.New("statement of baseline: corrected, vcf and zone are of gas")
 	case (s.MPAN != "" || s.MPRN != "") != (s.CheckDigit != nil):
 		return errors.New("statement of baseline: check_digit_ok stands beside an MPAN or MPRN, and only there")
 	case s.CheckDigit != nil && *s.CheckDigit != s.digitsRight():

@@ -75,6 +75,12 @@ func TestStatementIsCanonical(t *testing.T) {
 		t.Fatalf("%d keys, %v", len(m), err)
 	}
 	inOrder(t, b)
+	g := Statement{Config: "ab", Corrected: true, CT: "x", Factor: "f", Kind: OpeningStatement, Measure: Gas, Meter: "g", Opening: s.Opening, Unit: "L", VCF: "1", VT: "y", Zone: "NT"}
+	of, err := g.JSON()
+	if err != nil || !strings.Contains(string(of), `"config":"ab","corrected":true,"ct":"x"`) || !strings.Contains(string(of), `"vcf":"1","vt":"y","zone":"NT"}`) {
+		t.Fatalf("%s, %v", of, err)
+	}
+	inOrder(t, of)
 	if !strings.Contains(string(b), "<1>") || !strings.Contains(string(b), "m&m") {
 		t.Errorf("letters are escaped that need not be: %s", b)
 	}
@@ -163,24 +169,27 @@ func TestStatementRefuses(t *testing.T) {
 		"device's local time": func(s *Statement) {
 			s.Opening = &Reading{ReadAt: s.At(), DeviceTime: s.At().In(time.FixedZone("x", 60))}
 		},
-		"negative closing":     func(s *Statement) { s.Closing = &Reading{ReadAt: s.At(), Value: -1} },
-		"another source":       func(s *Statement) { s.Opening = &Reading{ReadAt: s.At(), Source: "hearsay"} },
-		"another quality":      func(s *Statement) { s.Opening = &Reading{ReadAt: s.At(), Quality: Measured + 1} },
-		"another gap":          func(s *Statement) { s.Closing, s.Gap = s.Opening, "wide" },
-		"a gap without ends":   func(s *Statement) { s.Gap = GapUnknown },
-		"a gap after the end":  func(s *Statement) { s.Kind, s.Closing, s.Opening, s.Gap = ClosingStatement, s.Opening, nil, GapUnknown },
-		"a shift of no clock":  func(s *Statement) { s.Shift = 1 },
-		"a clock, no opening":  func(s *Statement) { s.Kind, s.Closing, s.Opening = ClockStatement, s.Opening, nil },
-		"negative modulus":     func(s *Statement) { s.Modulus = -1 },
-		"negative resolution":  func(s *Statement) { s.Resolution = -1 },
-		"negative latency":     func(s *Statement) { s.Acquisition = &Acquisition{Latency: -1} },
-		"MPAN without digit":   func(s *Statement) { s.MPAN = soundMPAN(t) },
-		"digit without MPAN":   func(s *Statement) { s.CheckDigit = new(bool) },
-		"MPAN of gas":          func(s *Statement) { s.Supply(soundMPAN(t), ""); s.Measure, s.Unit = Gas, "L" },
-		"MPRN of electricity":  func(s *Statement) { s.Supply("", "1234567890") },
-		"a digit's false word": func(s *Statement) { s.Supply(soundMPAN(t), ""); *s.CheckDigit = false },
-		"local time":           func(s *Statement) { s.Opening = &Reading{ReadAt: s.At().In(time.FixedZone("x", 60))} },
-		"longer than 4 KB":     func(s *Statement) { s.Register = strings.Repeat("x", MaxStatement) },
+		"negative closing":      func(s *Statement) { s.Closing = &Reading{ReadAt: s.At(), Value: -1} },
+		"another source":        func(s *Statement) { s.Opening = &Reading{ReadAt: s.At(), Source: "hearsay"} },
+		"another quality":       func(s *Statement) { s.Opening = &Reading{ReadAt: s.At(), Quality: Measured + 1} },
+		"another gap":           func(s *Statement) { s.Closing, s.Gap = s.Opening, "wide" },
+		"a gap without ends":    func(s *Statement) { s.Gap = GapUnknown },
+		"a gap after the end":   func(s *Statement) { s.Kind, s.Closing, s.Opening, s.Gap = ClosingStatement, s.Opening, nil, GapUnknown },
+		"a shift of no clock":   func(s *Statement) { s.Shift = 1 },
+		"a clock, no opening":   func(s *Statement) { s.Kind, s.Closing, s.Opening = ClockStatement, s.Opening, nil },
+		"negative modulus":      func(s *Statement) { s.Modulus = -1 },
+		"negative resolution":   func(s *Statement) { s.Resolution = -1 },
+		"negative latency":      func(s *Statement) { s.Acquisition = &Acquisition{Latency: -1} },
+		"MPAN without digit":    func(s *Statement) { s.MPAN = soundMPAN(t) },
+		"digit without MPAN":    func(s *Statement) { s.CheckDigit = new(bool) },
+		"MPAN of gas":           func(s *Statement) { s.Supply(soundMPAN(t), ""); s.Measure, s.Unit = Gas, "L" },
+		"MPRN of electricity":   func(s *Statement) { s.Supply("", "1234567890") },
+		"electricity corrected": func(s *Statement) { s.Corrected = true },
+		"a factor of volume":    func(s *Statement) { s.VCF = "1.02264" },
+		"a zone of no gas":      func(s *Statement) { s.Zone = "NT" },
+		"a digit's false word":  func(s *Statement) { s.Supply(soundMPAN(t), ""); *s.CheckDigit = false },
+		"local time":            func(s *Statement) { s.Opening = &Reading{ReadAt: s.At().In(time.FixedZone("x", 60))} },
+		"longer than 4 KB":      func(s *Statement) { s.Register = strings.Repeat("x", MaxStatement) },
 	} {
 		s := good
 		change(&s)

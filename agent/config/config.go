@@ -12,6 +12,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/drivers/mqtt"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/gas"
 	"github.com/perseus-edge/perseus-edge/energy/validate"
 )
 
@@ -28,6 +29,7 @@ type Config struct {
 	Web    Web
 	Uplink *Uplink // nil: record only
 	Clock  Clock
+	Gas    Gas
 	Buses  []Bus
 	Meters []Meter
 }
@@ -102,12 +104,14 @@ type Meter struct {
 	Registers []Register    // ordered by measure, one per measure; none for a virtual meter
 	Line      int
 
-	CT, VT    string // transformers, "200/5" and "11000/110"; empty where there are none
-	Primary   bool   // the meter shows primary values: CT and VT are for the record and the ceiling
-	Rating    Rating // what is known of the meter's size; see there
-	MPAN      string // 13 digits with a sound check digit, or empty
-	MPRN      string // 6 to 11 digits with sound check digits, or empty
-	Corrected bool   // gas: a converter in the meter counts standard cubic metres, so that no volume correction is due
+	CT, VT    string  // transformers, "200/5" and "11000/110"; empty where there are none
+	Primary   bool    // the meter shows primary values: CT and VT are for the record and the ceiling
+	Rating    Rating  // what is known of the meter's size; see there
+	MPAN      string  // 13 digits with a sound check digit, or empty
+	MPRN      string  // 6 to 11 digits with sound check digits, or empty
+	Corrected bool    // gas: a converter in the meter counts standard cubic metres, so that no volume correction is due
+	Zone      string  // gas: local distribution zone, whose calorific values hold for it; empty: not known
+	VCF       gas.VCF // gas: the site's own volume correction factor; 0: gas.DefaultVCF, or none where Corrected
 
 	SerialRegister *modbus.Serial // where the meter says who it is; nil: it does not
 	CheckMeter     string         // id of the meter that counts the same once more, or empty
@@ -219,6 +223,9 @@ func (c *Config) anchor(dir string) {
 	}
 	for i := range c.Meters {
 		paths = append(paths, &c.Meters[i].Metadata)
+	}
+	for i := range c.Gas.CalorificValues {
+		paths = append(paths, &c.Gas.CalorificValues[i])
 	}
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {

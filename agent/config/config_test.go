@@ -206,7 +206,7 @@ func FuzzParse(f *testing.F) {
 			f.Add(b)
 		}
 	}
-	for _, c := range slices.Concat(mistakes, meterMistakes, virtualMistakes) {
+	for _, c := range slices.Concat(mistakes, meterMistakes, gasMistakes, virtualMistakes) {
 		f.Add([]byte(c.file))
 	}
 	f.Add([]byte("a: &x [1]\nb: *x\n<<: *x\n? [k]\n: v\n!!str a: b\n---\n- 1\n"))

@@ -113,7 +113,7 @@ func (p *parse) heardMeter(n ast.Node, o map[string]ast.Node, name string, b Bus
 	}
 	m.Metadata, _ = p.text(o["metadata"], name+": metadata")
 	m.Serial, _ = p.text(o["serial"], name+": serial")
-	m.Corrected = p.yes(o["corrected"], name+": corrected")
+	p.conversion(o, name, m)
 	m.Rating = p.rating(o["rating"], name)
 	for _, key := range []string{"ct", "vt", "primary"} {
 		if o[key] != nil {

@@ -14,15 +14,16 @@ type level struct {
 
 // The levels of a configuration.
 var (
-	topLevel    = &level{[]string{"site", "period", "store", "web", "uplink", "clock", "buses", "meters"}, "at the top level of the file"}
+	topLevel    = &level{[]string{"site", "period", "store", "web", "uplink", "clock", "gas", "buses", "meters"}, "at the top level of the file"}
 	siteLevel   = &level{[]string{"name", "outcode"}, "under site"}
 	storeLevel  = &level{[]string{"path", "keep_half_hours", "keep_samples"}, "under store"}
 	webLevel    = &level{[]string{"listen"}, "under web"}
 	uplinkLevel = &level{[]string{"url", "identity", "ca"}, "under uplink"}
 	busLevel    = &level{append([]string{"id", "driver", "url", "timeout", "pause"}, listeningKeys...), "in a bus"}
+	gasLevel    = &level{[]string{"calorific_values"}, "under gas"}
 	clockLevel  = &level{[]string{"trust"}, "under clock"}
 	meterLevel  = &level{[]string{"id", "bus", "unit", "template", "registers", "measures", "poll", "ct", "vt", "primary", "rating", "serial", "serial_register",
-		"mpan", "mprn", "corrected", "max_gap", "check_meter", "exchanges", "validate", "substitute", "substitute_after", "virtual", "device", "metadata", "points", "expect"}, "in a meter"}
+		"mpan", "mprn", "corrected", "zone", "vcf", "max_gap", "check_meter", "exchanges", "validate", "substitute", "substitute_after", "virtual", "device", "metadata", "points", "expect"}, "in a meter"}
 	measuresLevel = &level{[]string{"import", "export", "reactive-import", "reactive-export", "gas"}, "under registers"}
 	registerLevel = &level{[]string{"address", "table", "type", "order", "unit", "pulse", "scale", "modulus", "invalid"}, "under registers, inside import or another measure"}
 	pointsLevel   = &level{measuresLevel.keys, "under points"}
@@ -40,13 +41,14 @@ var (
 // level up or down. A meter, its measures and their registers count as one, as
 // the measures are easily forgotten.
 var around = map[*level][]*level{
-	topLevel:      {siteLevel, storeLevel, webLevel, uplinkLevel, clockLevel, busLevel, meterLevel},
+	topLevel:      {siteLevel, storeLevel, webLevel, uplinkLevel, clockLevel, gasLevel, busLevel, meterLevel},
 	siteLevel:     {topLevel},
 	storeLevel:    {topLevel},
 	webLevel:      {topLevel},
 	uplinkLevel:   {topLevel},
 	busLevel:      {topLevel},
 	clockLevel:    {topLevel},
+	gasLevel:      {topLevel},
 	meterLevel:    {measuresLevel, registerLevel, ratingLevel, virtualLevel, topLevel},
 	ratingLevel:   {meterLevel},
 	virtualLevel:  {shareLevel, meterLevel},

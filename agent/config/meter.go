@@ -60,7 +60,7 @@ func (p *parse) meter(n ast.Node) {
 	if m.Primary && o["ct"] == nil && o["vt"] == nil {
 		p.at(o["primary"], "%s: primary says that ct and vt are counted in already: give them, or leave primary out", name)
 	}
-	m.Corrected = p.yes(o["corrected"], name+": corrected")
+	p.conversion(o, name, &m)
 	m.Rating = p.rating(o["rating"], name)
 	p.registersOf(n, o, name, &m)
 	if o["serial_register"] != nil {

@@ -51,7 +51,7 @@ meters:
 	{"a key without a value", "site: {name: A}\nperiod:\n" + tail, []string{
 		`f.yaml:2:1: period has no value: give one or leave the key out`}},
 	{"no key is near", "site: {name: A}\nqwertyuiop: 1\n" + tail, []string{
-		`f.yaml:2:1: unknown key "qwertyuiop" in the configuration: use site, period, store, web, uplink, clock, buses or meters`}},
+		`f.yaml:2:1: unknown key "qwertyuiop" in the configuration: use site, period, store, web, uplink, clock, gas, buses or meters`}},
 	{"keys of another level", `site: {name: A, perod: 30m}
 listen: 127.0.0.1:1
 url: "https://r"

@@ -91,6 +91,7 @@ func (p *parse) root(body ast.Node) {
 	p.web(o["web"])
 	p.uplink(o["uplink"])
 	p.clock(o["clock"])
+	p.gas(o["gas"])
 	if p.cfg.Uplink != nil {
 		if p.cfg.Period != energy.Period {
 			p.at(o["period"], "period: the uplink carries 30m only: leave period out, or uplink")

@@ -187,6 +187,8 @@ func (p *parse) fitting(n ast.Node, o map[string]ast.Node, name string, m *Meter
 	}
 	refuse("mprn", "an MPRN is of a gas supply")
 	refuse("corrected", "corrected is for gas meters with a converter")
+	refuse("zone", "a zone is of a gas supply")
+	refuse("vcf", "a volume correction factor is of a gas supply")
 	if m.Rating.QMax != 0 {
 		p.at(o["rating"], "%s: rating: qmax is of a gas meter: write amps or kva", name)
 	}

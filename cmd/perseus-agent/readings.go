@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -20,6 +21,8 @@ var readingsCommand = command{
 	name: "readings", short: "print the half-hours that are stored",
 	long: `Prints stored half-hours, oldest first, with their quality, the rule that decided them and the checks (V01 to V20) that
 spoke against them: docs/metering.md says what they mean. --from defaults to a day before --to.
+Beside the volume of gas stands its energy, worked out by the calorific value (CV) and the volume correction factor (VCF)
+that are named; where no CV was published for the day and zone one stands in, and is marked so.
 Asks the running agent, or opens the store itself when none runs. Times are UTC: 2026-10-01 or 2026-10-01T08:30:00Z.`,
 	run: func(in *invocation) error {
 		return asking[agent.Reading]{
@@ -28,7 +31,8 @@ Asks the running agent, or opens the store itself when none runs. Times are UTC:
 				return web.ParseQuery(v, time.Now().UTC(), web.ReadingsSpan)
 			},
 			stored: func(l agent.Ledger, q agent.Query, c *config.Config) iter.Seq2[agent.Reading, error] {
-				return agent.Readings(l, q, c.Period)
+				gas := agent.NewGas(c, func(err error) { fmt.Fprintf(in.stderr, "others stand in: %v\n", err) })
+				return gas.Readings(l, q, c.Period)
 			},
 		}.run(in)
 	},
@@ -36,8 +40,8 @@ Asks the running agent, or opens the store itself when none runs. Times are UTC:
 
 func readingsTable(w io.Writer, rows iter.Seq2[agent.Reading, error]) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FROM (UTC)\tMETER\tMEASURE\tENERGY\tUNIT\tREGISTER\tQUALITY\tRULE\tCHECKS")
-	n := 0
+	fmt.Fprintln(t, "FROM (UTC)\tMETER\tMEASURE\tENERGY\tUNIT\tREGISTER\tQUALITY\tRULE\tCHECKS\tGAS AS ENERGY")
+	n, notes := 0, gasNotes{}
 	for x, err := range rows {
 		if err != nil {
 			t.Flush()
@@ -52,8 +56,8 @@ func readingsTable(w io.Writer, rows iter.Seq2[agent.Reading, error]) error {
 		if x.Evidence != nil {
 			rule = x.Evidence.Rule
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.From.UTC().Format("2006-01-02 15:04"), x.Meter, x.Measure, energy, unit, cumulative, x.Quality, rule,
-			strings.Join(x.Flags, " "))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.From.UTC().Format("2006-01-02 15:04"), x.Meter, x.Measure, energy, unit, cumulative, x.Quality, rule,
+			strings.Join(x.Flags, " "), notes.add(x.Derived))
 		if n%1000 == 0 {
 			t.Flush() // a year is long: do not hold it all
 		}
@@ -61,7 +65,7 @@ func readingsTable(w io.Writer, rows iter.Seq2[agent.Reading, error]) error {
 	if n == 0 {
 		fmt.Fprintln(t, "(no half-hours in this time: try --from)")
 	}
-	return t.Flush()
+	return errors.Join(t.Flush(), notes.write(w))
 }
 
 func amountOf(a *agent.Amount) (value, unit string) {
@@ -80,7 +84,8 @@ func dash(s string) string {
 
 func readingsCSV(w io.Writer, rows iter.Seq2[agent.Reading, error]) error {
 	c := csv.NewWriter(w)
-	c.Write([]string{"meter", "measure", "from", "to", "taken_at", "energy", "unit", "cumulative", "quality", "rule", "samples", "checks"})
+	c.Write([]string{"meter", "measure", "from", "to", "taken_at", "energy", "unit", "cumulative", "quality", "rule", "samples", "checks",
+		"derived", "derived_unit", "gas_day", "zone", "vcf", "cv", "cv_daily", "cv_since", "cv_source", "derived_problem"})
 	for x, err := range rows {
 		if err != nil {
 			c.Flush()
@@ -95,8 +100,8 @@ func readingsCSV(w io.Writer, rows iter.Seq2[agent.Reading, error]) error {
 		if x.Evidence != nil {
 			rule, samples = x.Evidence.Rule, strconv.Itoa(x.Evidence.Samples)
 		}
-		c.Write([]string{x.Meter, x.Measure.String(), x.From.UTC().Format(time.RFC3339), x.To.UTC().Format(time.RFC3339), taken, energy, unit, cumulative,
-			x.Quality.String(), rule, samples, strings.Join(x.Flags, " ")})
+		c.Write(append([]string{x.Meter, x.Measure.String(), x.From.UTC().Format(time.RFC3339), x.To.UTC().Format(time.RFC3339), taken, energy, unit, cumulative,
+			x.Quality.String(), rule, samples, strings.Join(x.Flags, " ")}, derivedCells(x.Derived)...))
 	}
 	c.Flush()
 	return c.Error()

@@ -64,7 +64,12 @@ func (d *supervisor) run(ctx context.Context, cfg *config.Config) error {
 }
 
 func (d *supervisor) agent(cfg *config.Config) (*agent.Agent, error) {
+	gather := agent.DefaultGather
+	if d.rehearse != (rehearsal.Clock{}) {
+		gather = 2 * time.Second // a rehearsal's half-hour is over in half a minute
+	}
 	return agent.New(agent.Options{
+		Gather: gather,
 		Config: cfg, Store: d.store, Opened: d.opened, Clock: d.clock, Now: d.rehearse.Now, Wall: time.Now, Logger: d.log, Notify: d.tell, Reload: d.reload,
 		Watchdog: watchdogInterval(os.Getenv), Version: programVersion(),
 		Page: func(a *agent.Agent) http.Handler { return web.New(a, cfg.Web.Listen, d.log) },

@@ -104,6 +104,8 @@ func New(c Config) (drivers.Listener, error) {
 	return f.open(c)
 }
 
+var errNotYet = errors.New("nothing heard yet")
+
 // forgetful keeps nothing.
 type forgetful struct{}
 

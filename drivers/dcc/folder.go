@@ -18,39 +18,63 @@ import (
 )
 
 // A drop folder takes the half-hourly files of suppliers and data collectors,
-// as energy/hhfile knows them. A file is taken once it has not changed between
-// two looks, and goes to done/ then, or to bad/ with a note beside it that says
-// why. A device's Name is the MPAN or meter id in the file; where a folder has
-// one device and a file one meter, the name need not match.
+// as energy/hhfile knows them. A file is taken once it has not changed for
+// rest, and goes to done/ then, or to bad/ with a note beside it that says why.
+// A device's Name is the MPAN or meter id in the file; where a folder has one
+// device and a file one meter, the name need not match.
+//
+// A file stays where it is until all that it held is stored: whatever dies in
+// between, it is taken again, and nothing is lost.
 type folder struct {
-	cfg  Config
-	path string
+	cfg   Config
+	path  string
+	label hhfile.Label
 
 	mu   sync.Mutex
 	err  error
 	seen map[string]look // files that may still be written to
 }
 
-// look is a file as it was at the last look.
+// look is a file as it was when it was seen to have changed.
 type look struct {
-	size int64
-	at   time.Time
+	size  int64
+	at    time.Time
+	since time.Time // when we saw it so first
 }
 
 // The pace and bounds of a drop folder.
 const (
 	lookEvery = 10 * time.Second
+	rest      = 30 * time.Second // a slow upload pauses for less
 	// MaxFile bounds one file: 32 MiB, a hundred meters for a year.
 	MaxFile = 32 << 20
 	atOnce  = 2000 // half-hours that are delivered before they are stored
 )
+
+// unfinished are the names that programs give files while they write them.
+var unfinished = []string{".part", ".partial", ".filepart", ".tmp", ".temp", ".crdownload", ".download", ".swp", "~"}
 
 func checkFolder(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "file" || u.Host != "" || !strings.HasPrefix(u.Path, "/") {
 		return fmt.Errorf("url %q: write the folder as file:///var/lib/perseus-edge/drop", s)
 	}
-	return nil
+	_, err = labelOf(u)
+	return err
+}
+
+// labelOf is what the times in the folder's files name, where they do not tell.
+func labelOf(u *url.URL) (hhfile.Label, error) {
+	switch l := u.Query().Get("label"); {
+	case u.RawQuery == "":
+		return hhfile.Auto, nil
+	case u.RawQuery == "label=start":
+		return hhfile.Start, nil
+	case u.RawQuery == "label=end":
+		return hhfile.End, nil
+	default:
+		return 0, fmt.Errorf("url %s: label %q: write ?label=start or ?label=end: what the times in the files name of their half-hours", u, l)
+	}
 }
 
 func openFolder(c Config) (drivers.Listener, error) {
@@ -61,10 +85,14 @@ func openFolder(c Config) (drivers.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &folder{cfg: c, path: filepath.FromSlash(u.Path), seen: map[string]look{}}, nil
+	label, err := labelOf(u)
+	if err != nil {
+		return nil, err
+	}
+	return &folder{cfg: c, path: filepath.FromSlash(u.Path), label: label, err: errNotYet, seen: map[string]look{}}, nil
 }
 
-// Health says why the folder cannot be used; nil where it can.
+// Health says why the folder, or a file in it, cannot be used; nil where it can.
 func (f *folder) Health() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -76,7 +104,7 @@ func (f *folder) Listen(ctx context.Context, deliver func(int, []drivers.Reading
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
 	for {
-		err := f.look(deliver)
+		err := f.look(ctx, deliver)
 		f.mu.Lock()
 		f.err = err
 		f.mu.Unlock()
@@ -88,8 +116,9 @@ func (f *folder) Listen(ctx context.Context, deliver func(int, []drivers.Reading
 	}
 }
 
-// look takes the files that have come to rest.
-func (f *folder) look(deliver func(int, []drivers.Reading)) error {
+// look takes the files that have come to rest. What is wrong with one does not
+// hold up the others.
+func (f *folder) look(ctx context.Context, deliver func(int, []drivers.Reading)) error {
 	for _, sub := range []string{"done", "bad"} {
 		if err := os.MkdirAll(filepath.Join(f.path, sub), 0o750); err != nil {
 			return fmt.Errorf("the drop folder cannot be used: %w", err)
@@ -99,64 +128,80 @@ func (f *folder) look(deliver func(int, []drivers.Reading)) error {
 	if err != nil {
 		return fmt.Errorf("the drop folder cannot be read: %w", err)
 	}
-	now := map[string]look{}
+	now, seen := f.cfg.Now(), map[string]look{}
+	var first error
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || strings.HasPrefix(e.Name(), ".") {
+		if err != nil || !info.Mode().IsRegular() || ignored(e.Name()) {
 			continue
 		}
-		l := look{info.Size(), info.ModTime()}
-		if f.seen[e.Name()] != l {
-			now[e.Name()] = l // it may still be written to
+		l, known := f.seen[e.Name()]
+		if !known || l.size != info.Size() || !l.at.Equal(info.ModTime()) || now.Before(l.since) {
+			l = look{info.Size(), info.ModTime(), now}
+		}
+		if now.Sub(l.since) < rest || ctx.Err() != nil {
+			seen[e.Name()] = l
 			continue
 		}
-		if err := f.file(e.Name(), info.Size(), deliver); err != nil {
-			return err
+		if err := f.file(e.Name(), info, deliver); err != nil {
+			seen[e.Name()] = l // the next look tries it again
+			if first == nil {
+				first = err
+			}
 		}
 	}
-	f.seen = now
-	return nil
+	f.seen = seen
+	return first
 }
 
-// file takes one file. An error means that the folder cannot be used; a file
+func ignored(name string) bool {
+	name = strings.ToLower(name)
+	return strings.HasPrefix(name, ".") || slices.ContainsFunc(unfinished, func(end string) bool { return strings.HasSuffix(name, end) })
+}
+
+// file takes one file. An error means that it could not be taken yet; a file
 // that is no good goes to bad/.
-func (f *folder) file(name string, size int64, deliver func(int, []drivers.Reading)) error {
+func (f *folder) file(name string, info os.FileInfo, deliver func(int, []drivers.Reading)) error {
 	path := filepath.Join(f.path, name)
-	taken, reason := 0, error(nil)
-	if size > MaxFile {
-		reason = fmt.Errorf("it is larger than %d MiB: cut it up", MaxFile>>20)
-	} else if data, err := os.ReadFile(path); err != nil {
+	if info.Size() > MaxFile {
+		return f.put(name, "bad", 0, []string{fmt.Sprintf("it is larger than %d MiB: cut it up", MaxFile>>20)})
+	}
+	// What cannot be stored now is not delivered either: the agent says no by
+	// Settle alone.
+	if err := f.cfg.Marks.Settle(); err != nil {
+		return fmt.Errorf("%s: what it holds cannot be stored yet: %w", name, err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
 		return fmt.Errorf("a file in the drop folder cannot be read: %w", err)
-	} else {
-		taken, reason = f.take(data, deliver)
-		if err := f.cfg.Marks.Settle(); err != nil {
-			return fmt.Errorf("what a file held cannot be stored yet: %w", err)
-		}
 	}
-	sub := "done"
-	if reason != nil {
-		sub = "bad"
-		note := filepath.Join(f.path, sub, name+".reason")
-		if err := os.WriteFile(note, []byte(reason.Error()+"\n"), 0o640); err != nil {
-			return fmt.Errorf("the reason why a file is no good cannot be kept: %w", err)
-		}
-		f.cfg.Logger.Warn("a file in the drop folder is no good", "file", name, "reason", reason)
-	} else {
-		f.cfg.Logger.Info("a file was taken from the drop folder", "file", name, "half_hours", taken)
+	if after, err := os.Stat(path); err != nil || after.Size() != int64(len(data)) || !after.ModTime().Equal(info.ModTime()) {
+		return fmt.Errorf("%s: it changed while it was read: it is taken later", name)
 	}
-	if err := os.Rename(path, filepath.Join(f.path, sub, f.cfg.Now().UTC().Format("20060102T150405Z-")+name)); err != nil {
-		return fmt.Errorf("a file cannot be put away: %w", err)
+	parsed, err := hhfile.Parse(data, hhfile.Options{Label: f.label, Now: f.cfg.Now()})
+	if err != nil {
+		return f.put(name, "bad", 0, []string{err.Error()})
 	}
-	return nil
+	taken, ids, err := f.take(parsed, deliver)
+	if err == nil {
+		err = f.cfg.Marks.Settle()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: what it holds cannot be stored yet: %w", name, err)
+	}
+	var notes []string
+	for _, p := range parsed.Problems {
+		notes = append(notes, p.String())
+	}
+	if taken == 0 {
+		return f.put(name, "bad", 0, append([]string{"no half-hour of a configured meter and measure is in it: it holds " + listed(ids)}, notes...))
+	}
+	return f.put(name, "done", taken, notes)
 }
 
-// take delivers what a file holds.
-func (f *folder) take(data []byte, deliver func(int, []drivers.Reading)) (taken int, err error) {
-	file, err := hhfile.Parse(data, hhfile.Options{Now: f.cfg.Now()})
-	if err != nil {
-		return 0, err
-	}
-	ids := map[string]bool{}
+// take delivers what a file holds. An error means that it could not be stored.
+func (f *folder) take(file *hhfile.File, deliver func(int, []drivers.Reading)) (taken int, ids map[string]bool, err error) {
+	ids = map[string]bool{}
 	for _, s := range file.Series {
 		ids[s.ID] = true
 	}
@@ -172,7 +217,7 @@ func (f *folder) take(data []byte, deliver func(int, []drivers.Reading)) (taken 
 		if point < 0 {
 			continue
 		}
-		readings := make([]drivers.Reading, 0, len(s.HalfHours))
+		readings := make([]drivers.Reading, 0, min(len(s.HalfHours), atOnce))
 		for _, h := range s.HalfHours {
 			if h.Quality == energy.Missing {
 				continue
@@ -185,17 +230,16 @@ func (f *folder) take(data []byte, deliver func(int, []drivers.Reading)) (taken 
 			if len(readings) == atOnce {
 				deliver(i, readings)
 				if err := f.cfg.Marks.Settle(); err != nil {
-					return taken, nil // the file stays, and is taken again
+					return taken, ids, err
 				}
 				readings = readings[:0]
 			}
 		}
-		deliver(i, readings)
+		if len(readings) > 0 {
+			deliver(i, readings)
+		}
 	}
-	if taken == 0 {
-		return 0, fmt.Errorf("no half-hour of a configured meter is in it: it holds %s", listed(ids))
-	}
-	return taken, nil
+	return taken, ids, nil
 }
 
 func listed(ids map[string]bool) string {

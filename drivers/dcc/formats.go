@@ -2,5 +2,7 @@ package dcc
 
 // formats are the feeds of this version.
 var formats = map[string]format{
-	"csv": {checkFolder, openFolder},
+	"csv":       {checkFolder, openFolder},
+	"glowmarkt": {checkWeb(glowmarktExample), openGlowmarkt},
+	"n3rgy":     {checkN3rgy, openN3rgy},
 }

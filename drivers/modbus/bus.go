@@ -1,19 +1,18 @@
-// Package modbus reads meters over Modbus TCP, UDP and RTU-over-TCP.
+// Package modbus reads meters over Modbus TCP, TLS and UDP, and over Modbus RTU
+// on a serial port or behind a converter.
 //
-// A Bus owns its connection (law 8). Over TCP a late answer carries the
-// transaction number of its own question and is thrown away; over
-// RTU-over-TCP, which has none, the connection is dropped after a time-out and
-// stays shut until nothing late can arrive.
+// A Bus owns its wire (law 8). Over TCP, TLS and UDP a late answer carries the
+// transaction number of its own question and is thrown away; an RTU frame has
+// none: see rtuClient for what is done instead.
 package modbus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"log/slog"
-	"net"
-	"net/url"
 	"time"
 
 	wire "github.com/simonvetter/modbus"
@@ -24,7 +23,7 @@ import (
 
 // Config is one bus and the devices on it.
 type Config struct {
-	URL     string        // tcp://host:port, udp://host:port or rtuovertcp://host:port; the port defaults to 502
+	URL     string        // see CheckURL
 	Timeout time.Duration // for one answer; 1 s if 0
 	Pause   time.Duration // between two requests; many RTU converters need 20 to 50 ms
 	Devices []Device
@@ -46,9 +45,9 @@ type Bus struct {
 	devices []device
 	client  client
 	open    bool
-	framed  bool      // answers carry no transaction number: quarantine after a time-out
-	shut    time.Time // do not open or ask before
-	asked   bool      // a request went out on this connection: pause before the next
+	target  target
+	rtu     *rtuClient // the client, where frames do not say what they answer; else nil
+	asked   bool       // a request went out on this connection: pause before the next
 }
 
 type device struct {
@@ -82,14 +81,16 @@ func New(c Config) (*Bus, error) {
 	if b.cfg.Now == nil {
 		b.cfg.Now = time.Now
 	}
-	target, framed, err := parseURL(c.URL)
-	if err != nil {
+	var err error
+	if b.target, err = parseURL(c.URL); err != nil {
 		return nil, err
 	}
-	b.framed = framed
 	for _, d := range c.Devices {
 		if d.Unit > 247 && d.Unit != 255 {
 			return nil, fmt.Errorf("meter %s: unit %d: use 0 to 247, or 255", d.Meter, d.Unit)
+		}
+		if d.Unit == 0 && b.target.scheme == "rtu" {
+			return nil, fmt.Errorf("meter %s: unit 0 is for all on a serial wire, and nobody answers: use 1 to 247", d.Meter)
 		}
 		if len(d.Points) == 0 {
 			return nil, fmt.Errorf("meter %s: no registers to read", d.Meter)
@@ -116,49 +117,54 @@ func New(c Config) (*Bus, error) {
 	if c.Logger != nil {
 		quiet = slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug)
 	}
-	b.client, err = wire.NewClient(&wire.ClientConfiguration{URL: target, Timeout: b.cfg.Timeout, Logger: quiet})
+	switch t := b.target; t.scheme {
+	case "rtu", "rtuovertcp":
+		b.rtu = newRTU(t, b.cfg.Timeout, b.cfg.Pause)
+		b.client = b.rtu
+	case "tls":
+		b.client = &tlsClient{target: t, timeout: b.cfg.Timeout, logger: quiet}
+	default:
+		b.client, err = wire.NewClient(&wire.ClientConfiguration{URL: t.scheme + "://" + t.address, Timeout: b.cfg.Timeout, Logger: quiet})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("bus %s: %w", c.URL, err)
 	}
 	return b, nil
 }
 
-// CheckURL says what is wrong with a bus URL, or nil.
-func CheckURL(s string) error { _, _, err := parseURL(s); return err }
-
-func parseURL(s string) (target string, framed bool, err error) {
-	u, err := url.Parse(s)
-	if err != nil {
-		return "", false, fmt.Errorf("bus url %q: %w", s, err)
-	}
-	switch u.Scheme {
-	case "tcp", "udp":
-	case "rtuovertcp":
-		framed = true
-	case "rtu", "tls":
-		return "", false, fmt.Errorf("bus url %q: %s:// is not in this version: use tcp, udp or rtuovertcp", s, u.Scheme)
-	default:
-		return "", false, fmt.Errorf("bus url %q: use tcp://host:port, udp://host:port or rtuovertcp://host:port", s)
-	}
-	if u.Hostname() == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
-		return "", false, fmt.Errorf("bus url %q: use %s://host:port", s, u.Scheme)
-	}
-	port := u.Port()
-	if port == "" {
-		port = "502"
-	}
-	return u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port), framed, nil
-}
-
 // Poll reads every point of one device; see drivers.Poller. When it fails, dst
 // holds what was read before the wire went down.
 func (b *Bus) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]drivers.Reading, error) {
-	d := &b.devices[i]
+	d, start := &b.devices[i], len(dst)
+	if b.rtu != nil {
+		b.rtu.begin()
+	}
+	who := d.who
 	dst, answered, err := b.read(ctx, d, dst)
 	if err != nil {
 		d.who.due = true
 	} else if answered {
 		b.identify(ctx, d)
+	}
+	if b.rtu != nil {
+		if doubt := b.rtu.believed(ctx); doubt != nil {
+			return b.takeBack(d, who, dst, start, doubt)
+		}
+	}
+	return dst, err
+}
+
+// takeBack makes errors of the readings of a round that is not believed.
+func (b *Bus) takeBack(d *device, who identity, dst []drivers.Reading, start int, err error) ([]drivers.Reading, error) {
+	d.who, d.who.due = who, true
+	if b.target.scheme != "rtu" || !errors.Is(err, errShifted) { // else the port is there
+		b.Close()
+	}
+	err = b.explain(fmt.Sprintf("read unit %d", d.unit), err)
+	for i := range dst[start:] {
+		if r := &dst[start+i]; r.Err == nil {
+			*r = drivers.Reading{Point: r.Point, Err: err, Took: r.Took}
+		}
 	}
 	return dst, err
 }
@@ -188,11 +194,12 @@ func (b *Bus) read(ctx context.Context, d *device, dst []drivers.Reading) (_ []d
 			dst = dst[:start]
 			continue
 		}
+		down := err != nil && !isException(err)
 		if err == nil {
 			answered = true
 		} else {
 			d.who.due = d.who.due || isSilence(err)
-			err = b.explain(req, d.unit, err)
+			err = b.explain(req.name(d.unit), err)
 		}
 		for _, k := range req.points {
 			p := &d.points[k]
@@ -205,39 +212,53 @@ func (b *Bus) read(ctx context.Context, d *device, dst []drivers.Reading) (_ []d
 			}
 			dst = append(dst, out)
 		}
-		if err != nil && !b.open {
-			return dst, answered, err // the wire is down: the rest would only wait for it
+		if err != nil && down {
+			return dst, answered, err // the rest would only wait for it too
 		}
 	}
 	return dst, answered, nil
 }
 
 func (b *Bus) connect(ctx context.Context) error {
-	if wait := min(b.shut.Sub(b.cfg.Now()), b.cfg.Timeout); wait > 0 { // a clock that is set back must not shut it for longer
-		if err := sleep(ctx, wait); err != nil {
-			return err
-		}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	if b.open {
 		return nil
 	}
 	if err := b.client.Open(); err != nil {
-		return &drivers.Error{Kind: drivers.Refused, Op: "connect to " + b.cfg.URL, Err: err,
-			Hint: "is the address right, the device on, and no other program connected to it?"}
+		hint := "is the address right, the device on, and no other program connected to it?"
+		if b.target.scheme == "rtu" {
+			hint = portHint(err)
+		}
+		return &drivers.Error{Kind: drivers.Refused, Op: "connect to " + b.cfg.URL, Err: err, Hint: hint}
 	}
 	b.open, b.asked = true, false
 	return nil
 }
 
+// pause waits until the wire may be used.
 func (b *Bus) pause(ctx context.Context) error {
-	if b.cfg.Pause > 0 && b.asked {
-		return sleep(ctx, b.cfg.Pause)
+	if b.rtu == nil {
+		if b.cfg.Pause > 0 && b.asked {
+			return sleep(ctx, b.cfg.Pause)
+		}
+		return ctx.Err()
 	}
-	return ctx.Err()
+	err := b.rtu.settle(ctx)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return err
+	case errors.Is(err, errNoisy):
+		return &drivers.Error{Kind: drivers.Protocol, Op: "wait for silence on " + b.cfg.URL, Err: err, Hint: "is there another master on this wire? It may have but one"}
+	}
+	b.Close()
+	return &drivers.Error{Kind: drivers.Refused, Op: "listen on " + b.cfg.URL, Err: err, Hint: unplugged}
 }
 
 // ask makes one request. Any failure but the device's own "no" drops the
-// connection, so that nothing half-read or late is met again.
+// connection, so that nothing half-read or late is met again; a serial port
+// stays open while it is there.
 func (b *Bus) ask(r request) ([]byte, error) {
 	b.asked = true
 	t := wire.HOLDING_REGISTER
@@ -248,11 +269,8 @@ func (b *Bus) ask(r request) ([]byte, error) {
 	if err == nil && len(data) != int(r.words)*2 {
 		err = wire.ErrProtocolError
 	}
-	if err != nil && !isException(err) {
+	if err != nil && !isException(err) && (b.target.scheme != "rtu" || errors.Is(err, errUnplugged)) {
 		b.Close()
-		if b.framed {
-			b.shut = b.cfg.Now().Add(b.cfg.Timeout)
-		}
 	}
 	return data, err
 }

@@ -1,7 +1,6 @@
 package modbus
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -165,31 +164,6 @@ func TestPollRefused(t *testing.T) {
 	}
 }
 
-// An RTU answer has no number: after a time-out nothing may be asked until
-// what is late has had time to arrive and was dropped with the connection.
-func TestRTUOverTCPQuarantine(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fake{answer: func(uint16, uint16) ([]byte, error) { return nil, wire.ErrRequestTimedOut }}
-		b := newFake(t, "rtuovertcp://127.0.0.1:4001", f, pt(4))
-		b.Poll(t.Context(), 0, nil)
-		f.answer = device4
-		start := time.Now()
-		if _, err := b.Poll(t.Context(), 0, nil); err != nil {
-			t.Fatal(err)
-		}
-		if waited := time.Since(start); waited != time.Second {
-			t.Errorf("asked again after %v, want one more time-out of 1s", waited)
-		}
-		f.answer = func(uint16, uint16) ([]byte, error) { return nil, wire.ErrRequestTimedOut }
-		b.Poll(t.Context(), 0, nil)
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if _, err := b.Poll(ctx, 0, nil); !errors.Is(err, context.Canceled) {
-			t.Errorf("quarantine must end with its context: %v", err)
-		}
-	})
-}
-
 func TestPauseBetweenRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var at []time.Time
@@ -205,7 +179,7 @@ func TestPauseBetweenRequests(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for want, c := range map[string]Config{
-		"not in this version":  {URL: "rtu:///dev/ttyUSB0"},
+		"unit 0 is for all":    {URL: "rtu:///dev/ttyUSB0", Devices: []Device{{Meter: "m", Unit: 0, Points: []Point{pt(1)}}}},
 		"use tcp://host:port":  {URL: "http://x"},
 		"use tcp://host":       {URL: "tcp:///x"},
 		"use 0 to 247":         {URL: "tcp://x", Devices: []Device{{Meter: "m", Unit: 250, Points: []Point{pt(1)}}}},
@@ -216,18 +190,4 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%+v: got %v, want %q", c, err, want)
 		}
 	}
-}
-
-func TestQuarantineWithAClockSetBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fake{answer: func(uint16, uint16) ([]byte, error) { return nil, wire.ErrRequestTimedOut }}
-		b := newFake(t, "rtuovertcp://127.0.0.1:4001", f, pt(4))
-		b.Poll(t.Context(), 0, nil)
-		b.shut = time.Now().Add(24 * time.Hour) // as it looks when the clock was set back by a day
-		f.answer = device4
-		start := time.Now()
-		if _, err := b.Poll(t.Context(), 0, nil); err != nil || time.Since(start) != time.Second {
-			t.Errorf("waited %v, %v", time.Since(start), err)
-		}
-	})
 }

@@ -2,6 +2,7 @@ package modbus
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -12,7 +13,29 @@ import (
 	"github.com/perseus-edge/perseus-edge/drivers"
 )
 
+// exceptions are a device's own words, by their number (Modbus application
+// protocol 1.1b3, section 7).
+var exceptions = map[byte]error{
+	1: wire.ErrIllegalFunction, 2: wire.ErrIllegalDataAddress, 3: wire.ErrIllegalDataValue, 4: wire.ErrServerDeviceFailure, 5: wire.ErrAcknowledge,
+	6: wire.ErrServerDeviceBusy, 8: wire.ErrMemoryParityError, 10: wire.ErrGWPathUnavailable, 11: wire.ErrGWTargetFailedToRespond,
+}
+
+// unknownException is one that the protocol does not know.
+type unknownException byte
+
+func (e unknownException) Error() string { return fmt.Sprintf("exception %d", byte(e)) }
+
+func exception(code byte) error {
+	if err := exceptions[code]; err != nil {
+		return err
+	}
+	return unknownException(code)
+}
+
 func isException(err error) bool {
+	if _, ok := err.(unknownException); ok {
+		return true
+	}
 	switch {
 	case errors.Is(err, wire.ErrIllegalFunction), errors.Is(err, wire.ErrIllegalDataAddress),
 		errors.Is(err, wire.ErrIllegalDataValue), errors.Is(err, wire.ErrServerDeviceFailure),
@@ -35,8 +58,8 @@ func isMissingRegister(err error) bool {
 }
 
 // explain gives an error its kind and a hint for the installer.
-func (b *Bus) explain(r request, unit uint8, err error) error {
-	e := &drivers.Error{Kind: drivers.Protocol, Op: r.name(unit), Err: err}
+func (b *Bus) explain(op string, err error) error {
+	e := &drivers.Error{Kind: drivers.Protocol, Op: op, Err: err}
 	var timeout net.Error
 	switch {
 	case isMissingRegister(err):
@@ -47,17 +70,28 @@ func (b *Bus) explain(r request, unit uint8, err error) error {
 		e.Kind = drivers.Exception
 	case errors.Is(err, wire.ErrRequestTimedOut), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
-		e.Kind, e.Hint = drivers.Timeout, "check the unit number and the wiring; "+otherFraming(b.framed)
+		e.Kind, e.Hint = drivers.Timeout, b.silence()
+	case errors.Is(err, errUnplugged):
+		e.Kind, e.Hint = drivers.Refused, unplugged
+	case errors.Is(err, errChecksum) || errors.Is(err, errCut):
+		e.Hint = "check the wiring, its far end's resistor and the baud rate"
+	case errors.Is(err, errOtherUnit) || errors.Is(err, errOtherFunction) || errors.Is(err, errOtherLength) || errors.Is(err, errTooMuch) || errors.Is(err, errShifted):
+		e.Hint = "an answer that came late, or another master on this wire? Nothing of it is used"
 	case errors.Is(err, io.EOF) || strings.Contains(err.Error(), "connection reset"):
 		e.Kind, e.Hint = drivers.Refused, "the device closed the connection: does another program use it?"
 	}
 	return e
 }
 
-// otherFraming is what to try when a box takes the connection and stays silent.
-func otherFraming(framed bool) string {
-	if framed {
-		return "the box may speak Modbus TCP: try tcp://"
+const unplugged = "is the adapter plugged in? It is opened again by itself"
+
+// silence is what to try when nothing answers.
+func (b *Bus) silence() string {
+	switch b.target.scheme {
+	case "rtu":
+		return "check the unit number, baud, parity and stop, and whether A and B are the right way round"
+	case "rtuovertcp":
+		return "check the unit number and the wiring; the box may speak Modbus TCP: try tcp://"
 	}
-	return "a converter may pass serial frames through: try rtuovertcp://"
+	return "check the unit number and the wiring; a converter may pass serial frames through: try rtuovertcp://"
 }

@@ -23,18 +23,28 @@ import (
 //     cannot be taken for any other of this unit's: another function or length.
 //     Since a meter answers in order, its answer proves that all before it are
 //     through, however late.
-//   - An answer with the very bytes of the one before it, to another question,
-//     may be that one repeated: the same proof follows it.
-//   - A round of questions is believed when the wire was silent after it, for
-//     as long as that unit takes to answer. One answer too many in the round
-//     would leave the last one still to come.
+//   - An answer with the very bytes of another register's may be that one,
+//     repeated: it must come a second time.
+//   - An answer is believed when silence followed, for twice as long as the
+//     unit takes to answer: one answer too many leaves the right one to come.
+//     On a wire where nothing strange was heard lately this is done once for
+//     all questions of a round; on any other, after each question.
 type rtuClient struct {
 	dial  func() (link, error)
 	line  line
 	units map[uint8]*trust
 	unit  uint8
-	asked bool // in this round
+
+	careful int  // questions that are still to be followed by silence, each
+	pending bool // answers of this round wait for the silence that proves them
 }
+
+// How many questions are asked with care when a wire is new, and after
+// anything strange.
+const (
+	carefulAtFirst = 100
+	carefulAgain   = 1000
+)
 
 // trust is what is known of one unit on the wire.
 type trust struct {
@@ -43,10 +53,8 @@ type trust struct {
 	tries   int  // proofs that were not answered, since the last that was
 	failed  time.Time
 	shapes  []shape // of all that it was asked
-	last    shape   // the question that was answered last, and its answer
-	address uint16
-	answer  []byte
-	slowest time.Duration // of its late answers, forgotten slowly
+	answers []answered
+	slowest time.Duration // of its answers; forgotten slowly
 }
 
 // shape is what two answers must differ in to be told apart.
@@ -55,8 +63,15 @@ type shape struct {
 	words    uint16
 }
 
+// answered is an answer that may come once more.
+type answered struct {
+	address uint16
+	data    []byte
+	at      time.Time
+}
+
 func newRTU(t target, timeout, pause time.Duration) *rtuClient {
-	c := &rtuClient{units: map[uint8]*trust{}}
+	c := &rtuClient{units: map[uint8]*trust{}, careful: carefulAtFirst}
 	bits := 10 + t.stop // start, 8 data, parity or stop, stop
 	if t.parity == "N" {
 		bits--
@@ -80,7 +95,9 @@ func newRTU(t target, timeout, pause time.Duration) *rtuClient {
 }
 
 func (c *rtuClient) Open() (err error) {
-	c.line.link, err = c.dial()
+	if c.line.link, err = c.dial(); err == nil && c.line.until.IsZero() {
+		c.line.quarantine() // an earlier program's answer may be on its way
+	}
 	return err
 }
 
@@ -96,48 +113,57 @@ func (c *rtuClient) Close() error {
 func (c *rtuClient) SetUnitId(u uint8) error { c.unit = u; return nil }
 
 // begin starts a round of questions to one unit.
-func (c *rtuClient) begin() { c.asked, c.line.strange = false, false }
+func (c *rtuClient) begin() { c.pending, c.line.strange = false, false }
 
-// settle waits until a question may be put. What came unasked makes every
-// unit suspect.
+// settle waits until a question may be put.
 func (c *rtuClient) settle(ctx context.Context) error {
 	heard, err := c.line.settle(ctx)
 	if heard {
-		c.suspectAll()
+		c.beware()
 	}
 	return err
 }
 
-func (c *rtuClient) suspectAll() {
+// beware is for something strange on the wire: any unit's answer may be on
+// its way.
+func (c *rtuClient) beware() {
+	c.careful = carefulAgain
 	for _, u := range c.units {
 		u.suspect = true
 	}
 }
 
-// believed ends a round: an error says that its answers may be to other
-// questions than those that they were taken for.
-func (c *rtuClient) believed(ctx context.Context) error {
-	if c.line.strange {
-		c.suspectAll()
-		return errShifted
-	}
-	if !c.asked || c.line.link == nil || c.line.unheard { // not heard for a whole time-out: nothing more comes
-		return nil
-	}
-	wait := min(c.line.gap+c.trust().slowest*3/2, c.line.timeout)
+// silent listens for twice as long as the unit takes to answer: an error says that
+// it had not answered yet, or that another question's answer came first.
+func (c *rtuClient) silent(ctx context.Context) error {
+	wait := min(c.line.gap+2*c.trust().slowest, c.line.timeout)
 	heard, err := c.line.listen(ctx, time.Now().Add(wait))
 	if heard {
-		c.suspectAll()
 		c.line.quarantine()
+		c.beware()
 		return errShifted
 	}
 	return err
 }
 
+// believed ends a round: an error says that its answers may be to other
+// questions than those that they were taken for.
+func (c *rtuClient) believed(ctx context.Context) error {
+	switch {
+	case !c.pending:
+		return nil
+	case c.line.strange:
+		return errShifted
+	case c.line.unheard, c.line.link == nil: // a whole time-out of silence; or nothing more can come
+		return nil
+	}
+	return c.silent(ctx)
+}
+
 func (c *rtuClient) trust() *trust {
 	u := c.units[c.unit]
 	if u == nil {
-		u = &trust{}
+		u = &trust{slowest: c.line.timeout / 2}
 		c.units[c.unit] = u
 	}
 	return u
@@ -159,24 +185,60 @@ func (c *rtuClient) ReadRawBytes(address, size uint16, t wire.RegType) ([]byte, 
 		}
 	}
 	data, err := c.ask(s, address)
-	switch {
-	case err == nil:
-		u.wary = false
-	case isException(err) && !u.wary:
-		return nil, err
-	default:
-		u.suspect, u.wary, u.failed = true, false, time.Now()
-		return nil, err
-	}
-	repeat := u.last == s && u.address != address && bytes.Equal(u.answer, data)
-	u.last, u.address, u.answer = s, address, append(u.answer[:0], data...)
-	if repeat {
-		u.suspect = true
-		if err := c.prove(u, address); err != nil {
-			return nil, err
+	if err == nil && u.repeats(address, data) {
+		if err = c.settle(context.Background()); err == nil {
+			data, err = c.again(s, address, data)
 		}
 	}
-	return data, nil
+	if isException(err) && u.wary { // the proof's own, perhaps: only time tells
+		err, u.tries, c.line.strange = errShifted, 2, true
+		c.line.quarantine()
+	}
+	u.wary = false
+	if err != nil && !isException(err) {
+		u.suspect, u.failed = true, time.Now()
+		if c.line.strange {
+			c.beware()
+		}
+		return nil, err
+	}
+	u.remember(address, data)
+	return data, err
+}
+
+// again asks once more what had the answer of another register.
+func (c *rtuClient) again(s shape, address uint16, first []byte) ([]byte, error) {
+	data, err := c.ask(s, address)
+	if err == nil && !bytes.Equal(data, first) {
+		c.line.strange = true
+		return nil, errShifted
+	}
+	return data, err
+}
+
+// repeats reports whether an answer was another register's a short while ago.
+func (u *trust) repeats(address uint16, data []byte) bool {
+	return slices.ContainsFunc(u.answers, func(a answered) bool {
+		return a.address != address && bytes.Equal(a.data, data) && time.Since(a.at) < repeatsWithin
+	})
+}
+
+// repeatsWithin is how long after it an answer may come once more.
+const repeatsWithin = time.Minute
+
+// remember keeps the answers of the last questions, one for each register.
+func (u *trust) remember(address uint16, data []byte) {
+	if data == nil {
+		return
+	}
+	k := slices.IndexFunc(u.answers, func(a answered) bool { return a.address == address && len(a.data) == len(data) })
+	if k < 0 {
+		if len(u.answers) >= 32 {
+			u.answers = u.answers[1:]
+		}
+		u.answers, k = append(u.answers, answered{}), len(u.answers)
+	}
+	u.answers[k] = answered{address, data, time.Now()}
 }
 
 // prove asks a suspect unit something whose answer is unlike all others'. A
@@ -210,7 +272,13 @@ func (c *rtuClient) prove(u *trust, address uint16) error {
 		return err
 	}
 	u.suspect, u.wary, u.tries = false, err != nil && !alone, 0
-	return c.settle(context.Background())
+	if err := c.settle(context.Background()); err != nil {
+		return err
+	}
+	if u.suspect { // it was not silent after the proof
+		return errShifted
+	}
+	return nil
 }
 
 // unlike gives a question whose answer no other of this unit's is like: one
@@ -236,6 +304,16 @@ func (c *rtuClient) ask(s shape, address uint16) ([]byte, error) {
 	data := binary.BigEndian.AppendUint16(nil, address)
 	data = binary.BigEndian.AppendUint16(data, s.words)
 	answer, err := c.exchange(s.function, data, overhead+2*int(s.words))
+	if err != nil && !isException(err) {
+		return nil, err
+	}
+	if c.careful == 0 {
+		c.pending = true
+	} else if c.careful--; true {
+		if doubt := c.silent(context.Background()); doubt != nil {
+			return nil, doubt
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -251,7 +329,6 @@ func (c *rtuClient) exchange(function uint8, data []byte, length int) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	c.asked = true
 	began := time.Now()
 	frame, err := c.line.exchange(question, length)
 	if err != nil {
@@ -264,7 +341,7 @@ func (c *rtuClient) exchange(function uint8, data []byte, length int) ([]byte, e
 		return nil, errChecksum
 	}
 	u := c.trust()
-	u.slowest = max(time.Since(began), u.slowest*15/16)
+	u.slowest = max(time.Since(began), u.slowest*63/64)
 	if answer.FunctionCode == function|exceptionBit {
 		return nil, exception(answer.Data[0])
 	}

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/goburrow/serial"
+	tty "github.com/goburrow/serial"
 )
 
 // errUnplugged is said of an adapter that is gone: reading it gives nothing,
@@ -73,7 +73,7 @@ func lasting(dir, path string) string {
 type serialLink struct{ port io.ReadWriteCloser }
 
 func openSerial(t target, gap time.Duration) (link, error) {
-	port, err := serial.Open(&serial.Config{
+	port, err := tty.Open(&tty.Config{
 		Address: t.address, BaudRate: t.baud, DataBits: 8, StopBits: t.stop, Parity: t.parity,
 		Timeout: min(max(gap, 2*tick), 10*tick),
 	})
@@ -91,7 +91,7 @@ func (s *serialLink) readUntil(p []byte, deadline time.Time) (int, error) {
 			return n, nil
 		case err == nil:
 			return 0, errUnplugged
-		case errors.Is(err, serial.ErrTimeout), errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
+		case errors.Is(err, tty.ErrTimeout), errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
 			if !time.Now().Before(deadline) {
 				return 0, os.ErrDeadlineExceeded
 			}
@@ -144,3 +144,16 @@ func (s *socketLink) write(p []byte) error {
 }
 
 func (s *socketLink) close() error { return s.conn.Close() }
+
+// portHint says what to do about a serial port that cannot be opened.
+func portHint(err error) string {
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return "the account that runs this is not in the group dialout"
+	case errors.Is(err, os.ErrNotExist):
+		return unplugged
+	case errors.Is(err, syscall.EBUSY):
+		return "another program has it open"
+	}
+	return "is this a serial port?"
+}

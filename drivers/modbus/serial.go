@@ -136,6 +136,9 @@ func (b *Bus) identify(ctx context.Context, d *device) {
 	switch {
 	case err == nil:
 		d.who = identity{number: d.serial.decode(data), next: now.Add(identifyEvery)}
+		if b.rtu != nil { // in each round: it also closes the round with an answer that is known
+			d.who.next = now
+		}
 	case isException(err): // it answers, and does not say
 		d.who = identity{next: now.Add(identifyEvery)}
 	default:

@@ -20,6 +20,7 @@ type Broker struct {
 	urls   []*url.URL
 	format format
 	points [][]point // by device
+	pace   pace
 
 	mu         sync.Mutex
 	client     paho.Client // nil while nobody listens
@@ -60,17 +61,22 @@ type publication struct {
 	why     string // for the log
 }
 
-// The times of a connection. A broker that is gone without a word is noticed
-// after keepAlive and pingTimeout at most.
-const (
-	keepAlive      = 20 * time.Second
-	pingTimeout    = 10 * time.Second
-	connectTimeout = 10 * time.Second
-	longestWait    = 30 * time.Second // between two attempts
-	answerTimeout  = 10 * time.Second // of the broker, to a subscription
-	againAfter     = time.Minute      // a refused subscription is tried again: rights may have been given
-	quiesce        = 250              // ms, for what is under way at the end
-)
+// pace has the times of a connection. A broker that is gone without a word is
+// noticed after keepAlive and ping at most.
+type pace struct {
+	keepAlive time.Duration // without traffic, until the broker is asked whether it is there; whole seconds
+	ping      time.Duration // for its answer
+	connect   time.Duration // for a connection
+	retry     time.Duration // between two first attempts
+	longest   time.Duration // between two attempts after a loss
+	answer    time.Duration // for the answer to a subscription
+	again     time.Duration // until a refused subscription is tried again: rights may have been given
+}
+
+var usualPace = pace{keepAlive: 20 * time.Second, ping: 10 * time.Second, connect: 10 * time.Second, retry: 5 * time.Second, longest: 30 * time.Second, answer: 10 * time.Second, again: time.Minute}
+
+// quiesce is how many milliseconds there are for what is under way at the end.
+const quiesce = 250
 
 var errNotYet = errors.New("not connected yet")
 
@@ -138,8 +144,8 @@ func (b *Broker) options(ctx context.Context, inbox chan<- *incoming, up chan<- 
 	}
 	// 3.1.1 and nothing else: a failure would make paho fall back to 3.1 for good.
 	o.SetProtocolVersion(4).SetCleanSession(false).SetOrderMatters(true).SetAutoAckDisabled(true)
-	o.SetConnectRetry(true).SetConnectRetryInterval(time.Second).SetAutoReconnect(true).SetMaxReconnectInterval(longestWait)
-	o.SetKeepAlive(keepAlive).SetPingTimeout(pingTimeout).SetConnectTimeout(connectTimeout).SetWriteTimeout(answerTimeout)
+	o.SetConnectRetry(true).SetConnectRetryInterval(b.pace.retry).SetAutoReconnect(true).SetMaxReconnectInterval(b.pace.longest)
+	o.SetKeepAlive(b.pace.keepAlive).SetPingTimeout(b.pace.ping).SetConnectTimeout(b.pace.connect).SetWriteTimeout(b.pace.answer)
 	// Messages of a kept session come before we have subscribed anew, and are
 	// nobody's in paho's eyes: so there is one handler for all.
 	o.SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
@@ -208,7 +214,7 @@ func (b *Broker) speak(ctx context.Context, c paho.Client, up <-chan struct{}, s
 		case p := <-say:
 			b.cfg.Logger.Debug("published", "topic", p.topic, "why", p.why)
 			token := c.Publish(p.topic, 0, false, p.payload)
-			if wait(ctx, token) == nil {
+			if b.wait(ctx, token) == nil {
 				b.mu.Lock()
 				b.stats.Rebirths++
 				b.mu.Unlock()
@@ -221,7 +227,7 @@ func (b *Broker) speak(ctx context.Context, c paho.Client, up <-chan struct{}, s
 		if err := b.subscribe(ctx, c); err != nil {
 			b.down(err)
 			b.cfg.Logger.Debug("not subscribed", "error", err)
-			retry.Reset(againAfter)
+			retry.Reset(b.pace.again)
 			continue
 		}
 		b.mu.Lock()
@@ -236,7 +242,7 @@ func (b *Broker) subscribe(ctx context.Context, c paho.Client) error {
 		filters[f.topic] = f.qos
 	}
 	token := c.SubscribeMultiple(filters, nil)
-	if err := wait(ctx, token); err != nil {
+	if err := b.wait(ctx, token); err != nil {
 		return &drivers.Error{Kind: drivers.Refused, Op: "subscribe", Err: err}
 	}
 	for topic, granted := range token.(*paho.SubscribeToken).Result() {
@@ -250,8 +256,8 @@ func (b *Broker) subscribe(ctx context.Context, c paho.Client) error {
 
 var errSilent = errors.New("the broker does not answer")
 
-func wait(ctx context.Context, token paho.Token) error {
-	t := time.NewTimer(answerTimeout)
+func (b *Broker) wait(ctx context.Context, token paho.Token) error {
+	t := time.NewTimer(b.pace.answer)
 	defer t.Stop()
 	select {
 	case <-token.Done():

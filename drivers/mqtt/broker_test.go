@@ -109,6 +109,7 @@ func listen(t *testing.T, c Config) (b *Broker, got <-chan heard, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.pace = pace{keepAlive: time.Second, ping: time.Second, connect: 2 * time.Second, retry: 100 * time.Millisecond, longest: time.Second, answer: 2 * time.Second, again: 100 * time.Millisecond}
 	out := make(chan heard, 4096)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

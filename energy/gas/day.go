@@ -57,3 +57,9 @@ func (d Day) String() string { return d.date().Format(time.DateOnly) }
 
 // MarshalText writes the date.
 func (d Day) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (d *Day) UnmarshalText(b []byte) (err error) {
+	*d, err = ParseDay(string(b))
+	return err
+}

@@ -51,11 +51,23 @@ func (v VCF) String() string { return decimal(int64(v), 6) }
 // MarshalText writes the decimal.
 func (v VCF) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
+// UnmarshalText reads a factor; see ParseVCF.
+func (v *VCF) UnmarshalText(b []byte) (err error) {
+	*v, err = ParseVCF(string(b))
+	return err
+}
+
 // String gives the value as a decimal, e.g. "39.5".
 func (v CV) String() string { return decimal(int64(v), 4) }
 
 // MarshalText writes the decimal.
 func (v CV) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads a value; see ParseCV.
+func (v *CV) UnmarshalText(b []byte) (err error) {
+	*v, err = ParseCV(string(b))
+	return err
+}
 
 // ParseVCF reads a volume correction factor: a decimal from 0.9 to 10 with at
 // most six decimals.
@@ -90,8 +102,8 @@ type Meter struct {
 	VCF       VCF    // the site's own; 0: DefaultVCF
 }
 
-// factor is the volume correction factor that applies.
-func (m Meter) factor() (VCF, error) {
+// Factor is the volume correction factor that applies.
+func (m Meter) Factor() (VCF, error) {
 	switch {
 	case m.Corrected && m.VCF != 0 && m.VCF != CorrectedVCF:
 		return 0, fmt.Errorf("the meter corrects its volume, so a volume correction factor of %s would be applied twice: remove one of the two", m.VCF)

@@ -230,7 +230,7 @@ func TestFactorOfAMeter(t *testing.T) {
 		{Meter{Corrected: true, VCF: CorrectedVCF}, CorrectedVCF, ""}, {Meter{Corrected: true, VCF: DefaultVCF}, 0, "applied twice"},
 		{Meter{VCF: minVCF}, minVCF, ""}, {Meter{VCF: minVCF - 1}, 0, "not between"}, {Meter{VCF: maxVCF}, maxVCF, ""}, {Meter{VCF: maxVCF + 1}, 0, "not between"}, {Meter{VCF: -1}, 0, "not between"},
 	} {
-		got, err := c.m.factor()
+		got, err := c.m.Factor()
 		wants(t, err, c.wrong)
 		if got != c.want {
 			t.Errorf("%+v: %s", c.m, got)
@@ -246,6 +246,15 @@ func TestBasisJSON(t *testing.T) {
 	} {
 		if got, err := json.Marshal(b); err != nil || string(got) != want {
 			t.Errorf("%s, %v", got, err)
+		}
+		var back Basis
+		if err := json.Unmarshal([]byte(want), &back); err != nil || back != b {
+			t.Errorf("%s: read back %+v, %v", want, back, err)
+		}
+	}
+	for _, raw := range []string{`{"day":"31/01/2026"}`, `{"vcf":"0.5"}`, `{"cv":"11.2"}`, `{"since":""}`} {
+		if err := json.Unmarshal([]byte(raw), new(Basis)); err == nil {
+			t.Errorf("%s was taken", raw)
 		}
 	}
 }

@@ -23,8 +23,8 @@ const (
 	itemLDZ    = itemPrefix + "LDZ("
 )
 
-// maxFile bounds a file: twenty years of all zones are less than half of it.
-const maxFile = 32 << 20
+// MaxFile bounds a file, in bytes: twenty years of all zones are less than half of it.
+const MaxFile = 32 << 20
 
 // publication is a line of the file.
 type publication struct {
@@ -59,8 +59,8 @@ func (t *Table) AddNationalGas(raw []byte, source string) (added int, err error)
 }
 
 func parseNationalGas(raw []byte) (map[zoneDay]publication, error) {
-	if len(raw) > maxFile {
-		return nil, fmt.Errorf("has %d bytes, more than %d: not a file of calorific values", len(raw), maxFile)
+	if len(raw) > MaxFile {
+		return nil, fmt.Errorf("has %d bytes, more than %d: not a file of calorific values", len(raw), MaxFile)
 	}
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\ufeff"))))
 	r.FieldsPerRecord = len(nationalGasHeader)

@@ -85,8 +85,8 @@ func TestNationalGasRefuses(t *testing.T) {
 		{"highest", line(`x,30/07/2014,"Calorific Value, LDZ(SE)",43,21/02/2018 10:32:01,`), ""},
 		{"two at once", line(`x,29/07/2014,"Calorific Value, LDZ(SC)",39.4,21/02/2018 10:32:01,`), "lines 2 and 3: SC has 39.3 and 39.4"},
 		{"two days at once", line(`x,28/07/2014,"Calorific Value, LDZ(SC)",39.4,21/02/2018 10:32:01,`), ""},
-		{"too large", header + strings.Repeat("\n", maxFile), "more than"},
-		{"large", header + strings.Repeat("\n", maxFile-len(header)), ""},
+		{"too large", header + strings.Repeat("\n", MaxFile), "more than"},
+		{"large", header + strings.Repeat("\n", MaxFile-len(header)), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tab := table(t)

@@ -19,6 +19,10 @@ func Zones() []string {
 	}
 }
 
+// notNatural is the network that carries another gas (its published value is
+// about 93 MJ/m3): no value of natural gas stands in for it.
+const notNatural = "Stornoway"
+
 // ParseZone reads the name of a zone in any case; the error lists the names.
 func ParseZone(s string) (string, error) {
 	for _, z := range Zones() {
@@ -136,11 +140,12 @@ func (e entry) era() (era, error) {
 
 // Basis says what a volume of a gas day is converted by: the value published
 // for the day and the meter's zone; else the latest value in the file that
-// stands in for the zone; else the latest one that does for all zones. An error
+// stands in for the zone; else the latest one that does for all zones (but
+// the one whose gas is not natural). An error
 // means that the meter cannot be converted as it is set, or that the day lies
 // before every value: then its energy is not known.
 func (t *Table) Basis(day Day, m Meter) (Basis, error) {
-	vcf, err := m.factor()
+	vcf, err := m.Factor()
 	if err != nil {
 		return Basis{}, err
 	}
@@ -153,12 +158,19 @@ func (t *Table) Basis(day Day, m Meter) (Basis, error) {
 			return Basis{Day: day, Zone: zone, VCF: vcf, CV: v.cv, Daily: true, Since: day, Source: v.source}, nil
 		}
 	}
-	for _, z := range []string{zone, ""} {
+	standIns := []string{zone, ""}
+	if zone == notNatural {
+		standIns = standIns[:1]
+	}
+	for _, z := range standIns {
 		for _, e := range t.eras {
 			if e.zone == z && e.since <= day {
 				return Basis{Day: day, Zone: z, VCF: vcf, CV: e.cv, Since: e.since, Source: e.source}, nil
 			}
 		}
+	}
+	if zone == notNatural {
+		return Basis{}, fmt.Errorf("the network of %s carries no natural gas, and its energy is not worked out here", zone)
 	}
 	return Basis{}, fmt.Errorf("there is no calorific value for the gas day %s: add one that stands in from then on, or import the published ones", day)
 }

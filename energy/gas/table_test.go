@@ -69,6 +69,10 @@ func TestBasis(t *testing.T) {
 			t.Errorf("%s %s: %+v", c.date, c.zone, b)
 		}
 	}
+	for zone, wrong := range map[string]string{"Stornoway": "the network of Stornoway carries no natural gas", "Wick": ""} {
+		_, err := tab.Basis(day(t, "2026-01-20"), Meter{Zone: zone})
+		wants(t, err, wrong)
+	}
 	_, err := tab.Basis(day(t, "2026-01-20"), Meter{VCF: 1})
 	wants(t, err, "volume correction factor 0.000001")
 }

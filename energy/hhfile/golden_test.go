@@ -56,5 +56,6 @@ func dump(w *bytes.Buffer, f *File) {
 func fixtures() []string {
 	files, _ := filepath.Glob("testdata/*.csv")
 	more, _ := filepath.Glob("testdata/*.json")
-	return append(files, more...)
+	flows, _ := filepath.Glob("testdata/*.usr")
+	return append(append(files, more...), flows...)
 }

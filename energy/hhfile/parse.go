@@ -15,6 +15,7 @@ const (
 	LayoutNumbers  = "a row per day, columns named by period number"
 	LayoutBare     = "a row per day, without headings"
 	LayoutPerse    = "Perse JSON"
+	LayoutFlow     = "data flow D0379"
 )
 
 // headingRows is how many rows may come before the row of headings.
@@ -50,6 +51,9 @@ func Parse(data []byte, o Options) (*File, error) {
 	}
 	if c := strings.TrimSpace(s)[0]; c == '{' || c == '[' {
 		return parsePerse(s, o)
+	}
+	if isFlow(s) {
+		return parseFlow(s, o)
 	}
 	rows, broken := split(s)
 	f, err := parseRows(rows, o)

@@ -10,7 +10,7 @@ import (
 )
 
 // accepted ends every error about a file that is not one of ours.
-const accepted = "accepted are CSV files with a row per day or a row per reading, Perse JSON, and CSV with the columns id,measure,start,kWh,quality"
+const accepted = "accepted are CSV files with a row per day or a row per reading, Perse JSON, the data flow D0379, and CSV with the columns id,measure,start,kWh,quality"
 
 // magics are the first bytes of files that people send by mistake.
 var magics = []struct{ magic, what string }{

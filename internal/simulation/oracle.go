@@ -46,6 +46,7 @@ type oracle struct {
 	Exchanged   int // half-hours by an operator's statement
 	Substituted int
 	slack       time.Duration // by how much the clock that dates samples may be wrong
+	excused     bool          // nothing new need be in the store
 	By          [5]int        // half-hours by quality
 }
 
@@ -133,16 +134,21 @@ func (o *oracle) committed(r store.Round, sure bool) {
 }
 
 // died marks what an agent was given and had not kept: the next one goes on
-// from what was kept.
-func (o *oracle) died(kept map[energy.Key]time.Time) {
-	for _, w := range o.order {
-		i := len(w.log) - 1
-		for ; i >= 0 && w.log[i].real.After(kept[w.key].Add(o.slack)); i-- {
+// from what was kept for sure, or from what may have been.
+func (o *oracle) died(kept, maybe map[energy.Key]time.Time) {
+	back := func(w *watched, i int, to time.Time) int {
+		for ; i >= 0 && (w.log[i].real.After(to.Add(o.slack)) || !w.log[i].good); i-- {
 			w.log[i].lost = true
 		}
-		for ; i >= 0 && !w.log[i].good; i-- {
+		return i
+	}
+	for _, w := range o.order {
+		to := kept[w.key]
+		if maybe[w.key].After(to) {
+			to = maybe[w.key]
 		}
-		w.good = i
+		w.good = back(w, len(w.log)-1, to)
+		w.sure = back(w, w.good, kept[w.key])
 	}
 }
 
@@ -161,6 +167,7 @@ func (o *oracle) lost() {
 // check looks at all half-hours that were stored since the last time.
 // While the disk is full or the clock not trusted nothing new need be there.
 func (o *oracle) check(s *store.Store, now time.Time, all, excused bool) {
+	o.excused = excused
 	for _, w := range o.order {
 		from := max(w.upto-4, 0)
 		if all {
@@ -259,7 +266,7 @@ func (o *oracle) isKept(w *watched, n int, h *energy.HalfHour) {
 
 // hole judges half-hours that are not there at all.
 func (o *oracle) hole(w *watched, from, to int) {
-	if w.made != nil || w.unseen(boundary(from)) || w.unknown(boundary(from), boundary(to)) {
+	if w.made != nil || o.excused || w.unseen(boundary(from)) || w.forgotten(boundary(from), boundary(to)) {
 		return
 	}
 	o.report("complete", fmt.Sprintf("%s: nothing from %s to %s", w.key, boundary(from), boundary(to)))
@@ -269,6 +276,16 @@ func (o *oracle) hole(w *watched, from, to int) {
 func (c *channel) unknown(from, to time.Time) bool {
 	for i := len(c.resets) - 1; i >= 0; i-- {
 		if r := c.resets[i]; r.from.Before(to) && r.to.After(from) {
+			return true
+		}
+	}
+	return false
+}
+
+// forgotten reports whether the agent lost what it knew about a stretch.
+func (c *channel) forgotten(from, to time.Time) bool {
+	for _, r := range c.resets {
+		if r.hole && r.from.Add(-energy.Period).Before(to) && r.to.Add(energy.Period).After(from) {
 			return true
 		}
 	}
@@ -348,7 +365,7 @@ func (o *oracle) halfHour(w *watched, before, h, after *energy.HalfHour, now tim
 	}
 	exchanged := h.Evidence.Rule == energy.RuleExchange
 	for _, r := range w.resets {
-		if r.must && r.from.Add(o.slack).Before(end) && r.to.Add(-o.slack).After(h.Start) && !(exchanged && w.fits[r.fit-1].known) {
+		if r.must && r.known.Add(o.slack).Before(end) && r.to.Add(-o.slack).After(h.Start) && !(exchanged && w.fits[r.fit-1].known) {
 			wrong("invented", "nothing is known from %s to %s", r.from, r.to)
 		}
 	}
@@ -394,7 +411,7 @@ func (o *oracle) substituted(w *watched, h *energy.HalfHour, wrong func(law, for
 		wrong("sane", "a substitute names a register")
 	case h.Energy < 0 || h.Energy > w.rating:
 		wrong("sane", "the meter cannot have delivered that: rated %d an hour", w.rating)
-	case !w.unknown(h.Start.Add(-energy.Period), h.Start.Add(2*energy.Period)) && !w.unseen(h.Start.Add(energy.Period)):
+	case !o.excused && !w.unknown(h.Start.Add(-energy.Period), h.Start.Add(2*energy.Period)) && !w.unseen(h.Start.Add(energy.Period)):
 		wrong("complete", "it is substituted, and can be known")
 	}
 }
@@ -467,6 +484,11 @@ func (c *channel) delivered(s energy.Sample) *delivery {
 	return found
 }
 
+func (c *channel) isLate(s energy.Sample) bool {
+	_, late := c.lates[s.At.UnixMilli()]
+	return late
+}
+
 // quality judges what a half-hour claims to be.
 func (o *oracle) quality(w *watched, before, h, after *energy.HalfHour, wrong func(law, format string, args ...any)) {
 	end := h.Start.Add(energy.Period)
@@ -483,6 +505,9 @@ func (o *oracle) quality(w *watched, before, h, after *energy.HalfHour, wrong fu
 	}
 	if h.Quality > best {
 		wrong("quality", "its samples allow no more than %s", best)
+	}
+	if w.isLate(h.Evidence.First) || w.isLate(h.Evidence.Last) {
+		return // what a late sample improves is judged with care
 	}
 	if before != nil && after != nil && before.Quality != energy.Missing && after.Quality != energy.Missing && h.Quality < best {
 		wrong("quality", "its samples allow %s", best)
@@ -539,7 +564,7 @@ func (o *oracle) checkRelay(s *store.Store, r *relay, now time.Time, last bool) 
 		}
 		if last {
 			for _, h := range pending {
-				if h.Start.Before(now.Add(-3 * time.Hour)) {
+				if h.Start.Before(now.Add(-3*time.Hour)) && r.allows(w.key, h.Start) {
 					o.report("relay", fmt.Sprintf("%s %s is still not sent", w.key, h.Start))
 				}
 			}
@@ -550,7 +575,7 @@ func (o *oracle) checkRelay(s *store.Store, r *relay, now time.Time, last bool) 
 			continue
 		}
 		for h, err := range s.HalfHours(w.key, boundary(from), now) {
-			if err != nil || waiting[h.Start.Unix()] {
+			if err != nil || waiting[h.Start.Unix()] || !r.allows(w.key, h.Start) {
 				continue
 			}
 			w.sent = max(w.sent, index(h.Start))

@@ -253,6 +253,14 @@ func (r *relay) known(s *store.Store) bool {
 	return err == nil && json.Unmarshal(b, &held) == nil && bytes.Equal(held.Raw, r.raw)
 }
 
+// allows reports whether a half-hour may be there now.
+func (r *relay) allows(k energy.Key, at time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	return slices.ContainsFunc(r.set.Grants, func(g grant.Grant) bool { return g.Allows(now, k, at) })
+}
+
 // holds gives what the relay holds of a register, by Unix seconds.
 func (r *relay) holds(k energy.Key, from, to time.Time) (map[int64]batch.Value, error) {
 	if r.real != nil {

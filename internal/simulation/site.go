@@ -72,12 +72,14 @@ type site struct {
 	noServer   episodes     // no time server can be reached
 	trust      *clock.Clock // of the present agent; nil: its clock is given
 	doubted    time.Time    // when it was last not trusted
+	begin      time.Time
 	end        time.Time
 	result     Result
 	log        *recent
 	disk       *disk
 	permission permission
 	saved      map[energy.Key]time.Time // newest sample that was kept
+	maybe      map[energy.Key]time.Time // and newest that may have been
 	path       string
 	live       int64
 }
@@ -93,6 +95,10 @@ func Run(o Options) (Result, error) {
 	}
 	if o.Most == 0 {
 		o.Most = 20
+	}
+	if o.Days < 366 {
+		// Short runs begin before a change to or from summer time, or at new year.
+		time.Sleep([]time.Duration{40, 285, 0}[o.Seed%3] * 24 * time.Hour)
 	}
 	log := newRecent(o.Logger.Handler())
 	o.Logger = slog.New(log)
@@ -148,9 +154,10 @@ func (s *site) dating(st *store.Store) *clock.Clock {
 }
 
 func newSite(o Options) *site {
-	s := &site{Options: o, chance: chance(mix(o.Seed)), calm: &calm{}, path: filepath.Join(o.Dir, "agent.db"), saved: map[energy.Key]time.Time{}, meters: map[string]*meter{}}
-	s.end = epoch.AddDate(0, 0, o.Days)
-	s.calm.spans = []span{{epoch, epoch.Add(3 * time.Hour)}, {s.end.Add(-12 * time.Hour), s.end.AddDate(1, 0, 0)}}
+	s := &site{Options: o, chance: chance(mix(o.Seed)), calm: &calm{}, path: filepath.Join(o.Dir, "agent.db"), saved: map[energy.Key]time.Time{}, maybe: map[energy.Key]time.Time{}, meters: map[string]*meter{}}
+	s.begin = time.Now()
+	s.end = s.begin.AddDate(0, 0, o.Days)
+	s.calm.spans = []span{{s.begin, s.begin.Add(3 * time.Hour)}, {s.end.Add(-12 * time.Hour), s.end.AddDate(1, 0, 0)}}
 	s.config = &config.Config{
 		File: "simulation", Hash: "00", Site: config.Site{Name: "Simulated", Outcode: "SW8"}, Period: energy.Period,
 		Store:  config.Store{KeepHalfHours: config.DefaultKeepHalfHours, KeepSamples: config.DefaultKeepSamples},
@@ -260,9 +267,10 @@ func (s *site) channel(i, j int, meter string, measure energy.Measure) *channel 
 	if modulus > 0 {
 		first = c.n(3, modulus)
 	}
-	r.fits = []fitting{{fitted: epoch, shows: first / step * step}}
+	load := r.load.again()
+	r.fits = []fitting{{fitted: s.begin, shows: first / step * step, before: load.total(s.begin)}}
 	day := 24 * time.Hour
-	return &channel{register: r, chance: c, calm: s.calm, good: -1, lates: map[int64]delivery{},
+	return &channel{register: r, chance: c, calm: s.calm, good: -1, sure: -1, lates: map[int64]delivery{},
 		faults: s.trouble("register", i*8+j, day, time.Second, 40*time.Minute)}
 }
 
@@ -273,7 +281,7 @@ func (s *site) channel(i, j int, meter string, measure energy.Measure) *channel 
 func (s *site) exchange(i int, m *meter) {
 	c := s.of("exchange", i)
 	m.tells = c.n(-1, 2) == 0
-	for at, n := epoch, int64(0); !s.Quiet; n += 8 {
+	for at, n := s.begin, int64(0); !s.Quiet; n += 8 {
 		at = at.Add(72*time.Hour + c.wait(n, 90*24*time.Hour)).Truncate(time.Second)
 		back := at.Add(c.lasting(n+1, 5*time.Minute, 5*time.Hour)).Truncate(time.Second)
 		if back.Add(48 * time.Hour).After(s.end) {
@@ -293,7 +301,11 @@ func (s *site) exchange(i int, m *meter) {
 				old.stated = swap.Add(c.lasting(n+6, time.Hour, 20*24*time.Hour) - 24*time.Hour)
 			}
 			closed = append(closed, old)
-			fits = append(fits, fitting{fitted: back, shows: c.n(n+2, 3) * c.n(n+3, 2000) / ch.step * ch.step, before: plan.total(back)})
+			shows := c.n(n+2, 3) * c.n(n+3, 2000)
+			if m.tells && c.n(n+7, 3) == 0 {
+				shows = ch.shown(old.closes) + c.n(n+3, ch.rating) // only its serial number gives it away
+			}
+			fits = append(fits, fitting{fitted: back, shows: ch.shown(shows / ch.step * ch.step), before: plan.total(back)})
 		}
 		if len(fits) < len(m.channels) {
 			continue
@@ -360,6 +372,7 @@ func (s *site) life() error {
 			return err
 		}
 		clear(s.saved)
+		clear(s.maybe)
 		s.result.Lost++
 	}
 	st, report, err := store.Open(s.path, store.Options{Now: s.wall, Logger: s.Logger, KeepHalfHours: s.config.Store.KeepHalfHours, KeepSamples: s.config.Store.KeepSamples})
@@ -391,7 +404,7 @@ func (s *site) life() error {
 			return err
 		}
 	}
-	s.oracle.died(s.saved)
+	s.oracle.died(s.saved, s.maybe)
 	cut := plan.kind >= cutBefore
 	if down := s.downtime(c, n); time.Now().Before(s.end) {
 		<-time.After(time.Until(s.calm.cut(time.Now(), time.Now().Add(down)).Add(time.Second)))
@@ -478,8 +491,13 @@ func (s *site) committed(r store.Round, sure bool) {
 	s.result.Commits++
 	s.oracle.committed(r, sure)
 	for i := range r.Samples {
-		if sure {
-			s.saved[r.Samples[i].Key] = r.Samples[i].Sample.At
+		k, at := r.Samples[i].Key, r.Samples[i].At
+		if at.Before(s.begin.Add(-s.oracle.slack)) || at.After(time.Now().Add(s.oracle.slack)) {
+			s.report("evidence", fmt.Sprintf("%s: a sample is kept that is dated %s", k, at))
+		} else if sure && at.After(s.saved[k]) {
+			s.saved[k] = at
+		} else if at.After(s.maybe[k]) {
+			s.maybe[k] = at
 		}
 	}
 }

@@ -19,7 +19,7 @@ func (s *site) virtuals() {
 		return
 	}
 	imports := []energy.Measure{energy.Import}
-	turn := time.Date(2000, 1, 1+s.Days/2, 0, 0, 0, 0, energy.London()).UTC()
+	turn := time.Date(2000, 1, s.begin.YearDay()+s.Days/2, 0, 0, 0, 0, energy.London()).UTC()
 	share := func(a, b int64) []config.Share {
 		return []config.Share{{Part: virtual.Part{Num: a, Den: 1000}}, {From: turn, Part: virtual.Part{Num: b, Den: 1000}}}
 	}

@@ -42,6 +42,7 @@ type channel struct {
 	lates  map[int64]delivery // by Unix milliseconds
 	log    []delivery         // what the agent was given, in the order in which it was
 	good   int                // index in log of the newest good one; -1: none
+	sure   int                // index in log of the newest good one that an agent has kept for sure, or that the present one was given; -1: none
 	upset  time.Time          // when the agent was last given something wrong
 	anew   bool               // the agent lost what it knew since the last good sample
 	fills  bool               // the operator wants what is missing filled
@@ -52,8 +53,10 @@ type channel struct {
 // known for sure. Where it must be missing, no value whatever is right.
 type reset struct {
 	span
-	must bool
-	fit  int // the meter after it
+	known time.Time // from may be earlier than this, where what the agent kept is not known for sure
+	must  bool
+	hole  bool // there need not even be a half-hour that says so
+	fit   int  // the meter after it
 }
 
 // delivery is a sample that the agent was given.
@@ -160,7 +163,7 @@ func (w *wire) read(c *channel, point int, now time.Time, dst []drivers.Reading)
 			give(truth, true, counted)
 		}
 		ago := -time.Duration(c.n(n, int64(40*time.Minute))).Truncate(time.Millisecond)
-		if c.fit(now.Add(ago)) == fit && now.Add(ago).After(epoch) {
+		if c.fit(now.Add(ago)) == fit && now.Add(ago).After(w.site.begin) {
 			old := c.counted(fit, c.load.total(now.Add(ago)))
 			give(energy.Sample{At: at.Add(ago), Value: c.shown(old)}, true, old)
 		}
@@ -266,15 +269,17 @@ func (c *channel) note(d delivery) {
 		return
 	}
 	if c.good >= 0 {
-		c.gap(c.log[c.good], d)
+		c.gap(c.log[max(c.sure, 0)], c.log[c.good], d)
 	}
 	c.good = len(c.log) - 1
+	c.sure = c.good
 }
 
 // gap notes between which two good samples the energy cannot be known: another
 // meter hangs there, or the register may have wrapped more often than once or
 // from too far below its modulus (feeds.md 3.1, rule 4).
-func (c *channel) gap(a, b delivery) {
+// The agent goes on from known, or from a where its last round was not stored.
+func (c *channel) gap(a, known, b delivery) {
 	unknown := a.fit != b.fit
 	if !unknown && c.modulus > 0 {
 		adv := b.counted - a.counted
@@ -283,7 +288,7 @@ func (c *channel) gap(a, b delivery) {
 		unknown = could > c.modulus/2 || wrapped && (a.value < c.modulus-c.modulus/10 || adv > c.modulus/10)
 	}
 	if unknown || c.anew || b.real.Sub(a.real) > 399*24*time.Hour {
-		c.resets = append(c.resets, reset{span{a.real, b.real}, a.fit != b.fit, b.fit})
+		c.resets = append(c.resets, reset{span{a.real, b.real}, known.real, known.fit != b.fit, c.anew || b.real.Sub(a.real) > 399*24*time.Hour, b.fit})
 	}
 	c.anew = false
 }

@@ -1,0 +1,467 @@
+package dcc
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+const (
+	mpanA = "2000000000006"
+	mpanB = "2000000000015"
+)
+
+// drop is a drop folder under test.
+type drop struct {
+	*testing.T
+	*recorder
+	clock *clock
+	dir   string
+	cfg   Config
+	f     *folder
+}
+
+func newDrop(t *testing.T, query string, devices ...Device) *drop {
+	d := &drop{T: t, recorder: newRecorder(t), clock: &clock{t: now}, dir: t.TempDir()}
+	d.cfg = Config{Format: "csv", URLs: []string{"file://" + filepath.ToSlash(d.dir) + query}, Devices: devices, Marks: d.recorder, Now: d.clock.now, Logger: quiet}
+	d.start()
+	return d
+}
+
+// start is what a restart of the agent does.
+func (d *drop) start() {
+	l, err := New(d.cfg)
+	if err != nil {
+		d.Fatal(err)
+	}
+	d.f = l.(*folder)
+}
+
+func (d *drop) write(name, text string) {
+	if err := os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o640); err != nil {
+		d.Fatal(err)
+	}
+}
+
+// look looks now.
+func (d *drop) look() error { return d.f.look(context.Background(), d.deliver) }
+
+// settled looks, waits until files have come to rest, and looks again.
+func (d *drop) settled() error {
+	first := d.look()
+	d.clock.add(rest)
+	if err := d.look(); err != nil {
+		return err
+	}
+	return first
+}
+
+// files lists a folder by what follows the time in its names.
+func (d *drop) files(sub string) []string {
+	entries, err := os.ReadDir(filepath.Join(d.dir, sub))
+	if err != nil && !os.IsNotExist(err) {
+		d.Fatal(err)
+	}
+	var out []string
+	for _, e := range entries {
+		if e.IsDir() {
+			continue
+		}
+		_, name, _ := strings.Cut(e.Name(), "Z-")
+		if sub == "" {
+			name = e.Name()
+		}
+		out = append(out, name)
+	}
+	return out
+}
+
+func (d *drop) read(sub, ending string) string {
+	paths, _ := filepath.Glob(filepath.Join(d.dir, sub, "*"+ending))
+	if len(paths) != 1 {
+		d.Fatalf("%s has %d files that end in %s", sub, len(paths), ending)
+	}
+	b, err := os.ReadFile(paths[0])
+	if err != nil {
+		d.Fatal(err)
+	}
+	return string(b)
+}
+
+func (d *drop) expect(sub string, want ...string) {
+	d.Helper()
+	if got := d.files(sub); !slices.Equal(got, want) {
+		d.Errorf("%q holds %q, want %q", sub, got, want)
+	}
+}
+
+// plain is a file in our own layout: n half-hours from start, i-th with i Wh.
+func plain(id string, start time.Time, n int) string {
+	var s strings.Builder
+	s.WriteString("id,measure,start,kWh,quality\n")
+	for i := range n {
+		fmt.Fprintf(&s, "%s,import,%s,%d.%03d,measured\n", id, start.Add(time.Duration(i)*energy.Period).Format(time.RFC3339), i/1000, i%1000)
+	}
+	return s.String()
+}
+
+func importOf(name string) Device {
+	return Device{Meter: "main", Name: name, Measures: []energy.Measure{energy.Export, energy.Import}}
+}
+
+func TestFolderTakesAFile(t *testing.T) {
+	d := newDrop(t, "", importOf(mpanA))
+	if err := d.f.Health(); err == nil {
+		t.Error("healthy before anything was looked at")
+	}
+	d.write("a.csv", plain(mpanA, utc("2024-03-01 00:00"), 48)+mpanA+",import,2024-03-02T00:00:00Z,9,estimated\n")
+	d.write("upload.csv.part", "half of")
+	d.write(".hidden.csv", "half of")
+	if err := d.settled(); err != nil {
+		t.Fatal(err)
+	}
+	good, errs := d.take()
+	if len(good) != 49 || len(errs) > 0 {
+		t.Fatalf("%d half-hours, errors %v", len(good), errs)
+	}
+	for i, h := range good {
+		want := drivers.Reading{Point: 1, Interval: energy.Period, Sample: energy.Sample{At: utc("2024-03-01 00:30").Add(time.Duration(i) * energy.Period), Value: int64(i)}}
+		if i == 48 {
+			want.Sample.Value, want.Estimated = 9000, true
+		}
+		if h.Reading != want {
+			t.Errorf("half-hour %d is %+v, want %+v", i, h.Reading, want)
+		}
+	}
+	d.expect("done", "a.csv")
+	d.expect("bad")
+	d.expect("", ".hidden.csv", "upload.csv.part")
+}
+
+// A file that still grows is not touched, however slowly it grows.
+func TestFolderWaitsForWholeFiles(t *testing.T) {
+	d := newDrop(t, "", importOf(mpanA))
+	text := plain(mpanA, utc("2024-03-01 00:00"), 48)
+	for i := 1; i <= 4; i++ {
+		d.write("a.csv", text[:len(text)*i/4])
+		if err := d.look(); err != nil {
+			t.Fatal(err)
+		}
+		d.clock.add(rest - time.Second)
+		if err := d.look(); err != nil {
+			t.Fatal(err)
+		}
+		d.expect("", "a.csv")
+	}
+	d.clock.add(time.Second)
+	if err := d.look(); err != nil {
+		t.Fatal(err)
+	}
+	if good, _ := d.take(); len(good) != 48 {
+		t.Errorf("%d half-hours", len(good))
+	}
+	d.expect("done", "a.csv")
+}
+
+// A clock that was set back does not make a file wait for as long.
+func TestFolderClockSetBack(t *testing.T) {
+	d := newDrop(t, "", importOf(mpanA))
+	d.write("a.csv", plain(mpanA, utc("2024-03-01 00:00"), 1))
+	_ = d.look()
+	d.clock.add(-24 * time.Hour)
+	if err := d.settled(); err != nil {
+		t.Fatal(err)
+	}
+	d.expect("done", "a.csv")
+}
+
+// Whatever dies between deliver and rename: the file is taken again, and every
+// half-hour is stored in the end.
+func TestFolderCrashes(t *testing.T) {
+	const n = 3*atOnce + 7
+	d := newDrop(t, "", importOf(mpanA))
+	d.write("a.csv", plain(mpanA, utc("2023-06-01 00:00"), n))
+	all := []heard{}
+	for crash := 2; ; crash++ { // the first Settle is the gate
+		d.settles = 0
+		d.refuse = func() error {
+			if d.settles == crash {
+				panic("power cut")
+			}
+			return nil
+		}
+		died := func() (died bool) {
+			defer func() { died = recover() != nil }()
+			if err := d.settled(); err != nil {
+				t.Fatal(err)
+			}
+			return false
+		}()
+		d.die()
+		good, _ := d.take()
+		all = append(all, good...)
+		if !died {
+			break
+		}
+		d.expect("", "a.csv")
+		d.expect("done")
+		d.start()
+	}
+	if got := latest(all, 0, 1); len(got) != n || sum(got) != n*(n-1)/2 {
+		t.Errorf("%d half-hours with %d Wh are stored, want %d", len(got), sum(got), n)
+	}
+	d.expect("done", "a.csv")
+	d.expect("")
+}
+
+// It dies after all was stored, before the file is put away: here, the folder
+// for it is gone.
+func TestFolderCrashBeforeRename(t *testing.T) {
+	d := newDrop(t, "", importOf(mpanA))
+	d.write("a.csv", plain(mpanA, utc("2024-03-01 00:00"), 48))
+	_ = d.look()
+	d.clock.add(rest)
+	d.refuse = func() error {
+		if d.settles == 2 {
+			_ = os.RemoveAll(filepath.Join(d.dir, "done"))
+		}
+		return nil
+	}
+	if err := d.look(); err == nil || !strings.Contains(err.Error(), "cannot be put away") {
+		t.Fatalf("error %v", err)
+	}
+	d.expect("", "a.csv")
+	d.start()
+	if err := d.settled(); err != nil {
+		t.Fatal(err)
+	}
+	if good, _ := d.take(); len(good) != 96 || sum(latest(good, 0, 1)) != 48*47/2 {
+		t.Errorf("%d half-hours stored, want the same 48 twice", len(good))
+	}
+	d.expect("done", "a.csv")
+}
+
+// While nothing can be stored, or in the midst of it, the file stays and
+// nothing of it is lost; then it is taken.
+func TestFolderFullDisk(t *testing.T) {
+	for refusals := 1; refusals <= 3; refusals++ {
+		d := newDrop(t, "", importOf(mpanA))
+		d.write("a.csv", plain(mpanA, utc("2024-01-01 00:00"), atOnce+1))
+		d.refuse = func() error {
+			if d.settles == refusals {
+				return errFull
+			}
+			return nil
+		}
+		if err := d.settled(); err == nil || !strings.Contains(err.Error(), errFull.Error()) {
+			t.Fatalf("error %v", err)
+		}
+		d.expect("", "a.csv")
+		if refusals == 1 && len(d.pending) > 0 {
+			t.Error("delivered although nothing can be stored")
+		}
+		d.refuse = nil
+		if err := d.look(); err != nil {
+			t.Fatal(err)
+		}
+		good, _ := d.take()
+		if got := latest(good, 0, 1); len(got) != atOnce+1 {
+			t.Errorf("%d half-hours", len(got))
+		}
+		d.expect("done", "a.csv")
+	}
+}
+
+func TestFolderBadFiles(t *testing.T) {
+	whole := "ZHV|7|D0379001|X|SUPP|C|UDMS|20240402113000||||OPER|\n25B|" + mpanA + "|AI|SUPP|\n26B|20240301|\n" + strings.Repeat("66L|A|0.5|\n", 48)
+	for _, c := range []struct{ name, text, reason string }{
+		{"empty.csv", "", "the file is empty"},
+		{"page.csv", "<!DOCTYPE html><html>Log in</html>", "web page"},
+		{"other.csv", plain(mpanB, utc("2024-03-01 00:00"), 2) + plain("x", utc("2024-03-01 00:00"), 2), "it holds " + mpanB + ", x"},
+		{"exportless.csv", strings.ReplaceAll(plain(mpanA, utc("2024-03-01 00:00"), 2), "import", "reactive-import"), "configured meter and measure"},
+		{"future.csv", plain(mpanA, utc("2024-05-01 00:00"), 2), "not ended yet"},
+		{"cut.usr", whole, "cut off"},
+		{"label.csv", "MPAN,ReadDatetime,kWh\n" + mpanA + ",01/03/2024 04:00,1\n" + mpanA + ",01/03/2024 05:00,1\n", "label option"},
+	} {
+		d := newDrop(t, "", importOf(mpanA))
+		d.write(c.name, c.text)
+		if err := d.settled(); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		d.expect("bad", c.name, c.name+".reason")
+		d.expect("done")
+		if got := d.read("bad", ".reason"); !strings.Contains(got, c.reason) || !strings.HasSuffix(got, "\n") {
+			t.Errorf("%s: reason %q, want one with %q", c.name, got, c.reason)
+		}
+		if good, _ := d.take(); len(good) > 0 {
+			t.Errorf("%s: %d half-hours were delivered", c.name, len(good))
+		}
+	}
+}
+
+func TestFolderTooLarge(t *testing.T) {
+	d := newDrop(t, "", importOf(mpanA))
+	for name, size := range map[string]int64{"just.csv": MaxFile, "over.csv": MaxFile + 1} {
+		d.write(name, plain(mpanA, utc("2024-03-01 00:00"), 1))
+		if err := os.Truncate(filepath.Join(d.dir, name), size); err != nil { // NULs, which hhfile drops
+			t.Fatal(err)
+		}
+	}
+	if err := d.settled(); err != nil {
+		t.Fatal(err)
+	}
+	d.expect("done", "just.csv")
+	d.expect("bad", "over.csv", "over.csv.reason")
+}
+
+// The same name again, within the same second: both are kept, and so is every
+// reason.
+func TestFolderNameClashes(t *testing.T) {
+	d := newDrop(t, "", importOf(mpanA))
+	long := strings.Repeat("ä", 120) + ".csv"
+	for range 3 {
+		d.write("a.csv", plain(mpanA, utc("2024-03-01 00:00"), 2))
+		d.write("b.csv", "")
+		d.write(long, plain(mpanA, utc("2024-03-01 00:00"), 1))
+		if err := d.settled(); err != nil {
+			t.Fatal(err)
+		}
+		d.clock.add(-rest)
+	}
+	count := func(sub string) int { return len(d.files(sub)) }
+	if count("") != 0 || count("done") != 6 || count("bad") != 6 {
+		t.Errorf("%d left, %d done, %d bad", count(""), count("done"), count("bad"))
+	}
+}
+
+// What was left out of a file is written beside it.
+func TestFolderNotes(t *testing.T) {
+	d := newDrop(t, "", importOf(mpanA))
+	d.write("a.csv", plain(mpanA, utc("2024-03-01 00:00"), 2)+mpanA+",import,2024-03-01T01:00:00Z,-1,measured\n")
+	if err := d.settled(); err != nil {
+		t.Fatal(err)
+	}
+	d.expect("done", "a.csv", "a.csv.notes")
+	if got := d.read("done", ".notes"); !strings.Contains(got, "line 4") || !strings.Contains(got, "negative") {
+		t.Errorf("notes %q", got)
+	}
+}
+
+// A file that cannot be read does not hold up the others.
+func TestFolderUnreadableFile(t *testing.T) {
+	d := newDrop(t, "", importOf(mpanA))
+	d.write("a.csv", plain(mpanA, utc("2024-03-01 00:00"), 2))
+	d.write("z.csv", plain(mpanA, utc("2024-03-02 00:00"), 2))
+	_ = d.look()
+	d.clock.add(rest)
+	d.refuse = func() error {
+		if d.settles == 1 { // between the listing and the reading of a.csv
+			_ = os.Remove(filepath.Join(d.dir, "a.csv"))
+		}
+		return nil
+	}
+	if err := d.look(); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+		t.Errorf("error %v", err)
+	}
+	d.expect("done", "z.csv")
+	if err := d.look(); err != nil {
+		t.Errorf("the file is gone, and yet: %v", err)
+	}
+}
+
+// A file that changes while it is read is left for later.
+func TestFolderChangesWhileRead(t *testing.T) {
+	d := newDrop(t, "", importOf(mpanA))
+	d.write("a.csv", plain(mpanA, utc("2024-03-01 00:00"), 2))
+	_ = d.look()
+	d.clock.add(rest)
+	later := now.Add(time.Hour)
+	d.refuse = func() error {
+		if d.settles == 1 {
+			return os.Chtimes(filepath.Join(d.dir, "a.csv"), later, later)
+		}
+		return nil
+	}
+	if err := d.look(); err == nil || !strings.Contains(err.Error(), "changed while") {
+		t.Errorf("error %v", err)
+	}
+	d.expect("", "a.csv")
+	if err := d.settled(); err != nil {
+		t.Fatal(err)
+	}
+	d.expect("done", "a.csv")
+}
+
+// Which meter a file is of.
+func TestFolderMeters(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		devices []Device
+		text    string
+		device  int // that the half-hours are delivered to; -1: to none
+	}{
+		{"by its MPAN", []Device{importOf(mpanB), importOf(mpanA)}, plain(mpanA, utc("2024-03-01 00:00"), 2), 1},
+		{"the only one", []Device{importOf("main")}, plain(mpanA, utc("2024-03-01 00:00"), 2), 0},
+		{"not the only one in the file", []Device{importOf("main")}, plain(mpanA, utc("2024-03-01 00:00"), 2) + plain(mpanB, utc("2024-03-01 00:00"), 2), -1},
+		{"not the only one of the folder", []Device{importOf("main"), importOf("other")}, plain(mpanA, utc("2024-03-01 00:00"), 2), -1},
+	} {
+		d := newDrop(t, "", c.devices...)
+		d.write("a.csv", c.text)
+		if err := d.settled(); err != nil {
+			t.Fatal(err)
+		}
+		good, _ := d.take()
+		if (len(good) > 0) != (c.device >= 0) || len(good) > 0 && (good[0].device != c.device || len(good) != 2) {
+			t.Errorf("%s: %v", c.name, good)
+		}
+	}
+}
+
+// A D0379 goes through, and so does a label that the folder is told.
+func TestFolderLayouts(t *testing.T) {
+	d := newDrop(t, "?label=end", importOf(mpanA))
+	d.write("a.usr", "ZHV|7|D0379001|X|SUPP|C|UDMS|20240402113000||||OPER|\r\n25B|"+mpanA+"|AI|SUPP|\r\n26B|20240331|\r\n"+strings.Repeat("66L|A|0.5|\r\n", 48)+"ZPT|7|50||1|20240402113000|\r\n")
+	d.write("b.csv", "MPAN,ReadDatetime,kWh\n"+mpanA+",01/03/2024 04:00,1\n"+mpanA+",01/03/2024 05:00,2\n")
+	if err := d.settled(); err != nil {
+		t.Fatal(err)
+	}
+	good, _ := d.take()
+	got := latest(good, 0, 1)
+	if len(got) != 50 || got[utc("2024-03-31 00:30")] != 500 || got[utc("2024-04-01 00:00")] != 500 || got[utc("2024-03-01 04:00")] != 1000 {
+		t.Errorf("%d half-hours: %v", len(got), got)
+	}
+}
+
+func TestFolderGone(t *testing.T) {
+	d := newDrop(t, "", importOf(mpanA))
+	d.write("file", "x")
+	d.f.path = filepath.Join(d.dir, "file", "sub")
+	if err := d.look(); err == nil || !strings.Contains(err.Error(), "cannot be used") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Listen looks at once, says how it does, and ends with its context.
+func TestFolderListen(t *testing.T) {
+	d := newDrop(t, "", importOf(mpanA))
+	ctx, cancel := context.WithCancel(context.Background())
+	d.write("a.csv", plain(mpanA, utc("2024-03-01 00:00"), 2))
+	_ = d.look()
+	d.clock.add(rest)
+	err := d.f.Listen(ctx, func(i int, r []drivers.Reading) {
+		d.deliver(i, r)
+		cancel()
+	})
+	if err != nil || d.f.Health() != nil {
+		t.Errorf("Listen %v, health %v", err, d.f.Health())
+	}
+	d.expect("done", "a.csv")
+}

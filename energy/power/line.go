@@ -27,23 +27,23 @@ type line struct{ a, b, dt int64 }
 // net integral, exactly.
 func (l line) above(x int64) int64 {
 	switch s := l.b - l.a; {
-	case l.a <= 0 && l.b <= 0:
+	case l.a <= 0 && l.b <= 0: // mutate: at 0 the other branches give the same area
 		return 0
 	case s == 0:
 		return 2 * l.a * x
-	case l.a >= 0 && l.b >= 0 && s > 0:
+	case l.a >= 0 && l.b >= 0 && s > 0: // mutate: at 0 the branch for a crossing gives the same area
 		return 2*l.a*x + l.square(x, s)
-	case l.a >= 0 && l.b >= 0:
+	case l.a >= 0 && l.b >= 0: // mutate: at 0 the branch for a crossing gives the same area
 		return 2*l.a*x - l.squareUp(x, -s)
-	case s > 0: // rises through zero: (x*s - |a|*dt)^2 / (s*dt) once that is positive
+	case s > 0: // rises through zero: (x*s - |a|*dt)^2 / (s*dt) once that is positive. // mutate: s is not 0 here
 		up := x*s + l.a*l.dt
-		if up <= 0 {
+		if up <= 0 { // mutate: the square of 0 is 0
 			return 0
 		}
 		hi, lo := bits.Mul64(uint64(up), uint64(up))
 		q, _ := bits.Div64(hi, lo, uint64(s)*uint64(l.dt))
 		return int64(q)
-	case x*-s <= l.a*l.dt: // falls, and is still above zero
+	case x*-s <= l.a*l.dt: // falls, and is still above zero. // mutate: at zero both branches give the whole triangle
 		return 2*l.a*x - l.squareUp(x, -s)
 	default: // has fallen below it: a^2 * dt / |s|
 		hi, lo := bits.Mul64(uint64(l.a)*uint64(l.a), uint64(l.dt))

@@ -63,7 +63,7 @@ var errDamaged = errors.New("power: the state is damaged: start the point anew")
 // a new opening.
 func Restore(reg energy.Register, period, maxGap time.Duration, state []byte) (*Integrator, error) {
 	g := New(reg, period, maxGap)
-	if len(state) < 2 {
+	if len(state) < 2 { // mutate: two bytes alone end too early, which is found further on in the same words
 		return nil, errDamaged
 	}
 	if state[0] != stateVersion {

@@ -119,7 +119,7 @@ func ParsePulse(s string) (Unit, error) {
 				break
 			}
 		}
-	} else if i := strings.IndexFunc(number, func(r rune) bool { return !strings.ContainsRune("0123456789.", r) }); i > 0 {
+	} else if i := strings.IndexFunc(number, func(r rune) bool { return !strings.ContainsRune("0123456789.", r) }); i > 0 { // mutate: at 0 there is no number either way
 		number, name = number[:i], strings.TrimSpace(number[i:])
 	}
 	u, ok := Named(name)
@@ -177,7 +177,7 @@ func Amount(s string, m energy.Measure) (int64, error) {
 	bad := fmt.Errorf("%q is not an amount of %s: write a number and a unit, such as \"50 %s\"", s, m, m.BaseUnit())
 	s = strings.TrimSpace(s)
 	i := strings.IndexFunc(s, func(r rune) bool { return !strings.ContainsRune("+-0123456789.", r) })
-	if i < 0 {
+	if i < 0 { // mutate: at 0 there is no number, which Decimal refuses in the same words
 		return 0, bad
 	}
 	u, ok := Named(strings.TrimSpace(s[i:]))

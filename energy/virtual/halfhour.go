@@ -100,7 +100,7 @@ func (p *Plan) share(n *node, h *energy.HalfHour, in energy.HalfHour, c chain) {
 	end := in.Cumulative
 	if end < 0 {
 		end = in.Energy
-		if at := h.Start.UnixNano() / int64(p.period); at > 0 && at <= math.MaxInt64-end {
+		if at := h.Start.UnixNano() / int64(p.period); at > 0 && at <= math.MaxInt64-end { // mutate: adding 0 changes nothing, and no period since 1970 comes near the bound
 			end += at
 		}
 	}

@@ -66,12 +66,12 @@ func (p Part) String() string { return fmt.Sprintf("%d/%d", p.Num, p.Den) }
 // register with it is a register again, and so is what is left.
 func (p Part) of(n int64) int64 {
 	mag := uint64(n)
-	if n < 0 {
+	if n < 0 { // mutate: -0 is 0
 		mag = -mag
 	}
 	hi, lo := bits.Mul64(mag, uint64(p.Num))
 	q, r := bits.Div64(hi, lo, uint64(p.Den)) // fits: Num <= Den
-	if n >= 0 {
+	if n >= 0 { // mutate: 0 has no remainder to round
 		if 2*r >= uint64(p.Den) {
 			q++
 		}

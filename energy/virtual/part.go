@@ -71,7 +71,7 @@ func (p Part) of(n int64) int64 {
 	}
 	hi, lo := bits.Mul64(mag, uint64(p.Num))
 	q, r := bits.Div64(hi, lo, uint64(p.Den)) // fits: Num <= Den
-	if n >= 0 { // mutate: 0 has no remainder to round
+	if n >= 0 {                               // mutate: 0 has no remainder to round
 		if 2*r >= uint64(p.Den) {
 			q++
 		}

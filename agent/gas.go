@@ -30,7 +30,8 @@ type Gas struct {
 
 	mu    sync.Mutex
 	table *gas.Table
-	files []stamp // what the table was made of
+	files []stamp // as they were when they were read last
+	used  []bool  // which of them are in the table
 }
 
 // stamp tells whether a file changed; that of one that is not there is zero.
@@ -63,7 +64,7 @@ func (g *Gas) Factor() string {
 
 // Check reads the files of calorific values and says what is wrong with them.
 func (g *Gas) Check() error {
-	_, err := g.read()
+	_, _, err := g.read()
 	return err
 }
 
@@ -77,8 +78,8 @@ func (g *Gas) Last(zone string) (gas.Day, bool) {
 	return t.Last(zone)
 }
 
-// values is the table as the files are now. While one of them cannot be used
-// what was read before stays; at first the others, and the values that stand in.
+// values is the table as the files are now. Where one that was used cannot be
+// any more, what was read before stays.
 func (g *Gas) values() (*gas.Table, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -91,25 +92,28 @@ func (g *Gas) values() (*gas.Table, error) {
 	if g.table != nil && slices.Equal(now, g.files) {
 		return g.table, nil
 	}
-	t, err := g.read()
+	t, used, err := g.read()
 	if err != nil {
 		g.report(err)
 	}
 	if t == nil {
 		return nil, err
 	}
-	if g.files = now; g.table == nil || err == nil {
-		g.table = t
+	lost := false
+	for i := range g.used {
+		lost = lost || g.used[i] && !used[i]
+	}
+	if g.files = now; !lost {
+		g.table, g.used = t, used
 	}
 	return g.table, nil
 }
 
-// read makes the table. The error says which files cannot be used; the table
-// is without them, and nil only where the program's own values are no table.
-func (g *Gas) read() (*gas.Table, error) {
-	t, err := gas.LoadTable(configs.Factors, standIns)
-	if err != nil {
-		return nil, err
+// read makes the table, and says which files are in it. The error is about the
+// others; the table is nil only where the program's own values are no table.
+func (g *Gas) read() (t *gas.Table, used []bool, err error) {
+	if t, err = gas.LoadTable(configs.Factors, standIns); err != nil {
+		return nil, nil, err
 	}
 	var wrong []error
 	for _, path := range g.cfg.Gas.CalorificValues {
@@ -120,8 +124,9 @@ func (g *Gas) read() (*gas.Table, error) {
 		if err != nil {
 			wrong = append(wrong, err)
 		}
+		used = append(used, err == nil)
 	}
-	return t, errors.Join(wrong...)
+	return t, used, errors.Join(wrong...)
 }
 
 // readValues reads a file of National Gas, if it can be one.

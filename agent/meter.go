@@ -47,12 +47,13 @@ type register struct {
 	check   *validate.Checker
 	shelf   *clock.Shelf[shelved] // what was read while the clock could not be believed
 
-	last     energy.Sample // newest sample, taken or not
-	raw      uint64
-	took     time.Duration
-	deviceAt time.Time // the device's own time of it; zero where it gives none
-	err      error     // why the last poll of it failed
-	refused  time.Time // when it last gave no value and the validation was told
+	last        energy.Sample // newest sample, taken or not
+	provisional bool          // its time is one of a clock that was not to be believed
+	raw         uint64
+	took        time.Duration
+	deviceAt    time.Time // the device's own time of it; zero where it gives none
+	err         error     // why the last poll of it failed
+	refused     time.Time // when it last gave no value and the validation was told
 
 	seq, sent, kept uint64    // samples taken; at the last collect; at the last commit
 	settled         uint64    // half-hours since the start

@@ -237,7 +237,7 @@ func (r *recorder) collectRegister(reg *register) {
 	from := len(r.arena)
 	r.arena = reg.appendKept(r.arena)
 	r.round.States = append(r.round.States, store.KeyedState{Key: reg.key, State: r.arena[from:len(r.arena):len(r.arena)]})
-	if !reg.last.At.IsZero() && r.agent.opt.Clock.Trusted() {
+	if !reg.last.At.IsZero() && !reg.provisional {
 		r.round.Samples = append(r.round.Samples, store.KeyedSample{Key: reg.key, Sample: reg.last})
 	}
 }

@@ -18,6 +18,7 @@ func (b *bus) sample(m *meter, reg *register, r *drivers.Reading, now time.Time,
 	// redo the sum from what it holds.
 	s := energy.Sample{At: r.Sample.At.Truncate(time.Millisecond).UTC(), Value: r.Sample.Value}
 	reg.last, reg.raw, reg.took, reg.deviceAt = s, r.Raw, r.Took, r.DeviceAt
+	reg.provisional = !dated || !b.agent.opt.Clock.Trusted()
 	switch {
 	case !dated:
 	case !b.agent.opt.Clock.Trusted():

@@ -59,8 +59,8 @@ func (b *bus) statement(m *meter, reg *register, e energy.Event, raw uint64) (s 
 func (b *bus) describe(m *meter, reg *register, s *energy.Statement) {
 	s.Agent = "perseus-agent " + b.agent.opt.Version
 	s.Config, s.Register, s.Serial = b.agent.opt.Config.Hash, reg.origin.words, m.cfg.Serial
-	if m.serial != "" {
-		s.Serial = m.serial
+	if reg.serial != "" {
+		s.Serial = reg.serial
 	}
 	s.CT, s.VT, s.Primary, s.Resolution = m.cfg.CT, m.cfg.VT, m.cfg.Primary, reg.cfg.StepAt(max(0, reg.last.Value))
 	s.Multiplier = multiplier(reg.cfg)

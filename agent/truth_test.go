@@ -416,3 +416,76 @@ func TestLateReadings(t *testing.T) {
 		check(t, s.Close())
 	})
 }
+
+// While the clock is not to be believed no raw sample is kept either: its time
+// would be a wrong one for ever.
+func TestNoSampleOfAWrongClock(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(400 * 24 * time.Hour)
+		from := time.Now()
+		w := &timeOfDay{off: -365 * 24 * time.Hour}
+		f := newFake(registers{trueTime(curve(1000))})
+		s := openFaulty(t, path)
+		a := newDated(t, f, site(f, 15*time.Minute), s, w.clock())
+		a.opt.Flush = time.Minute
+		time.AfterFunc(50*time.Minute, func() { w.off, w.synced = 0, true })
+		check(t, runFor(a, 3*time.Hour))
+		n := 0
+		for x, err := range s.Samples(key("a"), epoch, epoch.AddDate(9, 0, 0)) {
+			check(t, err)
+			if n++; x.At.Before(from) {
+				t.Errorf("a sample of %v is kept", x.At)
+			}
+		}
+		if n == 0 {
+			t.Error("no sample is kept at all")
+		}
+		check(t, s.Close())
+	})
+}
+
+// A new meter that answers while the clock is not to be believed: what waits
+// is the old one's up to there, and no energy is made of the difference.
+func TestAnotherSerialNumberOnTheShelf(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(400 * 24 * time.Hour)
+		at := time.Now().Add(3*time.Hour + 10*time.Minute)
+		f := newFake(registers{trueTime(exchanged(at, 5_000_000, 5_000_900))})
+		s := openFaulty(t, path)
+		run := func(d time.Duration, w *timeOfDay) {
+			a, err := New(Options{
+				Config: site(f, time.Minute), Store: s, Logger: quietLog, Version: "test", Clock: w.clock(), Now: time.Now,
+				Drivers: map[string]Factory{"fake": func(_ config.Bus, _ []config.Meter, now func() time.Time, _ *slog.Logger) (drivers.Poller, error) {
+					f.now = now
+					return identified{f, func() string {
+						if time.Now().Before(at) {
+							return "OLD"
+						}
+						return "NEW"
+					}}, nil
+				}},
+			})
+			check(t, err)
+			check(t, runFor(a, d))
+		}
+		run(2*time.Hour, &timeOfDay{synced: true})
+		w := &timeOfDay{off: -90 * 24 * time.Hour}
+		time.AfterFunc(2*time.Hour, func() { w.off, w.synced = 0, true }) // well after the exchange
+		run(4*time.Hour, w)
+		missing := 0
+		for _, h := range all(t, s, key("a")) {
+			if h.Quality == energy.Missing {
+				missing++
+			} else if h.Energy > 1800 {
+				t.Errorf("%v: %d Wh", h.Start, h.Energy)
+			}
+		}
+		said := statements(t, s)
+		if last := said[len(said)-1]; missing != 1 || last.Kind != energy.ExchangeStatement || last.Serial != "NEW" {
+			t.Errorf("%d missing; the last statement is %+v", missing, last)
+		}
+		check(t, s.Close())
+	})
+}

@@ -91,7 +91,7 @@ func (a *Accumulator) Add(s Sample, dst []HalfHour) ([]HalfHour, Event) {
 		return a.take(p, adv, dst), Event{}
 	}
 	a.held = held{n: 1, since: p.at, first: p, last: p}
-	if p.value > a.base.value {
+	if p.value > a.base.value { // mutate: the same value is never held
 		return dst, a.event(TooFast, p.sample())
 	}
 	return dst, Event{}

@@ -100,7 +100,7 @@ buses:
   - {id: a b, driver: modbus, url: "tcp://h"}
   - {id: c, driver: modbs, url: "tpc://h2"}
   - {id: d, driver: mqtt, url: "mqtts://h", format: udm, timeout: 1s}
-  - {id: e, driver: modbus, url: "rtu:///dev/ttyUSB0?baud=9600"}
+  - {id: e, driver: modbus, url: "rtu:///dev/ttyUSB0?baud=9601"}
   - {id: f, driver: modbus, url: "tcp://H:502"}
   - {id: f, driver: modbus, url: "tcp://g", timeout: 1h}
   - {id: g, url: "tcp://i", pause: x, format: json}
@@ -108,16 +108,35 @@ meters: [{id: m, bus: f, unit: 1, template: eastron-sdm120}]
 `, []string{
 		`f.yaml:3:10: bus: id "a b": use 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first`,
 		`f.yaml:4:21: bus c: driver: unknown "modbs": did you mean "modbus"?`,
-		`f.yaml:4:33: bus c: bus url "tpc://h2": use tcp://host:port, udp://host:port or rtuovertcp://host:port`,
+		`f.yaml:4:33: bus c: bus url "tpc://h2": use tcp://host:port, udp://host:port, tls://host:port?ca=..&cert=..&key=.., rtuovertcp://host:port or rtu:///dev/serial/by-id/..?baud=9600`,
 		`f.yaml:5:53: bus d: format: unknown "udm": did you mean "udmi"?`,
 		`f.yaml:5:67: bus d: timeout is for buses whose meters are asked: leave it out`,
-		`f.yaml:6:34: bus e: bus url "rtu:///dev/ttyUSB0?baud=9600": rtu:// is not in this version: use tcp, udp or rtuovertcp`,
+		`f.yaml:6:34: bus e: bus url "rtu:///dev/ttyUSB0?baud=9601": baud "9601": use one of 300 600 1200 2400 4800 9600 19200 38400 57600 115200 230400`,
 		`f.yaml:7:34: bus f: tcp://H:502 is already the url of bus a b: one wire has one owner, so put the meters of both on one bus`,
 		`f.yaml:8:10: bus: id f is already taken in line 7: every bus needs its own`,
 		`f.yaml:8:54: bus f: timeout: 1h is out of range: 10ms to 1m`,
 		`f.yaml:9:5: bus g: driver is missing: write driver: modbus`,
 		`f.yaml:9:36: bus g: pause: "x" is not a duration: write 50ms, 10s, 30m, 12h or 400d`,
 		`f.yaml:9:47: bus g: format belongs to the drivers mqtt and dcc: leave it out`}},
+	{"serial and secured buses", `site: {name: A}
+buses:
+  - {id: a, driver: modbus, url: "rtu:///dev/ttyUSB0?baud=9600&parity=even&stop=1"}
+  - {id: b, driver: modbus, url: "rtu:///dev/ttyUSB0?baud=19200"}
+  - {id: c, driver: modbus, url: "rtu://dev/ttyUSB1"}
+  - {id: d, driver: modbus, url: "rtu:///dev/ttyUSB2?speed=9600"}
+  - {id: e, driver: modbus, url: "rtu:///dev/ttyUSB3?parity=E"}
+  - {id: f, driver: modbus, url: "tls://h?ca=/ca.pem&cert=/c.pem"}
+  - {id: g, driver: modbus, url: "tls://h:502?ca=/ca.pem&cert=/c.pem&key=/k.pem"}
+  - {id: h, driver: modbus, url: "rtuovertcp://H:502"}
+meters: [{id: m, bus: a, unit: 1, template: eastron-sdm120}, {id: n, bus: a, unit: 0, template: eastron-sdm120}]
+`, []string{
+		`f.yaml:4:34: bus b: rtu:///dev/ttyUSB0?baud=19200 is already the url of bus a: one wire has one owner, so put the meters of both on one bus`,
+		`f.yaml:5:34: bus c: bus url "rtu://dev/ttyUSB1": use three slashes, rtu:///dev/.., or rtu:///COM3 on Windows`,
+		`f.yaml:6:34: bus d: bus url "rtu:///dev/ttyUSB2?speed=9600": unknown "speed" after the ?: rtu:// takes baud, parity, stop`,
+		`f.yaml:7:34: bus e: bus url "rtu:///dev/ttyUSB3?parity=E": parity "E": use none, even or odd`,
+		`f.yaml:8:34: bus f: bus url "tls://h?ca=/ca.pem&cert=/c.pem": key is missing: write ?key=/path, the PEM file of that certificate's key`,
+		`f.yaml:10:34: bus h: rtuovertcp://H:502 is already the url of bus g: one wire has one owner, so put the meters of both on one bus`,
+		`f.yaml:11:84: meter n: unit 0 is for all on a serial wire, and nobody answers: use 1 to 247`}},
 	{"meters", head + `meters:
   - {id: m, bus: c, unit: 300, template: eastron-sdm12}
   - {id: m, bus: b, unit: 250, template: eastron-sdm230, measures: [import, exprt, import], ct: "5/200"}

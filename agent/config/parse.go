@@ -237,10 +237,10 @@ func (p *parse) bus(n ast.Node) {
 		b.URL = v
 		if err := modbus.CheckURL(v); err != nil {
 			p.at(o["url"], "%s: %v", name, err)
-		} else if other, taken := p.wires[wire(v)]; taken {
+		} else if other, taken := p.wires[modbus.Wire(v)]; taken {
 			p.at(o["url"], "%s: %s is already the url of bus %s: one wire has one owner, so put the meters of both on one bus", name, v, other)
 		} else {
-			p.wires[wire(v)] = b.ID
+			p.wires[modbus.Wire(v)] = b.ID
 		}
 	} else if o["url"] == nil {
 		p.at(n, "%s: url is missing: write url: \"tcp://host:502\"", name)
@@ -252,23 +252,6 @@ func (p *parse) bus(n ast.Node) {
 		b.Pause = d
 	}
 	p.cfg.Buses = append(p.cfg.Buses, b)
-}
-
-// wire is what makes two bus URLs the same wire.
-func wire(s string) string {
-	u, err := url.Parse(s)
-	if err != nil {
-		return s
-	}
-	port := u.Port()
-	if port == "" {
-		port = "502"
-	}
-	network := "stream"
-	if u.Scheme == "udp" {
-		network = "udp"
-	}
-	return network + " " + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 // called is what messages call a bus or a meter.

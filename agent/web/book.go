@@ -111,6 +111,9 @@ func (s *server) detail(b book, v *meterView, now time.Time, one bool) {
 		if !one {
 			continue
 		}
+		if k.Measure == energy.Gas {
+			r.Gas = s.gasView(k, from, now)
+		}
 		if old, err := s.book.Corrections(k, from, now); err == nil && len(old) > 0 {
 			r.Corrected = fmt.Sprintf("Of these, %s replaced; what stood there before is kept.", was(len(old)))
 		}

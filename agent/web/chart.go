@@ -17,7 +17,8 @@ const (
 
 // chart draws one day of half-hours as an SVG bar chart. Bars are coloured by
 // quality; what is missing is a mark on the floor, never a bar of height zero.
-func chart(measure energy.Measure, from, to time.Time, period time.Duration, have map[int64]energy.HalfHour) template.HTML {
+// also has what else is to be said of half-hours, by their start; nil: nothing.
+func chart(measure energy.Measure, from, to time.Time, period time.Duration, have map[int64]energy.HalfHour, also map[int64]string) template.HTML {
 	n := int(to.Sub(from) / period)
 	if n <= 0 || n > 2000 {
 		return ""
@@ -45,8 +46,8 @@ func chart(measure energy.Measure, from, to time.Time, period time.Duration, hav
 			continue
 		}
 		height := max(1, float64(h.Energy)/float64(most)*(chartHeight-4))
-		fmt.Fprintf(&b, `<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s: %s, %s</title></rect>`,
-			h.Quality, x, chartHeight-1-height, w*0.8, height, label, amount(measure, h.Energy), h.Quality)
+		fmt.Fprintf(&b, `<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s: %s, %s%s</title></rect>`,
+			h.Quality, x, chartHeight-1-height, w*0.8, height, label, amount(measure, h.Energy), h.Quality, template.HTMLEscapeString(also[start.Unix()]))
 	}
 	b.WriteString("</svg>")
 	return template.HTML(b.String()) // numbers and our own words only

@@ -58,6 +58,7 @@ type registerView struct {
 	Shares, Flagged, Corrected string // qualities of the last days, in words
 	Bar                        template.HTML
 	Rows                       []shareRow
+	Gas                        *gasView        // of a gas meter that is shown alone
 	Statements                 []statementView // newest first
 }
 
@@ -141,6 +142,10 @@ func (s *server) register(m agent.MeterStatus, r agent.RegisterStatus, now, from
 	if !draw {
 		return v
 	}
+	var gas gasDay
+	if r.Measure == energy.Gas {
+		gas = s.gasDay(m.ID, from, to)
+	}
 	have, sum, known := map[int64]energy.HalfHour{}, int64(0), 0
 	for h, err := range s.agent.HalfHours(energy.Key{Meter: m.ID, Measure: r.Measure}, from, to) {
 		if err != nil {
@@ -153,7 +158,7 @@ func (s *server) register(m agent.MeterStatus, r agent.RegisterStatus, now, from
 		}
 	}
 	if len(have) > 0 {
-		v.Chart = chart(r.Measure, from, to, s.agent.Period(), have)
+		v.Chart = chart(r.Measure, from, to, s.agent.Period(), have, gas.tips)
 	}
 	v.Today = "no half-hour is complete yet"
 	if known > 0 {
@@ -161,6 +166,7 @@ func (s *server) register(m agent.MeterStatus, r agent.RegisterStatus, now, from
 		if known > 1 {
 			v.Today = fmt.Sprintf("%s in %d half-hours", amount(r.Measure, sum), known)
 		}
+		v.Today += gas.words
 	}
 	return v
 }

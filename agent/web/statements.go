@@ -44,6 +44,16 @@ func StatementWords(s energy.Statement) string {
 	if s.Method != "" {
 		out += " Derived by " + s.Method + "."
 	}
+	switch {
+	case s.Corrected:
+		out += " The meter corrects its volume."
+	case s.VCF != "":
+		out += " Its energy is worked out with a volume correction factor of " + s.VCF + "."
+	}
+	if s.Factor != "" {
+		table, _, _ := strings.Cut(s.Factor, " sha256:")
+		out += " Calorific values: " + table + "."
+	}
 	if s.Note != "" {
 		out += " " + strings.TrimSuffix(s.Note, ".") + "."
 	}

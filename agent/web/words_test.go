@@ -21,8 +21,8 @@ func TestChart(t *testing.T) {
 		start := d.Start(i + 1)
 		have[start.Unix()] = energy.HalfHour{Start: start, Energy: int64(1000 * i), Quality: q}
 	}
-	svg := string(chart(energy.Import, from, to, energy.Period, have))
-	for _, want := range []string{`class="measured"`, `class="interpolated"`, `class="estimated"`, `class="substituted"`, `class="missing"`, "not known", "00:00 to 00:30: 0.000 kWh, measured", `width="7.7"`} {
+	svg := string(chart(energy.Import, from, to, energy.Period, have, map[int64]string{d.Start(1).Unix(): "; <1> kWh"}))
+	for _, want := range []string{`class="measured"`, `class="interpolated"`, `class="estimated"`, `class="substituted"`, `class="missing"`, "not known", "00:00 to 00:30: 0.000 kWh, measured; &lt;1&gt; kWh<", `width="7.7"`} {
 		if !strings.Contains(svg, want) {
 			t.Errorf("the chart lacks %s", want)
 		}
@@ -30,7 +30,7 @@ func TestChart(t *testing.T) {
 	if n := strings.Count(svg, "<rect"); n != 5 {
 		t.Errorf("%d bars, want 5", n)
 	}
-	if s := chart(energy.Import, to, from, energy.Period, nil); s != "" {
+	if s := chart(energy.Import, to, from, energy.Period, nil, nil); s != "" {
 		t.Errorf("an impossible day: %s", s)
 	}
 }

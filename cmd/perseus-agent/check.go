@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/agent"
 	"github.com/perseus-edge/perseus-edge/agent/config"
 )
 
@@ -20,6 +21,9 @@ var checkCommand = command{
 		cfg, err := config.Load(*file)
 		if err != nil {
 			return configProblem(err)
+		}
+		if err := agent.NewGas(cfg, nil).Check(); err != nil {
+			return &problem{usage, err}
 		}
 		explain(in.stdout, cfg)
 		return nil

@@ -72,9 +72,7 @@ func particulars(c *config.Config, m config.Meter) (lines []string) {
 		add("its serial number is read each minute and after each silence (%s %#04x, %s), so that an exchanged meter is noticed",
 			m.SerialRegister.Table, m.SerialRegister.Address, m.SerialRegister.Type)
 	}
-	if m.Corrected {
-		add("gas is counted at standard conditions: no volume correction is due")
-	}
+	lines = append(lines, gasLines(c, m)...)
 	if m.MPAN != "" {
 		add("MPAN %s: its check digit is right", m.MPAN)
 	}
@@ -110,6 +108,9 @@ func explainVirtual(w io.Writer, c *config.Config) {
 			names = append(names, x.String())
 		}
 		fmt.Fprintf(w, "    %s, %s: %s\n", m.ID, strings.Join(names, ", "), m.Virtual.Words())
+		for _, s := range gasLines(c, m) {
+			fmt.Fprintf(w, "      %s\n", s)
+		}
 	}
 }
 

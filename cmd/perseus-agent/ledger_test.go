@@ -169,7 +169,7 @@ func TestFindingsCommand(t *testing.T) {
 func TestReadingsShowChecks(t *testing.T) {
 	cfg := configured(t, "127.0.0.1:1", "127.0.0.1:1")
 	keptStore(t, cfg)
-	for format, want := range map[string]string{"table": "measured  imported  V05 V16\n", "csv": ",measured,imported,0,V05 V16\n", "json": `"flags":["V05","V16"]`} {
+	for format, want := range map[string]string{"table": "measured  imported  V05 V16\n", "csv": ",measured,imported,0,V05 V16,,,,,,,,,,\n", "json": `"flags":["V05","V16"]`} {
 		if code, out, errs := cli(t, "readings", "--config", cfg, "--from", "2026-01-05", "--to", "2026-01-06", "--format", format); code != done || !strings.Contains(out, want) {
 			t.Errorf("%s: exit %d\n%s%s", format, code, out, errs)
 		}

@@ -230,16 +230,16 @@ func TestManualIsComplete(t *testing.T) {
 	}
 	yes := true
 	full, err := json.Marshal(energy.Statement{
-		Acquisition: &energy.Acquisition{Endpoint: "x", Latency: 1, Poll: "x", Protocol: "x"}, Agent: "x", CheckDigit: &yes, ClockSource: "x", Config: "x", CT: "x", Factor: "x", Gap: "x",
+		Acquisition: &energy.Acquisition{Endpoint: "x", Latency: 1, Poll: "x", Protocol: "x"}, Agent: "x", CheckDigit: &yes, ClockSource: "x", Config: "x", Corrected: true, CT: "x", Factor: "x", Gap: "x",
 		Closing: &energy.Reading{}, Measure: energy.Import, Meter: "x", Method: "x", Modulus: 1, MPAN: "x", MPRN: "x", Multiplier: "x", Note: "x", OldSerial: "x",
 		Opening:  &energy.Reading{ClockOffset: 1, DeviceTime: time.Unix(1, 0), Quality: energy.Measured, Raw: "x", Source: "x", Value: 1},
-		Previous: "x", Primary: true, Register: "x", Resolution: 1, Rules: []string{"x"}, Serial: "x", Shift: 1, Kind: "x", Unit: "x", VT: "x",
+		Previous: "x", Primary: true, Register: "x", Resolution: 1, Rules: []string{"x"}, Serial: "x", Shift: 1, Kind: "x", Unit: "x", VCF: "x", VT: "x", Zone: "x",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(full, &fields); err != nil || len(fields) != 29 {
+	if err := json.Unmarshal(full, &fields); err != nil || len(fields) != 32 {
 		t.Fatalf("%d fields, %v", len(fields), err)
 	}
 	for _, inner := range []string{"acquisition", "opening"} {

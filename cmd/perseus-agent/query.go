@@ -25,6 +25,7 @@ type asking[T any] struct {
 	csv    show[T]
 
 	file    func(name string, q agent.Query) iter.Seq2[T, error] // reads rows from a file that may be given; nil: none may
+	known   func(c *config.Config, q agent.Query)                // told of the configuration, and what is asked for, before anything is printed; may be nil
 	instead func() show[T]                                       // takes the place of --format where it gives something; may be nil
 }
 
@@ -73,6 +74,9 @@ func (a asking[T]) run(in *invocation) error {
 	}
 	if _, ok := cfg.Meter(query.Meter); query.Meter != "" && !ok {
 		return wrong("no meter %q in %s", query.Meter, *file)
+	}
+	if a.known != nil {
+		a.known(cfg, query)
 	}
 	if d := findDaemon(cfg); d != nil {
 		body, err := d.get(context.Background(), a.path+"?"+q.Encode())

@@ -25,22 +25,30 @@ Beside the volume of gas stands its energy, worked out by the calorific value (C
 that are named; where no CV was published for the day and zone one stands in, and is marked so.
 Asks the running agent, or opens the store itself when none runs. Times are UTC: 2026-10-01 or 2026-10-01T08:30:00Z.`,
 	run: func(in *invocation) error {
+		gas := false
 		return asking[agent.Reading]{
-			path: "/api/v1/readings", flags: []string{"meter", "measure", "from", "to"}, table: readingsTable, csv: readingsCSV,
+			path: "/api/v1/readings", flags: []string{"meter", "measure", "from", "to"}, csv: readingsCSV,
+			table: func(w io.Writer, rows iter.Seq2[agent.Reading, error]) error { return readingsTable(w, rows, gas) },
+			known: func(c *config.Config, q agent.Query) { gas = measuresGas(c, q) },
 			parse: func(v url.Values) (agent.Query, error) {
 				return web.ParseQuery(v, time.Now().UTC(), web.ReadingsSpan)
 			},
 			stored: func(l agent.Ledger, q agent.Query, c *config.Config) iter.Seq2[agent.Reading, error] {
-				gas := agent.NewGas(c, func(err error) { fmt.Fprintf(in.stderr, "others stand in: %v\n", err) })
-				return gas.Readings(l, q, c.Period)
+				as := agent.NewGas(c, func(err error) { fmt.Fprintf(in.stderr, "others stand in: %v\n", err) })
+				return as.Readings(l, q, c.Period)
 			},
 		}.run(in)
 	},
 }
 
-func readingsTable(w io.Writer, rows iter.Seq2[agent.Reading, error]) error {
+// readingsTable prints readings, with a column of gas as energy where gas says so.
+func readingsTable(w io.Writer, rows iter.Seq2[agent.Reading, error], gas bool) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FROM (UTC)\tMETER\tMEASURE\tENERGY\tUNIT\tREGISTER\tQUALITY\tRULE\tCHECKS\tGAS AS ENERGY")
+	fmt.Fprint(t, "FROM (UTC)\tMETER\tMEASURE\tENERGY\tUNIT\tREGISTER\tQUALITY\tRULE\tCHECKS")
+	if gas {
+		fmt.Fprint(t, "\tGAS AS ENERGY")
+	}
+	fmt.Fprintln(t)
 	n, notes := 0, gasNotes{}
 	for x, err := range rows {
 		if err != nil {
@@ -56,8 +64,12 @@ func readingsTable(w io.Writer, rows iter.Seq2[agent.Reading, error]) error {
 		if x.Evidence != nil {
 			rule = x.Evidence.Rule
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.From.UTC().Format("2006-01-02 15:04"), x.Meter, x.Measure, energy, unit, cumulative, x.Quality, rule,
-			strings.Join(x.Flags, " "), notes.add(x.Derived))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", x.From.UTC().Format("2006-01-02 15:04"), x.Meter, x.Measure, energy, unit, cumulative, x.Quality, rule,
+			strings.Join(x.Flags, " "))
+		if gas {
+			fmt.Fprint(t, "\t"+notes.add(x.Derived))
+		}
+		fmt.Fprintln(t)
 		if n%1000 == 0 {
 			t.Flush() // a year is long: do not hold it all
 		}

@@ -3,10 +3,20 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/perseus-edge/perseus-edge/agent"
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/energy"
 )
+
+// measuresGas reports whether a meter that is asked for measures gas.
+func measuresGas(c *config.Config, q agent.Query) bool {
+	return slices.ContainsFunc(c.Meters, func(m config.Meter) bool {
+		return (q.Meter == "" || q.Meter == m.ID) && (q.Measure == 0 || q.Measure == energy.Gas) && slices.Contains(m.Measures(), energy.Gas)
+	})
+}
 
 // gasNotes are the lines below a table of readings that say by what gas was
 // turned into energy, or why it was not; each once, in the order of the rows.

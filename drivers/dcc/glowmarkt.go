@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -79,7 +80,7 @@ func (g *glowmarkt) fetch(ctx context.Context, s *series, from, to time.Time) ([
 	if last := g.caught[id]; now.Sub(to) < energy.Period && (now.Sub(last) >= catchUpEvery || now.Before(last)) {
 		g.caught[id] = now
 		var refusedToo *webError
-		if _, err := g.get(ctx, "/resource/"+id+"/catchup"); errors.As(err, &refusedToo) && refusedToo.status == http.StatusTooManyRequests {
+		if _, err := g.get(ctx, "/resource/"+url.PathEscape(id)+"/catchup"); errors.As(err, &refusedToo) && refusedToo.status == http.StatusTooManyRequests {
 			return nil, err // without it the readings are only later
 		}
 	}
@@ -88,7 +89,7 @@ func (g *glowmarkt) fetch(ctx context.Context, s *series, from, to time.Time) ([
 		"from": {from.UTC().Format(layout)}, "to": {to.UTC().Add(-time.Second).Format(layout)},
 		"period": {"PT30M"}, "function": {"sum"}, "offset": {"0"}, "nulls": {"1"},
 	}
-	data, err := g.get(ctx, "/resource/"+id+"/readings?"+q.Encode())
+	data, err := g.get(ctx, "/resource/"+url.PathEscape(id)+"/readings?"+q.Encode())
 	if err != nil {
 		return nil, err
 	}
@@ -147,6 +148,8 @@ func (g *glowmarkt) login(ctx context.Context) error {
 	return nil
 }
 
+var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
 // entity is a virtual entity: what a property has.
 type entity struct {
 	ID        string `json:"veId"`
@@ -184,6 +187,10 @@ func (g *glowmarkt) resource(ctx context.Context, s *series) (string, error) {
 		if strings.EqualFold(e.ID, s.name) || e.Name == s.name {
 			return g.within(ctx, e.ID, s, key)
 		}
+	}
+	if uuid.MatchString(s.name) {
+		g.resources[key] = s.name // the list need not have the resources; the readings say what they are of
+		return s.name, nil
 	}
 	return "", unwilling("no virtual entity or resource is called %q: there are %s", clip(s.name), clip(strings.Join(names, ", ")))
 }

@@ -25,7 +25,7 @@ const (
 	reread        = 7 * 24 * time.Hour  // feeds correct themselves that late (Energy Sparks reads as much again)
 	catchUp       = 30 * 24 * time.Hour // a meter that could not be reached for so long is still filled in: read again once a day
 	deepEvery     = 24 * time.Hour
-	politely      = time.Second         // between two requests
+	politely      = time.Second // between two requests
 )
 
 // puller asks a source for what is new, for what was corrected and, at first,

@@ -148,25 +148,28 @@ func (b *Bus) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]drivers
 	}
 	if b.rtu != nil {
 		if doubt := b.rtu.believed(ctx); doubt != nil {
-			return b.takeBack(d, who, dst, start, doubt)
+			doubt = b.takeBack(d, who, dst[start:], doubt)
+			if err == nil {
+				err = doubt
+			}
 		}
 	}
 	return dst, err
 }
 
 // takeBack makes errors of the readings of a round that is not believed.
-func (b *Bus) takeBack(d *device, who identity, dst []drivers.Reading, start int, err error) ([]drivers.Reading, error) {
+func (b *Bus) takeBack(d *device, who identity, round []drivers.Reading, err error) error {
 	d.who, d.who.due = who, true
 	if b.target.scheme != "rtu" || !errors.Is(err, errShifted) { // else the port is there
 		b.Close()
 	}
 	err = b.explain(fmt.Sprintf("read unit %d", d.unit), err)
-	for i := range dst[start:] {
-		if r := &dst[start+i]; r.Err == nil {
-			*r = drivers.Reading{Point: r.Point, Err: err, Took: r.Took}
+	for i, r := range round {
+		if r.Err == nil {
+			round[i] = drivers.Reading{Point: r.Point, Err: err, Took: r.Took}
 		}
 	}
-	return dst, err
+	return err
 }
 
 // read does the requests of a Poll, and says whether the device answered any.

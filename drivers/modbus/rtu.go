@@ -27,16 +27,17 @@ import (
 //     repeated: it must come a second time.
 //   - An answer is believed when silence followed, for twice as long as the
 //     unit takes to answer: one answer too many leaves the right one to come.
-//     On a wire where nothing strange was heard lately this is done once for
-//     all questions of a round; on any other, after each question.
+//     This is done after each round of questions and, on a wire where something
+//     strange was heard lately, after each question. Anything strange takes back
+//     all answers of its round.
 type rtuClient struct {
 	dial  func() (link, error)
 	line  line
 	units map[uint8]*trust
 	unit  uint8
 
-	careful int  // questions that are still to be followed by silence, each
-	pending bool // answers of this round wait for the silence that proves them
+	careful  int  // questions that are still to be followed by silence, each
+	accepted bool // there are answers in this round
 }
 
 // How many questions are asked with care when a wire is new, and after
@@ -45,6 +46,9 @@ const (
 	carefulAtFirst = 100
 	carefulAgain   = 1000
 )
+
+// enough answers of a unit say how long it takes.
+const enough = 4
 
 // trust is what is known of one unit on the wire.
 type trust struct {
@@ -55,6 +59,7 @@ type trust struct {
 	shapes  []shape // of all that it was asked
 	answers []answered
 	slowest time.Duration // of its answers; forgotten slowly
+	known   int           // answers that say how slow it is, up to enough
 }
 
 // shape is what two answers must differ in to be told apart.
@@ -113,7 +118,7 @@ func (c *rtuClient) Close() error {
 func (c *rtuClient) SetUnitId(u uint8) error { c.unit = u; return nil }
 
 // begin starts a round of questions to one unit.
-func (c *rtuClient) begin() { c.pending, c.line.strange = false, false }
+func (c *rtuClient) begin() { c.accepted, c.line.strange = false, false }
 
 // settle waits until a question may be put.
 func (c *rtuClient) settle(ctx context.Context) error {
@@ -136,7 +141,12 @@ func (c *rtuClient) beware() {
 // silent listens for twice as long as the unit takes to answer: an error says that
 // it had not answered yet, or that another question's answer came first.
 func (c *rtuClient) silent(ctx context.Context) error {
-	wait := min(c.line.gap+2*c.trust().slowest, c.line.timeout)
+	u := c.trust()
+	wait := 2 * u.slowest
+	if u.known < enough {
+		wait = max(wait, c.line.timeout/4)
+	}
+	wait = min(c.line.gap+wait, c.line.timeout)
 	heard, err := c.line.listen(ctx, time.Now().Add(wait))
 	if heard {
 		c.line.quarantine()
@@ -150,7 +160,7 @@ func (c *rtuClient) silent(ctx context.Context) error {
 // questions than those that they were taken for.
 func (c *rtuClient) believed(ctx context.Context) error {
 	switch {
-	case !c.pending:
+	case !c.accepted:
 		return nil
 	case c.line.strange:
 		return errShifted
@@ -163,7 +173,7 @@ func (c *rtuClient) believed(ctx context.Context) error {
 func (c *rtuClient) trust() *trust {
 	u := c.units[c.unit]
 	if u == nil {
-		u = &trust{slowest: c.line.timeout / 2}
+		u = &trust{}
 		c.units[c.unit] = u
 	}
 	return u
@@ -307,13 +317,13 @@ func (c *rtuClient) ask(s shape, address uint16) ([]byte, error) {
 	if err != nil && !isException(err) {
 		return nil, err
 	}
-	if c.careful == 0 {
-		c.pending = true
-	} else if c.careful--; true {
+	if c.careful > 0 {
+		c.careful--
 		if doubt := c.silent(context.Background()); doubt != nil {
 			return nil, doubt
 		}
 	}
+	c.accepted = true
 	if err != nil {
 		return nil, err
 	}
@@ -342,6 +352,7 @@ func (c *rtuClient) exchange(function uint8, data []byte, length int) ([]byte, e
 	}
 	u := c.trust()
 	u.slowest = max(time.Since(began), u.slowest*63/64)
+	u.known = min(u.known+1, enough)
 	if answer.FunctionCode == function|exceptionBit {
 		return nil, exception(answer.Data[0])
 	}

@@ -2,8 +2,9 @@ package modbus
 
 import (
 	"errors"
-	"flag"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,8 +18,6 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/drivers"
 )
-
-var reads = flag.Int("reads", 500, "registers to read in each mode, in real time")
 
 // pty makes a serial port without an adapter: what is written to the far end
 // comes out of the port at path, and the other way round.
@@ -76,7 +75,7 @@ func TestSerialPortReadsARegister(t *testing.T) {
 func TestNoWrongValueOnASerialPort(t *testing.T) {
 	t.Parallel()
 	far, path := pty(t)
-	f := newFaulty(*seed, 30*time.Millisecond)
+	f := newFaulty(*seed, 40*time.Millisecond)
 	go f.serve(far)
 	b := faultyBus(t, "rtu://"+path+"?baud=115200", f.timeout)
 	defer b.Close()
@@ -98,7 +97,7 @@ func TestPlainLibrariesOnTheSameSerialPort(t *testing.T) {
 			}
 		},
 		"simonvetter rtu": func(t *testing.T, path string, timeout time.Duration) func(uint8, uint16) ([]byte, error) {
-			c, err := wire.NewClient(&wire.ClientConfiguration{URL: "rtu://" + path, Speed: 115200, Timeout: timeout})
+			c, err := wire.NewClient(&wire.ClientConfiguration{URL: "rtu://" + path, Speed: 115200, Timeout: timeout, Logger: log.New(io.Discard, "", 0)})
 			if err == nil {
 				err = c.Open()
 			}
@@ -115,11 +114,11 @@ func TestPlainLibrariesOnTheSameSerialPort(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			far, path := pty(t)
-			f := newFaulty(*seed, 30*time.Millisecond)
+			f := newFaulty(*seed, 40*time.Millisecond)
 			go f.serve(far)
 			read := open(t, path, f.timeout)
 			var sum tally
-			for i := range min(*reads, 1000) {
+			for i := range min(2**reads, 1000) {
 				unit, address := uint8(1+i/4%2), faultyAddresses[i%4]
 				data, err := read(unit, address)
 				switch {

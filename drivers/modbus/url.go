@@ -48,6 +48,9 @@ func Wire(s string) string {
 	return "stream " + strings.ToLower(t.address)
 }
 
+// IsSerial says whether a bus URL is that of a serial port.
+func IsSerial(s string) bool { return strings.HasPrefix(s, "rtu:") }
+
 func parseURL(s string) (target, error) {
 	u, err := url.Parse(s)
 	if err != nil {

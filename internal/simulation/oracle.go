@@ -47,7 +47,8 @@ type oracle struct {
 	Substituted int
 	slack       time.Duration // by how much the clock that dates samples may be wrong
 	excused     bool          // nothing new need be in the store
-	By          [5]int        // half-hours by quality
+	now         time.Time
+	By          [5]int // half-hours by quality
 }
 
 // watched is what the oracle knows of one channel.
@@ -167,7 +168,7 @@ func (o *oracle) lost() {
 // check looks at all half-hours that were stored since the last time.
 // While the disk is full or the clock not trusted nothing new need be there.
 func (o *oracle) check(s *store.Store, now time.Time, all, excused bool) {
-	o.excused = excused
+	o.excused, o.now = excused, now
 	for _, w := range o.order {
 		from := max(w.upto-4, 0)
 		if all {
@@ -266,7 +267,7 @@ func (o *oracle) isKept(w *watched, n int, h *energy.HalfHour) {
 
 // hole judges half-hours that are not there at all.
 func (o *oracle) hole(w *watched, from, to int) {
-	if w.made != nil || o.excused || w.unseen(boundary(from)) || w.forgotten(boundary(from), boundary(to)) {
+	if w.made != nil || o.excused || !w.calmSince(o.now) || w.forgotten(boundary(from), boundary(to)) {
 		return
 	}
 	o.report("complete", fmt.Sprintf("%s: nothing from %s to %s", w.key, boundary(from), boundary(to)))
@@ -291,10 +292,6 @@ func (c *channel) forgotten(from, to time.Time) bool {
 	}
 	return false
 }
-
-// unseen reports whether the register has not been read since an instant: what
-// it counted then is not known yet.
-func (c *channel) unseen(t time.Time) bool { return c.good < 0 || !c.log[c.good].real.After(t) }
 
 // run checks half-hours that follow one another.
 func (o *oracle) run(w *watched, hh []energy.HalfHour, now time.Time) {
@@ -411,7 +408,7 @@ func (o *oracle) substituted(w *watched, h *energy.HalfHour, wrong func(law, for
 		wrong("sane", "a substitute names a register")
 	case h.Energy < 0 || h.Energy > w.rating:
 		wrong("sane", "the meter cannot have delivered that: rated %d an hour", w.rating)
-	case !o.excused && !w.unknown(h.Start.Add(-energy.Period), h.Start.Add(2*energy.Period)) && !w.unseen(h.Start.Add(energy.Period)):
+	case !o.excused && !w.unknown(h.Start.Add(-energy.Period), h.Start.Add(2*energy.Period)) && w.calmSince(o.now):
 		wrong("complete", "it is substituted, and can be known")
 	}
 }

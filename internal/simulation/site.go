@@ -78,8 +78,8 @@ type site struct {
 	log        *recent
 	disk       *disk
 	permission permission
-	saved      map[energy.Key]time.Time // newest sample that was kept
-	maybe      map[energy.Key]time.Time // and newest that may have been
+	saved      map[energy.Key]time.Time // up to when what the agent was given is kept
+	maybe      map[energy.Key]time.Time // and up to when it may be
 	path       string
 	live       int64
 }
@@ -494,10 +494,16 @@ func (s *site) committed(r store.Round, sure bool) {
 		k, at := r.Samples[i].Key, r.Samples[i].At
 		if at.Before(s.begin.Add(-s.oracle.slack)) || at.After(time.Now().Add(s.oracle.slack)) {
 			s.report("evidence", fmt.Sprintf("%s: a sample is kept that is dated %s", k, at))
-		} else if sure && at.After(s.saved[k]) {
-			s.saved[k] = at
-		} else if at.After(s.maybe[k]) {
-			s.maybe[k] = at
+		}
+	}
+	if s.trust != nil && !s.trust.Trusted() {
+		return // what was read lies on a shelf
+	}
+	for i := range r.States {
+		if sure {
+			s.saved[r.States[i].Key] = time.Now()
+		} else {
+			s.maybe[r.States[i].Key] = time.Now()
 		}
 	}
 }

@@ -68,10 +68,10 @@ type Agent struct {
 	buses    []*bus
 	recorder *recorder
 	notes    notes
-	started  time.Time // by Options.Now
-	began    time.Time // for durations
-	given    bool      // the clock is taken as it is
-	gas      *Gas
+	started  time.Time     // by Options.Now
+	began    time.Time     // for durations
+	given    bool          // the clock is taken as it is
+	gas      *Gas          // its volumes as energy
 	virtual  *virtual.Plan // nil: there are no virtual meters
 	uplink   atomic.Pointer[uplink.Client]
 	upErr    atomic.Pointer[string] // why there is no uplink client yet

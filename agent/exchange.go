@@ -165,6 +165,7 @@ func (b *bus) another(m *meter, reg *register, serial string) {
 	if base, open := acc.Base(); !open || m.exchangeSince(base.At, serial) {
 		return
 	}
+	reg.oldSerial = before
 	before = cmp.Or(before, "another one")
 	b.log.Warn("another meter answers", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "bus", b.cfg.ID, "serial", serial, "before", before)
 	b.agent.notes.add(b.agent.Now(), m.cfg.ID, fmt.Sprintf("The meter says that its serial number is %s (before: %s): %s begins anew. State the closing and opening readings under exchanges.", serial, before, reg.key.Measure))

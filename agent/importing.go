@@ -146,13 +146,18 @@ func ImportFile(s ImportStore, c *config.Config, r ImportRequest, now time.Time)
 	}
 	series, err := pick(f.Series, r.ID)
 	if err != nil && len(f.Series) == 0 && len(f.Problems) > 0 {
-		first := f.Problems[0] // a line to look at helps more than what holds for the whole file
+		// A line to look at helps most; what holds for the whole file comes
+		// last, as the last of it says what is wrong and the first what was assumed.
+		say := f.Problems[len(f.Problems)-1]
 		if i := slices.IndexFunc(f.Problems, func(p hhfile.Problem) bool { return p.Line > 0 }); i >= 0 {
-			first = f.Problems[i]
+			say = f.Problems[i]
 		}
-		return rep, fmt.Errorf("%s: %w: %s%s", r.File, err, first, andMore(len(f.Problems)-1))
+		return rep, fmt.Errorf("%s: %w: %s%s", r.File, err, say, andMore(len(f.Problems)-1))
 	}
 	if err != nil {
+		return rep, fmt.Errorf("%s: %w", r.File, err)
+	}
+	if err := sameSupply(m, series, r.ID); err != nil {
 		return rep, fmt.Errorf("%s: %w", r.File, err)
 	}
 	oldest := now.Add(-c.Store.KeepHalfHours)
@@ -198,6 +203,21 @@ func pick(all []hhfile.Series, id string) ([]hhfile.Series, error) {
 		return nil, fmt.Errorf("it does not hold %s: it holds %s", id, strings.Join(first(ids, 20), ", "))
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(s hhfile.Series) bool { return s.ID != id }), nil
+}
+
+// sameSupply refuses the file of another supply: one whose identifier is a
+// sound MPAN (gas: MPRN) and not the meter's, unless the caller named it.
+func sameSupply(m config.Meter, series []hhfile.Series, named string) error {
+	for _, x := range series {
+		what, own, check := "MPAN", m.MPAN, energy.CheckMPAN
+		if x.Measure == energy.Gas {
+			what, own, check = "MPRN", m.MPRN, energy.CheckMPRN
+		}
+		if own != "" && x.ID != own && x.ID != named && check(x.ID) == nil {
+			return fmt.Errorf("it is of %s %s, and meter %s has %s: another meter's file? If it is right, name it with --id %s", what, x.ID, m.ID, own, x.ID)
+		}
+	}
+	return nil
 }
 
 func first(ids []string, n int) []string {

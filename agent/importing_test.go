@@ -97,6 +97,7 @@ func TestImportRefusals(t *testing.T) {
 		{"not a half-hourly file", "hello\n", "main", "", "f.csv: "},
 		{"every row refused", "id,measure,start,kWh,quality\nm,import,2026-01-01T00:00:00Z,1,actual\nm,import,2026-01-01T00:30:00Z,1,actual\n", "main", "",
 			`no half-hours in it: line 2: unknown quality "actual": use one of missing,`},
+		{"not one value", "id,measure,start,kWh,quality\n", "main", "", "no half-hours in it: there is not one usable value in the file"},
 		{"several meters", two, "main", "", "it holds several meters: say which one with --id: 1200051234567, 1200057654321"},
 		{"another meter", two, "main", "999", "it does not hold 999: it holds 1200051234567, 1200057654321"},
 	} {
@@ -114,6 +115,35 @@ func TestImportRefusals(t *testing.T) {
 	rep, err = ImportFile(s, importConfig(), ImportRequest{File: "f.csv", Data: councilFile(1, "1"), Meter: "main", Label: hhfile.Start}, now.AddDate(3, 0, 0))
 	if err != nil || rep.Series[0].TooOld != 48 || rep.Series[0].Taken != 0 {
 		t.Errorf("older than what is kept: %+v, %v", rep, err)
+	}
+	check(t, s.Close())
+}
+
+// The file of another supply is refused where both numbers are known, unless
+// it is named.
+func TestImportOfAnotherSupply(t *testing.T) {
+	s := openFaulty(t, storePath(t))
+	now := time.Date(2026, 2, 1, 12, 0, 0, 0, time.UTC)
+	file := func(id, measure string) []byte {
+		return []byte("id,measure,start,kWh,quality\n" + id + "," + measure + ",2026-01-05T00:00:00Z,1,measured\n")
+	}
+	for _, c := range []struct {
+		name, id, measure, named, want string
+	}{
+		{"the same", "2000000000006", "import", "", ""},
+		{"another", "2000027391990", "import", "", "it is of MPAN 2000027391990, and meter main has 2000000000006: another meter's file? If it is right, name it with --id 2000027391990"},
+		{"another, named", "2000027391990", "import", "2000027391990", ""},
+		{"no MPAN", "K0229111D6", "import", "", ""},
+		{"its check digit is wrong", "2000027391991", "import", "", ""},
+		{"gas of another", "3938424403", "gas", "", "it is of MPRN 3938424403, and meter main has 4855910208"},
+		{"gas of the same", "4855910208", "gas", "", ""},
+	} {
+		cfg := importConfig()
+		cfg.Meters[0].MPAN, cfg.Meters[0].MPRN = "2000000000006", "4855910208"
+		_, err := ImportFile(s, cfg, ImportRequest{File: "f.csv", Data: file(c.id, c.measure), Meter: "main", ID: c.named, Label: hhfile.Start}, now)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
 	}
 	check(t, s.Close())
 }

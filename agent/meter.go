@@ -64,8 +64,8 @@ type register struct {
 	lastEventAt     time.Time
 	before          *energy.Reading // closing reading of another way of reading it, until the first sample
 	breakKind       energy.StatementKind
-	oldSerial       string        // of the meter that before is of, where that is known
 	stated          *stated       // the operator's statement that the next event comes from; nil: none
+	oldSerial       string        // of the meter before, by its own word, until the exchange is stated
 	shift           time.Duration // by which the clock was put right last
 	previous        [32]byte      // hash of its last statement
 }

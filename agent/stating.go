@@ -48,10 +48,13 @@ func (b *bus) statement(m *meter, reg *register, e energy.Event, raw uint64) (s 
 		if s.Closing != nil {
 			s.Closing.Source = energy.OperatorSource
 		}
-	} else if e.Kind == energy.Exchanged && s.Closing != nil && s.Gap == "" {
-		s.Gap = energy.GapUnknown
+	} else if e.Kind == energy.Exchanged && s.Closing != nil {
+		s.OldSerial = reg.oldSerial
+		if s.Gap == "" {
+			s.Gap = energy.GapUnknown
+		}
 	}
-	reg.stated = nil
+	reg.stated, reg.oldSerial = nil, ""
 	return s, true
 }
 

@@ -271,8 +271,18 @@ func TestAnotherSerialNumber(t *testing.T) {
 			}
 		}
 		said := statements(t, s)
-		if last := said[len(said)-1]; missing != 1 || len(said) != 2 || last.Kind != energy.ExchangeStatement || last.Gap != energy.GapUnknown || last.Serial != "NEW" {
+		if last := said[len(said)-1]; missing != 1 || len(said) != 2 || last.Kind != energy.ExchangeStatement || last.Gap != energy.GapUnknown || last.Serial != "NEW" || last.OldSerial != "OLD" {
 			t.Errorf("%d missing; %d statements, the last %+v", missing, len(said), last)
+		}
+		said17 := 0
+		for x, err := range s.Findings(epoch, epoch.AddDate(1, 0, 0)) {
+			check(t, err)
+			if x.Rule == 17 {
+				said17++
+			}
+		}
+		if said17 != 1 {
+			t.Errorf("%d findings about the exchange, want 1", said17)
 		}
 		check(t, s.Close())
 	})

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -135,33 +134,6 @@ func TestLoadRefusesWhatIsNoFileOfOurs(t *testing.T) {
 	for _, f := range []string{big, filepath.Join(t.TempDir(), "absent.yaml")} {
 		if _, err := Load(f); err == nil {
 			t.Errorf("%s: taken", f)
-		}
-	}
-}
-
-func TestTemplates(t *testing.T) {
-	ts, err := Templates()
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := map[string]bool{}
-	for _, x := range ts {
-		names[x.Name] = true
-		if len(x.Registers) == 0 || x.Registers[0].Measure != energy.Import || x.Phases == 0 {
-			t.Errorf("%s: %+v", x.Name, x)
-		}
-		if !strings.Contains(x.Checked, "not yet checked against a device") {
-			t.Errorf("%s: does not say how it was checked: %q", x.Name, x.Checked)
-		}
-		for _, r := range x.Registers {
-			if err := r.Check(); err != nil {
-				t.Errorf("%s %s: %v", x.Name, r.Measure, err)
-			}
-		}
-	}
-	for _, want := range []string{"eastron-sdm630", "eastron-sdm120", "eastron-sdm230", "schneider-iem3155", "abb-b23"} {
-		if !names[want] {
-			t.Errorf("no template %s", want)
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 var (
 	listeningKeys = []string{"format", "backup", "client_id", "user", "password_file", "token_file", "ca", "cert", "key", "stale", "silent"}
 	heardKeys     = []string{"device", "metadata", "points", "expect"}
-	askedKeys     = []string{"unit", "template", "registers", "poll", "serial_register"}
+	askedKeys     = []string{"unit", "template", "registers", "input", "pulse", "poll", "serial_register"}
 )
 
 // DefaultExpect is how long a meter that speaks by itself may be silent before

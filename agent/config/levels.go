@@ -22,7 +22,7 @@ var (
 	busLevel    = &level{append([]string{"id", "driver", "url", "timeout", "pause"}, listeningKeys...), "in a bus"}
 	gasLevel    = &level{[]string{"calorific_values"}, "under gas"}
 	clockLevel  = &level{[]string{"trust"}, "under clock"}
-	meterLevel  = &level{[]string{"id", "bus", "unit", "template", "registers", "measures", "poll", "ct", "vt", "primary", "rating", "serial", "serial_register",
+	meterLevel  = &level{[]string{"id", "bus", "unit", "template", "registers", "measures", "input", "pulse", "poll", "ct", "vt", "primary", "rating", "serial", "serial_register",
 		"mpan", "mprn", "corrected", "zone", "vcf", "max_gap", "check_meter", "exchanges", "validate", "substitute", "substitute_after", "virtual", "device", "metadata", "points", "expect"}, "in a meter"}
 	measuresLevel = &level{[]string{"import", "export", "reactive-import", "reactive-export", "gas"}, "under registers"}
 	registerLevel = &level{[]string{"address", "table", "type", "order", "unit", "pulse", "scale", "modulus", "invalid"}, "under registers, inside import or another measure"}
@@ -34,7 +34,8 @@ var (
 	readLevel     = &level{[]string{"closing", "opening"}, "under exchanges, inside import or another measure"}
 	virtualLevel  = &level{[]string{"sum", "of", "minus", "share", "shares", "method", "tolerance"}, "under virtual"}
 	shareLevel    = &level{[]string{"from", "share"}, "under shares"}
-	templateLevel = &level{[]string{"title", "manual", "checked", "note", "phases", "max_current", "primary", "serial_register", "registers"}, "in a template"}
+	templateLevel = &level{[]string{"title", "maker", "source", "checked", "note", "phases", "max_current", "transformers", "primary", "serial_register", "registers", "inputs", "counter"}, "in a template"}
+	sourceLevel   = &level{[]string{"document", "reader", "device", "revision", "page", "measures"}, "under source"}
 )
 
 // around is where a key that is out of place may have been meant to be: one

@@ -178,6 +178,9 @@ func (p *parse) onBus(meter, n ast.Node, name string) string {
 // are counted: see finish.
 func (p *parse) registersOf(n ast.Node, o map[string]ast.Node, name string, m *Meter) {
 	template, registers := o["template"], o["registers"]
+	if template == nil {
+		p.notInputs(o, name, "a template of a module with pulse inputs")
+	}
 	switch {
 	case template == nil && registers == nil:
 		p.at(n, "%s: give a template (see perseus-agent templates) or registers", name)
@@ -202,7 +205,13 @@ func (p *parse) registersOf(n ast.Node, o map[string]ast.Node, name string, m *M
 		p.at(template, "%s: %v", name, err)
 		return
 	}
-	m.Registers, m.SerialRegister = p.chosen(o["measures"], name, t), t.SerialRegister
+	m.SerialRegister = t.SerialRegister
+	if t.Inputs > 0 {
+		m.Registers = p.pulses(n, o, name, t)
+		return
+	}
+	p.notInputs(o, name, "a module with pulse inputs, and "+t.Name+" is none")
+	m.Registers = p.chosen(o["measures"], name, t)
 	if o["primary"] == nil && (m.CT != "" || m.VT != "") {
 		m.Primary = t.Primary
 	}

@@ -93,7 +93,7 @@ func (v *Virtual) meter(id string) virtual.Meter {
 }
 
 // notVirtual are the keys that only a meter on a bus has.
-var notVirtual = []string{"bus", "unit", "template", "registers", "poll", "ct", "vt", "primary", "rating", "serial", "serial_register",
+var notVirtual = []string{"bus", "unit", "template", "registers", "input", "pulse", "poll", "ct", "vt", "primary", "rating", "serial", "serial_register",
 	"corrected", "zone", "vcf", "check_meter", "exchanges", "max_gap", "substitute", "substitute_after"}
 
 // virtual reads what a virtual meter is made of. What it refers to is looked

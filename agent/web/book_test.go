@@ -89,6 +89,8 @@ func TestStatementsInWords(t *testing.T) {
 		{energy.Statement{Kind: energy.ClockStatement, Opening: r(90), Shift: 180_000}, "The clock was put right, forward by 3 minutes. The first reading dated by it is 0.090 kWh."},
 		{energy.Statement{Kind: energy.ClockStatement, Opening: r(90), Shift: -5000}, "The clock was put right, back by 5 seconds. The first reading dated by it is 0.090 kWh."},
 		{energy.Statement{Kind: energy.ClockStatement, Opening: r(90)}, "The clock was put right. The first reading dated by it is 0.090 kWh."},
+		{energy.Statement{Kind: energy.OpeningStatement, Opening: r(7), Corrected: true, VCF: "1", Factor: "t.yaml sha256:ab"}, "Counted from here: the first reading is 0.007 kWh. The meter corrects its volume. Calorific values: t.yaml."},
+		{energy.Statement{Kind: energy.OpeningStatement, Opening: r(7), VCF: "1.1"}, "Counted from here: the first reading is 0.007 kWh. Its energy is worked out with a volume correction factor of 1.1."},
 	} {
 		c.s.Measure = energy.Import
 		if got := StatementWords(c.s); got != c.want {

@@ -74,7 +74,7 @@ func (f Finding) Words() string {
 	s := f.Title
 	switch {
 	case f.Found != "" && f.Expected != "":
-		s += ": " + f.Found + ", where " + f.Expected + " was expected"
+		s += ": " + f.Found + " (expected: " + f.Expected + ")"
 	case f.Found != "":
 		s += ": " + f.Found
 	}

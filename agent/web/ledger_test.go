@@ -206,7 +206,7 @@ func TestFindingsInWords(t *testing.T) {
 	if err != nil || len(got) != 4 {
 		t.Fatalf("%v %+v", err, got)
 	}
-	if w := got[0].Words(); w != "more energy than the connection can carry: 250 kWh, where at most 120 kWh was expected (2 times); is it Wh?" {
+	if w := got[0].Words(); w != "more energy than the connection can carry: 250 kWh (expected: at most 120 kWh) (2 times); is it Wh?" {
 		t.Error(w)
 	}
 	if f := got[0]; f.Rule != "V05" || f.Severity != validate.Error || f.To.Sub(f.From) != energy.Period || f.Advice == "" || f.Measure != energy.Import {

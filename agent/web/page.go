@@ -127,8 +127,8 @@ func (s *server) page(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) register(m agent.MeterStatus, r agent.RegisterStatus, now, from, to time.Time, draw bool) registerView {
 	v := registerView{Name: r.Measure.String(), Error: r.Error, Value: "no reading yet"}
-	if r.Base >= 0 {
-		v.Value, v.Age = amount(r.Measure, r.Base), age(now.Sub(r.At))
+	if s := shows(r); s != "" {
+		v.Value, v.Age = s, age(now.Sub(r.At))
 	}
 	if m.Derived != "" {
 		v.Value = "" // it has no register
@@ -169,6 +169,19 @@ func (s *server) register(m agent.MeterStatus, r agent.RegisterStatus, now, from
 		v.Today += gas.words
 	}
 	return v
+}
+
+// shows is what was read last: what the register stands at, or a power where
+// there is no register; "" before the first reading.
+func shows(r agent.RegisterStatus) string {
+	switch {
+	case r.Base >= 0:
+		return amount(r.Measure, r.Base)
+	case r.Value != "":
+		value, unit := agent.Shown(r.Value, r.UnitCode)
+		return value + " " + unit
+	}
+	return ""
 }
 
 func meterWords(m agent.MeterStatus, now time.Time) (words, class string) {

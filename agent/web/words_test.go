@@ -50,6 +50,20 @@ func TestAmounts(t *testing.T) {
 	}
 }
 
+func TestShows(t *testing.T) {
+	for want, r := range map[string]agent.RegisterStatus{
+		"":          {Measure: energy.Import, Base: -1, UnitCode: "WHR"},
+		"0.000 kWh": {Measure: energy.Import, Base: 0, Value: "0", UnitCode: "WHR"},
+		"0.007 kWh": {Measure: energy.Import, Base: 7, Value: "7", UnitCode: "WHR"},
+		"-1.292 kW": {Measure: energy.Export, Base: -1, Value: "-1292", UnitCode: "WTT"},
+		"0.000 kW":  {Measure: energy.Import, Base: -1, Value: "0", UnitCode: "WTT"},
+	} {
+		if got := shows(r); got != want {
+			t.Errorf("%+v: %q, want %q", r, got, want)
+		}
+	}
+}
+
 func TestAges(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		-time.Hour: "just now", time.Second: "just now", 30 * time.Second: "30 seconds ago", 10 * time.Minute: "10 minutes ago", 5 * time.Hour: "5 hours ago", 72 * time.Hour: "3 days ago",

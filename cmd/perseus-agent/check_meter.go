@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/perseus-edge/perseus-edge/agent"
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/energy"
 )
@@ -13,11 +14,7 @@ import (
 func explainMeter(w io.Writer, c *config.Config, m config.Meter) {
 	var what []string
 	for _, r := range m.Registers {
-		unit := r.Unit
-		if r.Pulse != "" {
-			unit = "pulses of " + r.Pulse
-		}
-		what = append(what, fmt.Sprintf("%s (%s %#04x, %s, %s)", r.Measure, r.Table, r.Address, r.Type, unit))
+		what = append(what, fmt.Sprintf("%s (%s %#04x, %s, %s)", r.Measure, r.Table, r.Address, r.Type, counts(r)))
 	}
 	fmt.Fprintf(w, "    %s, unit %d, every %s: %s", m.ID, m.Unit, config.FormatDuration(m.Poll), strings.Join(what, ", "))
 	if m.Template != "" {
@@ -27,6 +24,26 @@ func explainMeter(w io.Writer, c *config.Config, m config.Meter) {
 	for _, s := range particulars(c, m) {
 		fmt.Fprintf(w, "      %s\n", s)
 	}
+}
+
+// shownModulus is the largest modulus, in base units, that a person is told of:
+// a display has nine digits of kWh at most.
+const shownModulus = 1_000_000_000_000
+
+// counts says what a count of a register is, and where it starts again at 0.
+func counts(r config.Register) string {
+	s := r.Unit
+	if r.Pulse != "" {
+		s = "pulses of " + r.Pulse
+	}
+	if r.Scale != "" {
+		s += " x " + r.Scale
+	}
+	if r.Modulus > 0 && r.Modulus <= shownModulus && !r.Power {
+		value, unit := agent.Shown(r.Measure.Present(r.Modulus), r.Measure.UnitCode())
+		s += fmt.Sprintf(", 0 again at %s %s", value, unit)
+	}
+	return s
 }
 
 // transformers says what a meter's values are multiplied with.

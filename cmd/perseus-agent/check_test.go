@@ -39,7 +39,9 @@ func TestCheckExplains(t *testing.T) {
 		{"primary values", "  - {id: m, bus: b, unit: 1, template: schneider-iem3255, ct: \"200/5\"}\n",
 			[]string{"; not multiplied, as its values are primary ones: 200/5 for its current transformers are in them\n"}, []string{"; times"}},
 		{"power and pulses", "  - {id: m, bus: b, unit: 1, max_gap: 1m, registers: {import: {address: 0, type: int32, unit: W}}}\n  - {id: n, bus: b, unit: 2, registers: {import: {address: 0, type: uint32, unit: pulse, pulse: 100 Wh}}}\n",
-			[]string{"power only: half-hours are integrals of it, always marked as estimated, and missing where it is silent for more than 1m", "uint32, pulses of 100 Wh)"}, nil},
+			[]string{"power only: half-hours are integrals of it, always marked as estimated, and missing where it is silent for more than 1m", "uint32, pulses of 100 Wh, 0 again at 429496729.600 kWh)"}, nil},
+		{"what a count is", "  - {id: m, bus: b, unit: 1, registers: {import: {address: 0, type: uint32, unit: kWh, scale: 0.01, modulus: 10000}, export: {address: 2, type: uint64, unit: Wh}}}\n  - {id: p, bus: b, unit: 2, registers: {import: {address: 0, type: int32, unit: W, scale: -1}}}\n",
+			[]string{"(holding 0x0000, uint32, kWh x 0.01, 0 again at 100.000 kWh)", "(holding 0x0002, uint64, Wh)", "(holding 0x0000, int32, W x -1)"}, nil},
 		{"the rest", `  - {id: m, bus: b, unit: 1, template: eastron-sdm630, mpan: 2000027391990, check_meter: n, validate: {V06: off, V16: off}, substitute: [linear, profile],
      exchanges: [{at: 2026-07-04T10:20Z, import: {closing: 1, opening: 0}}]}
   - {id: n, bus: b, unit: 2, template: eastron-sdm630, measures: [import]}

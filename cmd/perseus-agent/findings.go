@@ -43,16 +43,20 @@ func findingsTable(w io.Writer, rows iter.Seq2[web.Finding, error]) error {
 			return err
 		}
 		n++
-		lasts := ""
-		if d := f.To.Sub(f.From); d > 0 {
-			lasts = d.String()
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", stamp(f.From), dash(lasts), f.Severity, f.Rule, f.Meter, f.Measure, f.Words())
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", stamp(f.From), dash(lasting(f.To.Sub(f.From))), f.Severity, f.Rule, f.Meter, f.Measure, f.Words())
 	}
 	if n == 0 {
 		fmt.Fprintln(t, "(nothing was found in this time)")
 	}
 	return t.Flush()
+}
+
+// lasting writes for how long a finding holds, to the second; "" for an instant.
+func lasting(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return max(d.Round(time.Second), time.Second).String()
 }
 
 func findingsCSV(w io.Writer, rows iter.Seq2[web.Finding, error]) error {

@@ -136,12 +136,22 @@ func TestStatementsCommand(t *testing.T) {
 	}
 }
 
+func TestLasting(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "", 0: "", time.Millisecond: "1s", 299_789_391_360 * time.Nanosecond: "5m0s", 30 * time.Minute: "30m0s", 61_400 * time.Millisecond: "1m1s",
+	} {
+		if got := lasting(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
 func TestFindingsCommand(t *testing.T) {
 	cfg := configured(t, "127.0.0.1:1", "127.0.0.1:1")
 	keptStore(t, cfg)
 	window := []string{"findings", "--config", cfg, "--from", "2026-01-05", "--to", "2026-01-06"}
 	code, out, errs := cli(t, window...)
-	if code != done || strings.Count(out, "\n") != 3 || !strings.Contains(out, "2026-01-05 00:00:00  30m0s  error     V05    main   import   more energy than the connection can carry: 250 kWh, where at most 120 kWh was expected.") {
+	if code != done || strings.Count(out, "\n") != 3 || !strings.Contains(out, "2026-01-05 00:00:00  30m0s  error     V05    main   import   more energy than the connection can carry: 250 kWh (expected: at most 120 kWh).") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	code, out, _ = cli(t, append(window, "--format", "csv")...)

@@ -2,32 +2,28 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"strconv"
-	"strings"
-	"text/tabwriter"
 	"time"
 
-	"github.com/perseus-edge/perseus-edge/agent"
 	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/agent/scan"
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
 )
 
 var probeCommand = command{
-	name: "probe", short: "read every register once and show what comes",
-	long: `Reads every register of the configuration once, and shows the raw bits, the value, how long the answer took, and what looks wrong about it.
+	name: "probe", short: "read every register, show what comes and what is wrong with it",
+	long: `Reads every register of the configuration twice, some seconds apart, and shows the raw bits, the value, what it moved by, how long the answer took, and what looks wrong about it: a box that speaks RTU where TCP is configured (and the reverse), the wrong byte order or table, addresses that are off by one, import and export swapped, current transformers turned round, a total that its phases or its power contradict. It only reads (Modbus functions 3 and 4).
 Compare the value with the meter's display: the table shows kWh (kvarh, m3), json and csv the exact value in Wh (WHR; K3 is kvarh, MTQ is m3). Stop the running agent first: a bus has one owner.`,
 	run: func(in *invocation) error {
 		file, format := in.configFlag(), in.formatFlag()
 		meter := in.String("meter", "", "only this `METER`")
+		apart := in.Duration("apart", 5*time.Second, "`TIME` between the two readings; 0 reads once; a minute tells more of small loads")
+		closer := in.Bool("closer", false, "show each register in all byte orders, in the other table and one address to either side")
 		anyway := in.Bool("while-running", false, "probe although the agent runs and may be using the same bus")
 		if err := in.parse(0, 0); err != nil {
 			return err
@@ -43,14 +39,23 @@ Compare the value with the meter's display: the table shows kWh (kvarh, m3), jso
 			return wrong("no meter %q in %s", *meter, *file)
 		} else if m.Virtual != nil {
 			return wrong("%s is on no bus: it is %s; probe those", m.ID, m.Virtual.Words())
+		} else if b := busOf(cfg, m.Bus); b.Listening != nil {
+			return wrong("%s is on bus %s, which cannot be asked: it speaks by itself; see perseus-agent status", m.ID, b.ID)
+		}
+		if *apart < 0 || *apart > time.Hour {
+			return wrong("--apart %s: use 0 to 1h", *apart)
 		}
 		if !*anyway && findDaemon(cfg) != nil {
 			return errors.New("the agent is running and uses the buses: stop it first, or add --while-running where the meters allow two connections")
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
-		rows := probe(ctx, cfg, *meter, agent.Drivers())
-		if err := printProbe(in.stdout, *format, rows); err != nil {
+		p := &prober{only: *meter, apart: *apart, closer: *closer, now: time.Now, wait: wait}
+		if p.signs, err = scan.AllSigns(); err != nil {
+			return err
+		}
+		rows, found := p.all(ctx, cfg)
+		if err := printProbe(in.stdout, *format, rows, found); err != nil {
 			return err
 		}
 		bad := 0
@@ -78,39 +83,52 @@ type probed struct {
 	Took     string         `json:"took,omitempty"`
 	Error    string         `json:"error,omitempty"`
 	Looks    string         `json:"looks_wrong,omitempty"`
+	Moved    string         `json:"moved,omitempty"` // between the two readings, in units as people know them
+	Apart    string         `json:"apart,omitempty"`
 
 	base int64
 }
 
-// probe asks every meter once, bus after bus.
-func probe(ctx context.Context, cfg *config.Config, only string, factories map[string]agent.Factory) []probed {
-	var rows []probed
+// all examines every meter, bus after bus. Buses that speak by themselves
+// cannot be asked, and are named.
+func (p *prober) all(ctx context.Context, cfg *config.Config) (rows []probed, found []advice) {
 	for _, b := range cfg.Buses {
 		meters := cfg.On(b.ID)
 		if len(meters) == 0 {
 			continue
 		}
-		poller, err := factories[b.Driver](b, meters, time.Now, slog.New(slog.DiscardHandler))
-		for i, m := range meters {
-			if only != "" && m.ID != only {
-				continue
+		if b.Listening != nil {
+			if p.only == "" {
+				found = append(found, advice{Bus: b.ID, Says: "it speaks by itself and cannot be asked: see perseus-agent status"})
 			}
-			var got []drivers.Reading
-			perr := err
-			if err == nil {
-				got, perr = poller.Poll(ctx, i, nil)
-			}
-			of := probedMeter(b, m, got, perr)
-			if who, ok := poller.(drivers.Identifier); ok && err == nil {
-				identified(m, who.Identity(i), of)
-			}
-			rows = append(rows, of...)
+			continue
 		}
-		if err == nil {
-			poller.Close()
+		r, f := p.examine(ctx, b, meters)
+		rows, found = append(rows, r...), append(found, f...)
+	}
+	return rows, found
+}
+
+// busOf finds a bus that a checked configuration names.
+func busOf(cfg *config.Config, id string) (b config.Bus) {
+	for _, b = range cfg.Buses {
+		if b.ID == id {
+			return b
 		}
 	}
-	return rows
+	return config.Bus{}
+}
+
+// wait is time.Sleep that an interrupt ends.
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
 }
 
 // identified notes the serial number that the meter gave, and whether the
@@ -217,35 +235,4 @@ func shownStep(base int64, m energy.Measure) string {
 		return fmt.Sprintf("%d %s", base, m.BaseUnit())
 	}
 	return shownAmount(base, m)
-}
-
-func printProbe(w io.Writer, format string, rows []probed) error {
-	switch format {
-	case "json":
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(map[string]any{"data": append([]probed{}, rows...)})
-	case "csv":
-		c := csv.NewWriter(w)
-		c.Write([]string{"bus", "meter", "measure", "raw", "value", "unit", "took", "error", "looks_wrong", "serial"})
-		for _, r := range rows {
-			c.Write([]string{r.Bus, r.Meter, r.Measure.String(), r.Raw, r.Value, r.UnitCode, r.Took, r.Error, r.Looks, r.Serial})
-		}
-		c.Flush()
-		return c.Error()
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "METER\tMEASURE\tRAW\tVALUE\tUNIT\tTOOK\tNOTE")
-	for i, r := range rows {
-		note := first(r.Error, r.Looks)
-		if i > 0 && r.Error != "" && r.Error == rows[i-1].Error && r.Meter == rows[i-1].Meter {
-			note = "as above"
-		}
-		if serial := "serial number " + r.Serial; r.Serial != "" && (i == 0 || r.Meter != rows[i-1].Meter) {
-			note = strings.TrimPrefix(note+"; "+serial, "; ")
-		}
-		value, unit := agent.Shown(r.Value, r.UnitCode)
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Meter, r.Measure, dash(r.Raw), value, unit, dash(r.Took), note)
-	}
-	return t.Flush()
 }

@@ -89,7 +89,7 @@ func TestProbedPower(t *testing.T) {
 	}, nil)
 	var b strings.Builder
 	rows[0].Serial = "S1"
-	if err := printProbe(&b, "table", rows); err != nil {
+	if err := printProbe(&b, "table", rows, nil); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(b.String(), "\n")

@@ -54,8 +54,8 @@ func checkBroker(s string) error {
 		return fmt.Errorf("url %s: use mqtt:// or mqtts://", u.Redacted())
 	case u.User != nil:
 		return fmt.Errorf("url %s: give user and password by their own keys, so that they are not logged with the url", u.Redacted())
-	case strings.ContainsAny(u.Path, "+#"):
-		return fmt.Errorf("url %s: the path is the first part of the displays' topics, without + and #", u.Redacted())
+	case strings.ContainsAny(u.Path, "+#") || strings.ContainsAny(s, "?#"):
+		return fmt.Errorf("url %s: the path is the first part of the displays' topics, without + and #, and nothing follows it", u.Redacted())
 	}
 	return nil
 }

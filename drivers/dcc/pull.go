@@ -23,8 +23,9 @@ type source interface {
 const (
 	historyMonths = 13                  // what a SMETS2 meter keeps of active import
 	reread        = 7 * 24 * time.Hour  // feeds correct themselves that late (Energy Sparks reads as much again)
-	catchUp       = 30 * 24 * time.Hour // a meter that could not be reached for so long is still filled in: read again once a day
+	deepBack      = 30 * 24 * time.Hour // gaps that are filled in later: read again once a day
 	deepEvery     = 24 * time.Hour
+	patience      = 90 * 24 * time.Hour // a meter that could not be reached for so long is still waited for
 	politely      = time.Second // between two requests
 )
 
@@ -51,7 +52,7 @@ type series struct {
 	loaded        bool            // read was fetched from Marks
 	newest        time.Time       // end of the newest half-hour that had a value
 	known         map[int64]int64 // what was stored lately, by its end; -1: nothing, since it was no value
-	deep          time.Time       // when catchUp was read again last
+	deep          time.Time       // when deepBack was read again last
 	next          time.Time       // when it is to be asked again
 	failures      int             // in a row
 }
@@ -220,11 +221,9 @@ type window struct{ from, to time.Time }
 func windows(read, now time.Time, span time.Duration, deep bool) (out []window) {
 	oldest := now.AddDate(0, -historyMonths, 0)
 	from := oldest
-	if read.After(now) {
-		read = now // a wrong clock had moved it
-	}
+	read = sensible(read, now)
 	again := read.Add(-reread)
-	if t := now.Add(-catchUp); deep && t.Before(again) {
+	if t := now.Add(-deepBack); deep && t.Before(again) {
 		again = t
 	}
 	if again.After(from) {
@@ -289,7 +288,7 @@ func (p *puller) store(s *series, w window, all []half, now time.Time, deliver f
 		}
 	}
 	read := s.read
-	for _, t := range []time.Time{newest, earlier(w.to, now.Add(-catchUp))} {
+	for _, t := range []time.Time{newest, earlier(w.to, now.Add(-patience))} {
 		if t.After(read) {
 			read = t
 		}
@@ -307,7 +306,7 @@ func (p *puller) store(s *series, w window, all []half, now time.Time, deliver f
 	for end, v := range news {
 		s.known[end] = v
 	}
-	forget := earlier(read.Add(-reread), now.Add(-catchUp)).Add(-24 * time.Hour).Unix()
+	forget := earlier(read.Add(-reread), now.Add(-deepBack)).Add(-24 * time.Hour).Unix()
 	for end := range s.known {
 		if end < forget {
 			delete(s.known, end)
@@ -352,9 +351,18 @@ func (p *puller) load(s *series, now time.Time) error {
 			m = marked{}
 		}
 	}
-	if m.Read.After(now) {
-		m.Read = now
-	}
-	s.read, s.loaded = m.Read.UTC(), true
+	s.read, s.loaded = sensible(m.Read.UTC(), now), true
 	return nil
+}
+
+// sensible judges a mark in the future: where our clock was set back a little it
+// holds, else a wrong clock made it, and nobody knows what was read.
+func sensible(read, now time.Time) time.Time {
+	switch {
+	case read.Sub(now) > 24*time.Hour:
+		return time.Time{}
+	case read.After(now):
+		return now
+	}
+	return read
 }

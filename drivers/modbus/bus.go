@@ -10,8 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"log/slog"
 	"time"
 
@@ -59,12 +57,15 @@ type device struct {
 	who      identity
 }
 
-// client is what Bus needs of simonvetter's client; tests put faults in it.
+// client asks units for registers. Its questions to one unit make a round,
+// from begin to believed, which says whether its answers can be believed.
 type client interface {
 	Open() error
 	Close() error
 	SetUnitId(uint8) error
 	ReadRawBytes(addr, size uint16, t wire.RegType) ([]byte, error)
+	begin()
+	believed(context.Context) error
 }
 
 var (
@@ -113,32 +114,30 @@ func New(c Config) (*Bus, error) {
 		}
 		b.devices = append(b.devices, dev)
 	}
-	quiet := log.New(io.Discard, "", 0)
-	if c.Logger != nil {
-		quiet = slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug)
-	}
-	switch t := b.target; t.scheme {
-	case "rtu", "rtuovertcp":
-		b.rtu = newRTU(t, b.cfg.Timeout, b.cfg.Pause)
-		b.client = b.rtu
-	case "tls":
-		b.client = &tlsClient{target: t, timeout: b.cfg.Timeout, logger: quiet}
-	default:
-		b.client, err = wire.NewClient(&wire.ClientConfiguration{URL: t.scheme + "://" + t.address, Timeout: b.cfg.Timeout, Logger: quiet})
-	}
-	if err != nil {
-		return nil, fmt.Errorf("bus %s: %w", c.URL, err)
-	}
+	b.client = newClient(b.target, b.cfg)
+	b.rtu, _ = b.client.(*rtuClient)
 	return b, nil
+}
+
+func newClient(t target, c Config) client {
+	if t.scheme == "rtu" || t.scheme == "rtuovertcp" {
+		return newRTU(t, c.Timeout, c.Pause)
+	}
+	m := &mbapClient{timeout: c.Timeout, packets: t.scheme == "udp"}
+	m.dial = func() (link, error) {
+		if t.scheme == "tls" {
+			return dialTLS(t, c.Timeout)
+		}
+		return dialSocket(t.scheme, t.address, c.Timeout)
+	}
+	return m
 }
 
 // Poll reads every point of one device; see drivers.Poller. When it fails, dst
 // holds what was read before the wire went down.
 func (b *Bus) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]drivers.Reading, error) {
 	d, start := &b.devices[i], len(dst)
-	if b.rtu != nil {
-		b.rtu.begin()
-	}
+	b.client.begin()
 	who := d.who
 	dst, answered, err := b.read(ctx, d, dst)
 	if err != nil {
@@ -146,12 +145,10 @@ func (b *Bus) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]drivers
 	} else if answered {
 		b.identify(ctx, d)
 	}
-	if b.rtu != nil {
-		if doubt := b.rtu.believed(ctx); doubt != nil {
-			doubt = b.takeBack(d, who, dst[start:], doubt)
-			if err == nil {
-				err = doubt
-			}
+	if doubt := b.client.believed(ctx); doubt != nil {
+		doubt = b.takeBack(d, who, dst[start:], doubt)
+		if err == nil {
+			err = doubt
 		}
 	}
 	return dst, err

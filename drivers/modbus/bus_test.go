@@ -1,6 +1,7 @@
 package modbus
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -67,9 +68,11 @@ type fake struct {
 	answer        func(addr, n uint16) ([]byte, error)
 }
 
-func (f *fake) Open() error             { f.opens++; return f.openErr }
-func (f *fake) Close() error            { f.closes++; return nil }
-func (f *fake) SetUnitId(u uint8) error { f.units = append(f.units, u); return nil }
+func (f *fake) Open() error                    { f.opens++; return f.openErr }
+func (f *fake) Close() error                   { f.closes++; return nil }
+func (f *fake) begin()                         {}
+func (f *fake) believed(context.Context) error { return nil }
+func (f *fake) SetUnitId(u uint8) error        { f.units = append(f.units, u); return nil }
 func (f *fake) ReadRawBytes(a, n uint16, _ wire.RegType) ([]byte, error) {
 	return f.answer(a, n/2)
 }

@@ -77,6 +77,8 @@ func (b *Bus) explain(op string, err error) error {
 		e.Hint = "check the wiring, its far end's resistor and the baud rate"
 	case errors.Is(err, errOtherUnit) || errors.Is(err, errOtherFunction) || errors.Is(err, errOtherLength) || errors.Is(err, errTooMuch) || errors.Is(err, errShifted):
 		e.Hint = "an answer that came late, or another master on this wire? Nothing of it is used"
+	case errors.Is(err, errNotModbus):
+		e.Hint = "a converter may pass serial frames through: try rtuovertcp://"
 	case errors.Is(err, io.EOF) || strings.Contains(err.Error(), "connection reset"):
 		e.Kind, e.Hint = drivers.Refused, "the device closed the connection: does another program use it?"
 	}

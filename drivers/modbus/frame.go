@@ -13,9 +13,21 @@ var (
 	errTooMuch       = errors.New("more bytes came than the answer has")
 	errCut           = errors.New("the answer ended early")
 	errChecksum      = errors.New("the answer's checksum is wrong")
+	errNotModbus     = errors.New("what came is not Modbus TCP")
 	errNoisy         = errors.New("the wire does not fall silent")
 	errShifted       = errors.New("bytes came that nobody had asked for: the answers may have been to other questions")
 )
+
+// isStrange reports whether bytes came that were no answer: then those before
+// them may have been answers to other questions.
+func isStrange(err error) bool {
+	for _, e := range []error{errOtherUnit, errOtherFunction, errOtherLength, errTooMuch, errCut, errChecksum, errNotModbus, errShifted} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
 
 // Functions that are asked (Modbus application protocol 1.1b3, section 6).
 const (

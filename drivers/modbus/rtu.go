@@ -94,7 +94,7 @@ func newRTU(t target, timeout, pause time.Duration) *rtuClient {
 		p := &adapter{path: t.address, dir: byID}
 		c.dial = func() (link, error) { return p.open(t, c.line.gap) }
 	} else {
-		c.dial = func() (link, error) { return dialSocket(t.address, timeout) }
+		c.dial = func() (link, error) { return dialSocket("tcp", t.address, timeout) }
 	}
 	return c
 }
@@ -125,6 +125,9 @@ func (c *rtuClient) settle(ctx context.Context) error {
 	heard, err := c.line.settle(ctx)
 	if heard {
 		c.beware()
+	}
+	if !c.accepted { // nothing of this round is in doubt yet
+		c.line.strange = false
 	}
 	return err
 }

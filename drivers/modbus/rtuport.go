@@ -41,9 +41,6 @@ func (a *adapter) open(t target, gap time.Duration) (link, error) {
 	if err == nil && a.name == "" {
 		a.name = lasting(a.dir, path)
 	}
-	if errors.Is(err, os.ErrNotExist) {
-		err = fmt.Errorf("%s is not there: is the adapter plugged in? %w", path, err)
-	}
 	return l, err
 }
 
@@ -111,18 +108,10 @@ func (s *serialLink) write(p []byte) error {
 
 func (s *serialLink) close() error { return s.port.Close() }
 
-// socketLink is a converter that passes serial frames through.
+// socketLink is a connection to a device or converter.
 type socketLink struct {
 	conn    net.Conn
 	timeout time.Duration
-}
-
-func dialSocket(address string, timeout time.Duration) (link, error) {
-	conn, err := net.DialTimeout("tcp", address, max(timeout, 5*time.Second))
-	if err != nil {
-		return nil, err
-	}
-	return &socketLink{conn, timeout}, nil
 }
 
 func (s *socketLink) readUntil(p []byte, deadline time.Time) (int, error) {

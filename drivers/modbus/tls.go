@@ -4,52 +4,42 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"log"
+	"net"
 	"os"
 	"time"
-
-	wire "github.com/simonvetter/modbus"
 )
 
-// tlsClient is Modbus/TCP Security. It reads its files whenever it connects,
-// so that a renewed certificate is taken up without a restart.
-type tlsClient struct {
-	*wire.ModbusClient
-	target  target
-	timeout time.Duration
-	logger  *log.Logger
-	unit    uint8
+// dialTimeout is how long a connection may take to be made.
+const dialTimeout = 5 * time.Second
+
+// dialSocket connects to a device or converter.
+func dialSocket(network, address string, timeout time.Duration) (link, error) {
+	conn, err := net.DialTimeout(network, address, dialTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return &socketLink{conn, timeout}, nil
 }
 
-func (c *tlsClient) Open() error {
-	pair, err := tls.LoadX509KeyPair(c.target.cert, c.target.key)
+// dialTLS connects by Modbus/TCP Security, whose devices want to see a
+// certificate too. It reads the files whenever it connects, so that a renewed
+// certificate is taken up without a restart.
+func dialTLS(t target, timeout time.Duration) (link, error) {
+	pair, err := tls.LoadX509KeyPair(t.cert, t.key)
 	if err != nil {
-		return fmt.Errorf("cert and key: %w", err)
+		return nil, fmt.Errorf("cert and key: %w", err)
 	}
-	roots, err := os.ReadFile(c.target.ca)
+	roots, err := os.ReadFile(t.ca)
 	if err != nil {
-		return fmt.Errorf("ca: %w", err)
+		return nil, fmt.Errorf("ca: %w", err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(roots) {
-		return fmt.Errorf("ca: no certificate in %s", c.target.ca)
+	c := &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+	if !c.RootCAs.AppendCertsFromPEM(roots) {
+		return nil, fmt.Errorf("ca: no certificate in %s", t.ca)
 	}
-	c.ModbusClient, err = wire.NewClient(&wire.ClientConfiguration{
-		URL: "tcp+tls://" + c.target.address, Timeout: c.timeout, Logger: c.logger, TLSClientCert: &pair, TLSRootCAs: pool,
-	})
-	if err == nil {
-		err = c.ModbusClient.Open()
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: dialTimeout}, "tcp", t.address, c)
+	if err != nil {
+		return nil, err
 	}
-	if err == nil {
-		err = c.ModbusClient.SetUnitId(c.unit)
-	}
-	return err
-}
-
-// SetUnitId may come before Open.
-func (c *tlsClient) SetUnitId(u uint8) error {
-	if c.unit = u; c.ModbusClient == nil {
-		return nil
-	}
-	return c.ModbusClient.SetUnitId(u)
+	return &socketLink{conn, timeout}, nil
 }

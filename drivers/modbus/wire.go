@@ -98,7 +98,7 @@ func (l *line) exchange(question []byte, length int) ([]byte, error) {
 	frame, err := l.answer(question, sent.Add(l.timeout+time.Duration(length)*l.char))
 	if err != nil {
 		l.unheard = errors.Is(err, wire.ErrRequestTimedOut)
-		l.strange = l.strange || !l.unheard
+		l.strange = l.strange || isStrange(err)
 		l.quarantine()
 	}
 	return frame, err

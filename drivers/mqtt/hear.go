@@ -1,16 +1,8 @@
 package mqtt
 
 import (
-	"github.com/eclipse/paho.mqtt.golang/packets"
-
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/drivers/mqtt/value"
-)
-
-var (
-	errRefusedUser     = packets.ErrorRefusedNotAuthorised
-	errRefusedPassword = packets.ErrorRefusedBadUsernameOrPassword
-	errRefusedID       = packets.ErrorRefusedIDRejected
 )
 
 // hearer turns messages into deliveries.

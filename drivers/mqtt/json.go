@@ -34,6 +34,8 @@ type jsonPoint struct {
 	unit          string // from its own topic
 	found         bool   // a message had its value before: one without it speaks of something else
 	dated         bool   // it says its time
+	gateway       string // the first that spoke of it
+	two           bool   // another did, too
 }
 
 // newJSON makes the format of points that are described by themselves, on top
@@ -52,6 +54,9 @@ func newJSON(devices []Device, base preset) (*jsonFormat, error) {
 
 func (f *jsonFormat) add(device, index int, name string, r recipe) error {
 	known := map[string]string{}
+	if gateway, device, ok := strings.Cut(name, "/"); ok && r.behind {
+		known["gateway"], name = gateway, device
+	}
 	if name != "" {
 		known["device"] = name
 	}
@@ -91,6 +96,16 @@ func (f *jsonFormat) add(device, index int, name string, r recipe) error {
 	}
 	f.points = append(f.points, p)
 	return nil
+}
+
+// same reports whether all that was heard of the point came by one gateway.
+// Where it did not, none of it is believed any more.
+func (p *jsonPoint) same(gateway string) bool {
+	if p.gateway == "" {
+		p.gateway = gateway
+	}
+	p.two = p.two || p.gateway != gateway
+	return !p.two
 }
 
 // about lists the topics of a point. One that asks for a name which is not
@@ -186,6 +201,10 @@ func (f *jsonFormat) read(t *target, m *message, document any, err error, captur
 	}
 	if err != nil {
 		hear(p.device, p.index, value.Value{Err: value.Refused(drivers.Protocol, "read "+m.topic, "%w", err)})
+		return
+	}
+	if !p.same(captures["gateway"]) {
+		hear(p.device, p.index, value.Value{Err: value.Refused(drivers.Protocol, "read "+m.topic, "two gateways publish a device of this name, and it may not be the same one: write the gateway before it, %s/..", p.gateway)})
 		return
 	}
 	f.values = p.spec.Read(document, captures, m.arrived, f.values[:0])

@@ -49,7 +49,7 @@ type Config struct {
 // Device is one meter.
 type Device struct {
 	Meter    string
-	Name     string // in the format's own naming: udmi "AHU-1" or "SITE/AHU-1"; sparkplug "group/node" or "group/node/device"; else what {device} stands for
+	Name     string // in the format's own naming: udmi "AHU-1", behind a site "SITE/AHU-1"; sparkplug "group/node" or "group/node/device"; else what {device} stands for
 	Metadata []byte // udmi: the device's metadata.json, for its units; nil where there is none
 	Points   []Point
 }

@@ -8,6 +8,7 @@ type recipe struct {
 	object string // path of the kind of BACnet object
 
 	undated bool // not each message has a time
+	behind  bool // a device may be named with its gateway, gateway/device
 }
 
 // preset says where a known bridge puts things.
@@ -17,6 +18,7 @@ type preset struct {
 	fresh, object                    string
 	unitTopic, format, zone          string
 	undated                          bool // not each message of it has a time
+	behind                           bool // devices are behind gateways
 }
 
 // under lays a preset under a point: what the point says itself wins.
@@ -33,7 +35,7 @@ func (p preset) under(own Point) recipe {
 			*f.into = f.text
 		}
 	}
-	r.undated = p.undated && own.Time == ""
+	r.undated, r.behind = p.undated && own.Time == "", p.behind
 	return r
 }
 
@@ -41,11 +43,11 @@ func (p preset) under(own Point) recipe {
 // messages. In each the configured name of the meter is {device}, and that of
 // the register {point}.
 var presets = map[string]preset{
-	// device: the BACnet device's number, 114; point: type and instance, 2_202.
+	// device: the BACnet device's number, 114, or gw1/114; point: type and instance, 2_202.
 	// Everything is retained, so that acquiredAt must be looked at.
 	"bacnet-mqtt-gateway": {
 		topics: []string{"bacnet-gateway/{gateway}/telemetry/{device}/{point}"},
-		value:  "value", time: "acquiredAt", format: "unix_ms", fresh: "sourceStatus", object: "objectType",
+		value:  "value", time: "acquiredAt", format: "unix_ms", fresh: "sourceStatus", object: "objectType", behind: true,
 	},
 	// device: all of the topic before the point, BITPOOL_BACNET_GATEWAY/AHU-1;
 	// point: its key, Main_kWh_AI_3. By default it rounds to two decimals

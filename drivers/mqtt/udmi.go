@@ -50,15 +50,16 @@ func newUDMI(devices []Device) (*udmiFormat, error) {
 	return f, nil
 }
 
-// filters: "/devices/X/events/pointset" as UDMI has it, the same behind a
-// site, and without the leading slash. A level + is also an empty one.
+// filters: "/devices/X/events/pointset" as UDMI has it, also without the
+// leading slash; behind a site only where the name has it, since the device of
+// another site may bear the same name.
 func (f *udmiFormat) filters() []filter {
 	var out []filter
 	for name := range f.byName {
 		site, device, named := strings.Cut(name, "/")
 		prefixes := []string{site + "/devices/" + device}
 		if !named {
-			prefixes = []string{"+/devices/" + name, "devices/" + name}
+			prefixes = []string{"/devices/" + name, "devices/" + name}
 		}
 		for _, p := range prefixes {
 			out = append(out, filter{p + "/events/pointset", 1}, filter{p + "/state", 1})
@@ -77,10 +78,7 @@ func (f *udmiFormat) message(m *message, hear func(device, point int, v value.Va
 		return nil, errOther
 	}
 	name, kind, _ := strings.Cut(rest, "/")
-	indices := f.byName[name]
-	if site = strings.TrimSuffix(site, "/"); site != "" {
-		indices = append(indices[:len(indices):len(indices)], f.byName[site+"/"+name]...)
-	}
+	indices := f.byName[strings.TrimPrefix(site+name, "/")]
 	if len(indices) == 0 {
 		return nil, errOther
 	}

@@ -192,7 +192,7 @@ func (t *Table) Convert(litres int64, day Day, m Meter) (wh int64, b Basis, err 
 // there is none.
 func (t *Table) Last(zone string) (last Day, ok bool) {
 	for k := range t.daily {
-		if strings.EqualFold(k.zone, zone) && (!ok || k.day > last) {
+		if strings.EqualFold(k.zone, zone) && (!ok || k.day > last) { // mutate: a zone has one value a day
 			last, ok = k.day, true
 		}
 	}

@@ -116,7 +116,7 @@ func TestWhatItLooksLike(t *testing.T) {
 		"": "empty", "\r\n\x00\n": "empty", "sep=,\r\n": "empty", "\xef\xbb\xbf": "empty", "\xff\xfe": "empty",
 		"\x89PNG\r\n\x1a\n": "PNG", "PK\x03\x04...": ".xlsx", "%PDF-1.4": "PDF", "\xd0\xcf\x11\xe0": ".xls",
 		"<!DOCTYPE html><p>": "web page", "\n <HTML>": "web page", "<?xml version=\"1.0\"?><a/>": "XML",
-		`{"error":"no"}`: "not Perse's", `[1,2]`: "not Perse's", `{"data":[{"P1":1}]}`: "not Perse's", `{`: "not Perse's",
+		`{"error":"no"}`: "not Perse's", `[1,2]`: "not Perse's", `{"data":[{"P1":1}]}`: "not Perse's", `{`: "broken or cut off at byte 1",
 		"name,age\nada,36\n": "no line looks like", `"`: "no line in it",
 		"Date," + strings.Join(clock(0), ",") + "\n":                     "name no meter",
 		"ReadDatetime,kWh\n":                                             "name no meter",

@@ -21,9 +21,11 @@ func parsePerse(s string, o Options) (*File, error) {
 	var doc struct {
 		Data []map[string]json.RawMessage `json:"data"`
 	}
-	err := json.Unmarshal([]byte(s), &doc)
-	if err != nil {
-		return nil, fmt.Errorf("this is JSON, but not Perse's (an object with \"data\", a list of records): %v; %s", err, accepted)
+	if err := json.Unmarshal([]byte(s), &doc); err != nil {
+		if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+			return nil, fmt.Errorf("this looks like JSON, but is broken or cut off at byte %d: %v; %s", syntax.Offset, err, accepted)
+		}
+		return nil, errors.New("this is JSON, but not Perse's (an object with \"data\", a list of records); " + accepted)
 	}
 	if len(doc.Data) == 0 || doc.Data[0]["P1"] == nil || doc.Data[0]["Date"] == nil {
 		return nil, errors.New("this is JSON, but not Perse's: its \"data\" has no records with Date and P1 to P50; " + accepted)

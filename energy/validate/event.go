@@ -102,7 +102,7 @@ func (c *Checker) Change(at time.Time, found, expected string, dst []Finding) []
 	}
 	c.mark(17, from, at)
 	return c.say(ofReading, at, Finding{
-		Rule: 17, Severity: Error, From: from, To: at, Found: found, Expected: expected + ", or an exchange record",
+		Rule: 17, Severity: Error, From: from, To: at, Found: found, Expected: expected + " or a stated exchange",
 		Note: "the energy between the two is not known until the exchange is stated",
 	}, dst)
 }

@@ -97,7 +97,7 @@ func TestLeapThatStays(t *testing.T) {
 func TestChange(t *testing.T) {
 	c := New(mainImport, Options{})
 	fs := c.Change(after(60), "serial 7654321", "serial 1234567", nil)
-	if said(fs) != "V17 error" || !fs[0].From.Equal(after(60)) || fs[0].Expected != "serial 1234567, or an exchange record" {
+	if said(fs) != "V17 error" || !fs[0].From.Equal(after(60)) || fs[0].Expected != "serial 1234567 or a stated exchange" {
 		t.Error(fs)
 	}
 	c = New(mainImport, Options{})

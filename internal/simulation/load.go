@@ -75,14 +75,6 @@ func (l *load) after(s segmentStart, seg int64) segmentStart {
 	return s
 }
 
-// boundary gives the total at the i-th half-hour boundary since epoch.
-func (l *load) boundary(i int) int64 {
-	if i >= len(l.bounds) {
-		l.total(boundary(i))
-	}
-	return l.bounds[i].whole
-}
-
 // at gives the power of a segment.
 func (l *load) at(seg int64) int64 {
 	t := float64(seg) * segment.Hours()

@@ -19,9 +19,9 @@ import (
 )
 
 var (
-	seeds  = flag.Int("seeds", 2, "how many seeds to simulate")
+	seeds  = flag.Int("seeds", 6, "how many seeds to simulate")
 	first  = flag.Uint64("seed", 1, "the first of them")
-	years  = flag.Float64("years", 0.1, "how many years of each")
+	years  = flag.Float64("years", 0.15, "how many years of each")
 	meters = flag.Int("meters", 16, "how many meters at each site")
 	logTo  = flag.String("log", "", "a file for the agent's log, in simulated time")
 	quiet  = flag.Bool("quiet", false, "no faults")
@@ -78,8 +78,11 @@ func logger(t *testing.T) *slog.Logger {
 func TestSimulation(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // memory is there, time is not
 	began := time.Now()
-	days := int(*years * 365)
-	for i := range *seeds {
+	days, many := int(*years*365), *seeds
+	if testing.Short() {
+		days, many = min(days, 15), 1
+	}
+	for i := range many {
 		seed := *first + uint64(i)
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			begun, used := time.Now(), cpu()

@@ -36,8 +36,7 @@ type channel struct {
 	calm   *calm
 	faults episodes
 	polls  int64
-	same   int   // faulty samples in a row in the present episode
-	held   int64 // the value of a frozen register; -1: none
+	same   int // faulty samples in a row in the present episode
 
 	lates  map[int64]delivery // by Unix milliseconds
 	log    []delivery         // what the agent was given, in the order in which it was

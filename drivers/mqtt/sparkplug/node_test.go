@@ -84,7 +84,12 @@ func TestSessions(t *testing.T) {
 		"a device's death":         {birth, dbirth, {"DDEATH", "m", payload(2), "dead m"}, {"DDATA", "m", payload(3, "#7=5"), "gap"}, {"NDATA", "", payload(4, "#1=9"), "E=9"}},
 		"a device's death, a gap":  {birth, dbirth, {"DDEATH", "m", payload(9), "dead m gap"}},
 		"a device without a birth": {birth, {"DDATA", "x", payload(1, "#7=5"), "gap"}, {"NDATA", "", payload(2, "#1=9"), "E=9"}},
-		"unknown":                  {birth, {"NCMD", "", payload(1), "error"}, {"STATE", "", payload(1), "error"}},
+		"a named metric of a device without a birth": {birth, {"DDATA", "x", payload(1, "kWh:7=5"), "x/kWh=5 gap"}},
+		"the name goes before the alias":             {birth, dbirth, {"DBIRTH", "m", payload(2, "A#7:7=1", "B#8:3=2"), "m/A=1 m/B=2"}, {"DDATA", "m", payload(3, "B#7=4294967291"), "m/B=-5"}},
+		"without a type":                             {{"NDATA", "", Payload{Seq: 1, Metrics: []Metric{{Name: "i", Quality: Good, field: intField}, {Name: "l", Quality: Good, field: longField}, {Name: "f", Quality: Good, field: floatField}, {Name: "d", Quality: Good, field: doubleField}}}, "f=0 d=0 gap"}},
+		"bdSeq in the other field":                   {{"NBIRTH", "", Payload{Metrics: []Metric{{Name: "bdSeq", field: intField, bits: 4, Type: UInt64}}}, "bdSeq=4"}, {"NDEATH", "", payload(-1, "bdSeq:8=3"), "error"}, {"NDEATH", "", payload(-1, "bdSeq:8=4"), "dead "}},
+		"no bdSeq":                                   {birth, {"NDEATH", "", Payload{Seq: -1, Metrics: []Metric{{Name: "bdSeq", field: doubleField, bits: 9}, {Name: "x", field: longField, bits: 9}}}, "dead "}},
+		"unknown":                                    {birth, {"NCMD", "", payload(1), "error"}, {"STATE", "", payload(1), "error"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var n Node

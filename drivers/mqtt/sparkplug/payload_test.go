@@ -109,6 +109,95 @@ func TestIntegers(t *testing.T) {
 	}
 }
 
+// Fields that are not known, or come in another wire type than the standard's,
+// say nothing.
+func TestUnknownFields(t *testing.T) {
+	var odd []byte
+	for n := protowire.Number(1); n < 25; n++ {
+		odd = protowire.AppendFixed64(protowire.AppendTag(odd, n, protowire.Fixed64Type), 1)
+		if n > 5 {
+			odd = protowire.AppendVarint(protowire.AppendTag(odd, n, protowire.VarintType), 1)
+			odd = protowire.AppendString(protowire.AppendTag(odd, n, protowire.BytesType), "x")
+		}
+	}
+	p, err := Parse(odd)
+	if err != nil || p.Seq != -1 || !p.At.IsZero() || len(p.Metrics) != 0 || p.uuid != "" || p.body != nil {
+		t.Errorf("%+v, %v", p, err)
+	}
+	var inner []byte
+	for n := protowire.Number(1); n < 25; n++ {
+		if n != 13 { // there a double
+			inner = protowire.AppendFixed64(protowire.AppendTag(inner, n, protowire.Fixed64Type), 1)
+		}
+		if n != 12 { // there a float
+			inner = protowire.AppendFixed32(protowire.AppendTag(inner, n, protowire.Fixed32Type), 1)
+		}
+	}
+	m, err := parseMetric(inner, 0)
+	m.field = noField // a value of bytes or a data set, of no use in either case
+	if err != nil || m.Name != "" || m.HasAlias || !m.At.IsZero() || m.Type != 0 || m.Historical || m.Null || m.Quality != Good || m.Unit != "" || m.bits != 0 || m.text != "" || m.nested != nil {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// What is said to be false is as if it were not said.
+func TestExplicitlyFalse(t *testing.T) {
+	for set, want := range map[byte]bool{0: false, 1: true} {
+		m, err := parseMetric([]byte{0x28, set, 0x38, set, 0x20, 0x03, 0x50, 0x05}, 0)
+		if err != nil || m.Historical != want || m.Null != want || m.Type != Int32 || m.bits != 5 {
+			t.Errorf("%d: %+v, %v", set, m, err)
+		}
+	}
+}
+
+// A property may be null, and as many values as keys must come.
+func TestProperties(t *testing.T) {
+	key := func(b []byte, k string) []byte {
+		return protowire.AppendString(protowire.AppendTag(b, 1, protowire.BytesType), k)
+	}
+	value := func(b, v []byte) []byte {
+		return protowire.AppendBytes(protowire.AppendTag(b, 2, protowire.BytesType), v)
+	}
+	integer := func(n protowire.Number, v uint64) []byte {
+		return protowire.AppendVarint(protowire.AppendTag([]byte{0x08, 0x03}, n, protowire.VarintType), v)
+	}
+	for name, c := range map[string]struct {
+		set     []byte
+		quality int64
+		fails   bool
+	}{
+		"bad":          {value(key(nil, "Quality"), integer(3, 0)), 0, false},
+		"below 0":      {value(key(nil, "Quality"), integer(3, 0xFFFFFFFF)), -1, false},
+		"long":         {value(key(nil, "Quality"), integer(4, 500)), 500, false},
+		"null":         {value(key(nil, "Quality"), append([]byte{0x10, 0x01}, integer(3, 0)...)), Good, false},
+		"not null":     {value(key(nil, "Quality"), append([]byte{0x10, 0x00}, integer(3, 0)...)), 0, false},
+		"another":      {value(key(nil, "quality of life"), integer(3, 0)), Good, false},
+		"the second":   {value(value(key(key(nil, "a"), "Quality"), integer(3, 1)), integer(3, 0)), 0, false},
+		"one too many": {value(value(key(nil, "Quality"), integer(3, 0)), integer(3, 0)), 0, true},
+		"one too few":  {key(nil, "Quality"), 0, true},
+		"cut":          {[]byte{0x0a, 0x05}, 0, true},
+		"a cut value":  {value(key(nil, "Quality"), []byte{0x18}), 0, true},
+	} {
+		m := Metric{Quality: Good}
+		if err := m.properties(c.set); (err != nil) != c.fails || err == nil && m.Quality != c.quality {
+			t.Errorf("%s: %d, %v", name, m.Quality, err)
+		}
+	}
+	m := Metric{}
+	if err := m.properties(value(key(nil, "engUnit"), integer(3, 5))); err != nil || m.Unit != "" {
+		t.Errorf("a number as a unit: %q, %v", m.Unit, err)
+	}
+}
+
+func TestNull(t *testing.T) {
+	for _, m := range []*Metric{{Null: true, field: intField, bits: 5}, {}, {Null: true}} {
+		var e *drivers.Error
+		if n, err := m.Number(Int32); n != nil || !errors.As(err, &e) || e.Kind != drivers.Sentinel {
+			t.Errorf("%+v: %v, %v", m, n, err)
+		}
+	}
+}
+
 func compressed(t *testing.T, algorithm string, seq int) []byte {
 	t.Helper()
 	plain, _ := hex.DecodeString(scalars)
@@ -138,6 +227,15 @@ func TestCompressed(t *testing.T) {
 			t.Errorf("%s: %d metrics, seq %d, %v", algorithm, len(p.Metrics), p.Seq, err)
 		}
 	}
+	// What the inner payload does not say, the outer one does.
+	var nothing bytes.Buffer
+	_ = zlib.NewWriter(&nothing).Close()
+	outer := protowire.AppendVarint(protowire.AppendTag([]byte{0x08, 0x05}, 3, protowire.VarintType), 9)
+	outer = protowire.AppendString(protowire.AppendTag(outer, 4, protowire.BytesType), packed)
+	outer = protowire.AppendBytes(protowire.AppendTag(outer, 5, protowire.BytesType), nothing.Bytes())
+	if p, err := Parse(outer); err != nil || p.Seq != 9 || p.At.UnixMilli() != 5 {
+		t.Errorf("%+v, %v", p, err)
+	}
 	if _, err := Parse(compressed(t, "LZMA", 9)); err == nil {
 		t.Error("an unknown compression was taken")
 	}
@@ -153,10 +251,16 @@ func TestCompressed(t *testing.T) {
 }
 
 func TestParseRefuses(t *testing.T) {
-	deep := []byte{0x08, 1}
-	for range deepest + 2 {
-		inner := protowire.AppendBytes(protowire.AppendTag(nil, 2, protowire.BytesType), deep)
-		deep = protowire.AppendBytes(protowire.AppendTag(nil, 18, protowire.BytesType), inner)
+	within := func(levels int) []byte {
+		deep := []byte{0x20, 1}
+		for range levels {
+			inner := protowire.AppendBytes(protowire.AppendTag(nil, 2, protowire.BytesType), deep)
+			deep = protowire.AppendBytes(protowire.AppendTag(nil, 18, protowire.BytesType), inner)
+		}
+		return protowire.AppendBytes(protowire.AppendTag(nil, 2, protowire.BytesType), deep)
+	}
+	if _, err := Parse(within(deepest)); err != nil {
+		t.Errorf("templates as deep as they may be: %v", err)
 	}
 	for name, b := range map[string][]byte{
 		"json":       []byte(`{"client":"x"}`),
@@ -164,7 +268,7 @@ func TestParseRefuses(t *testing.T) {
 		"no tag":     {0x00},
 		"seq 256":    {0x18, 0x80, 0x02},
 		"long":       make([]byte, Limit+1),
-		"deep":       protowire.AppendBytes(protowire.AppendTag(nil, 2, protowire.BytesType), deep),
+		"deep":       within(deepest + 1),
 		"properties": {0x12, 0x05, 0x4a, 0x03, 0x0a, 0x01, 'a'},
 	} {
 		if _, err := Parse(b); err == nil {

@@ -1,0 +1,148 @@
+package scan
+
+import (
+	"context"
+	"slices"
+
+	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/drivers/modbus"
+	"github.com/perseus-edge/perseus-edge/drivers/modbus/doctor"
+)
+
+// place is where a register is and how its bits make a number.
+type place struct {
+	address            uint16
+	table, typ, orders string
+}
+
+func placeOf(p modbus.Point) place { return place{p.Address, p.Table, p.Type, p.Order} }
+
+// interview is what a device is asked, all of which is read over one
+// connection: which model it says that it is, then the first register of each
+// template (most are refused here, at one request each), then all that the
+// templates which are left would read.
+type interview struct {
+	models    []modbus.Point
+	gates     []modbus.Point
+	questions []question
+}
+
+func (o Options) interview() (v interview) {
+	once := map[place]bool{}
+	add := func(to *[]modbus.Point, p modbus.Point) {
+		if !once[placeOf(p)] {
+			once[placeOf(p)] = true
+			*to = append(*to, p)
+		}
+	}
+	for _, t := range o.Templates {
+		if s := o.Signs[t.Name]; s.Model != nil {
+			add(&v.models, s.Model.Point)
+		}
+		v.questions = append(v.questions, ask(t, o.Signs[t.Name]))
+	}
+	clear(once)
+	for _, q := range v.questions {
+		add(&v.gates, q.points[0])
+	}
+	return v
+}
+
+func (v interview) devices(unit uint8) (out []modbus.Device) {
+	for _, p := range slices.Concat(v.models, v.gates) {
+		out = append(out, modbus.Device{Meter: "scan", Unit: unit, Points: []modbus.Point{p}})
+	}
+	for _, q := range v.questions {
+		out = append(out, modbus.Device{Meter: "scan", Unit: unit, Points: q.points, Serial: q.template.SerialRegister})
+	}
+	return out
+}
+
+// identify asks each device what the templates would ask it.
+func (o Options) identify(ctx context.Context, url string, units []uint8) (out []Meter, err error) {
+	v := o.interview()
+	c := modbus.Config{URL: url, Timeout: o.Timeout, Pause: o.Pause}
+	for _, u := range units {
+		c.Devices = append(c.Devices, v.devices(u)...)
+	}
+	bus, err := modbus.New(c)
+	if err != nil {
+		return nil, err
+	}
+	defer bus.Close()
+	each := len(c.Devices) / len(units)
+	for i, u := range units {
+		o.Progress("%s: unit %d: comparing it with %d meters", url, u, len(v.questions))
+		fits, err := v.compare(ctx, bus, i*each)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, Meter{URL: url, Unit: u, Fits: fits})
+	}
+	return out, nil
+}
+
+// compare holds an interview with the device whose questions begin at first.
+func (v interview) compare(ctx context.Context, bus *modbus.Bus, first int) (fits []Candidate, err error) {
+	says := map[place]uint64{}
+	there := map[place]bool{}
+	for k, p := range slices.Concat(v.models, v.gates) {
+		got, err := bus.Poll(ctx, first+k, nil)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err == nil && len(got) == 1 && doctor.Held(got[0].Err) {
+			if there[placeOf(p)] = true; k < len(v.models) {
+				says[placeOf(p)] = got[0].Raw
+			}
+		}
+	}
+	known := map[string]model{}
+	named := false
+	for _, q := range v.questions {
+		m := q.modelOf(says)
+		known[q.template.Name] = m
+		named = named || m == modelYes
+	}
+	first += len(v.models) + len(v.gates)
+	for k, q := range v.questions {
+		m := known[q.template.Name]
+		if named && m != modelYes || !there[placeOf(q.points[0])] {
+			continue
+		}
+		got, err := bus.Poll(ctx, first+k, nil)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			continue
+		}
+		if c, ok := q.weigh(byPoint(got), m, bus.Identity(first+k)); ok {
+			fits = append(fits, c)
+		}
+	}
+	return rank(fits), nil
+}
+
+// modelOf says whether a device says that it is of the template's model. A
+// register that holds no text where text belongs is another meter's, and says
+// as much.
+func (q question) modelOf(says map[place]uint64) model {
+	if q.signs.Model == nil {
+		return modelUnknown
+	}
+	raw, ok := says[placeOf(q.signs.Model.Point)]
+	switch {
+	case !ok:
+		return modelUnknown
+	case q.signs.Model.Matches(raw):
+		return modelYes
+	}
+	return modelNo
+}
+
+// byPoint drops what a driver may give twice.
+func byPoint(got []drivers.Reading) []drivers.Reading {
+	slices.SortStableFunc(got, func(a, b drivers.Reading) int { return a.Point - b.Point })
+	return slices.CompactFunc(got, func(a, b drivers.Reading) bool { return a.Point == b.Point })
+}

@@ -1,0 +1,527 @@
+package modbus
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	tty "github.com/goburrow/serial"
+
+	"github.com/perseus-edge/perseus-edge/drivers"
+)
+
+// scripted is a wire whose meters do what a test says, in virtual time.
+type scripted struct {
+	*testing.T
+	*Bus
+	far    *farEnd
+	log    []string    // questions: function, address, registers
+	at     []time.Time // when they came
+	n      int         // questions since on
+	answer func(n int, q []byte) []emission
+}
+
+// on sets what the meters do from here on; n counts from 1.
+func (s *scripted) on(answer func(n int, q []byte) []emission) {
+	s.n, s.answer, s.log, s.at = 0, answer, nil, nil
+}
+
+// plain is the right answer: register a of a meter holds a.
+func plain(q []byte) []byte {
+	data := []byte{2 * q[5]}
+	for i := range uint16(q[5]) {
+		data = binary.BigEndian.AppendUint16(data, binary.BigEndian.Uint16(q[2:])+i)
+	}
+	return rtuFrame(q[0], q[1], data)
+}
+
+func after(d time.Duration, b []byte) []emission { return []emission{{after: d, bytes: b}} }
+
+func script(t *testing.T, c Config, run func(s *scripted)) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{in: make(chan []byte, 1000), out: make(chan []byte, 1000)}
+		s := &scripted{T: t, far: &farEnd{memory: m}}
+		s.answer = func(_ int, q []byte) []emission { return after(20*time.Millisecond, plain(q)) }
+		var err error
+		if s.Bus, err = New(c); err != nil {
+			t.Fatal(err)
+		}
+		s.rtu.dial = func() (link, error) { return m, nil }
+		go func() {
+			q := make([]byte, 8)
+			for {
+				if _, err := io.ReadFull(s.far, q); err != nil {
+					return
+				}
+				s.log = append(s.log, fmt.Sprintf("%d:%d/%#x+%d", q[0], q[1], q[2:4], q[5]))
+				s.at = append(s.at, time.Now())
+				s.n++
+				emit(s.far, s.answer(s.n, append([]byte(nil), q...)))
+			}
+		}()
+		defer func() {
+			close(m.out)
+			time.Sleep(time.Hour) // what is on its way arrives
+		}()
+		run(s)
+	})
+}
+
+// ok polls a meter and wants these values.
+func (s *scripted) ok(device int, want ...uint64) {
+	s.Helper()
+	got, err := s.Poll(s.Context(), device, nil)
+	if err != nil || len(got) != len(want) {
+		s.Fatalf("%+v, %v", got, err)
+	}
+	for i, r := range got {
+		if r.Err != nil || r.Raw != want[i] {
+			s.Errorf("point %d: %#x, %v, want %#x", r.Point, r.Raw, r.Err, want[i])
+		}
+	}
+}
+
+// fails polls a meter and wants no value, and this error.
+func (s *scripted) fails(device int, kind drivers.Kind, want string) {
+	s.Helper()
+	got, err := s.Poll(s.Context(), device, nil)
+	var de *drivers.Error
+	if !errors.As(err, &de) || de.Kind != kind || !strings.Contains(err.Error(), want) {
+		s.Errorf("%v, want %s with %q", err, kind, want)
+	}
+	for _, r := range got {
+		if r.Err == nil {
+			s.Errorf("point %d: %#x is not to be believed", r.Point, r.Raw)
+		}
+	}
+}
+
+func (s *scripted) asked(want ...string) {
+	s.Helper()
+	if got := strings.Join(s.log, " "); got != strings.Join(want, " ") {
+		s.Errorf("asked %s, want %s", got, strings.Join(want, " "))
+	}
+	s.log, s.at = nil, nil
+}
+
+func wired(url string, points ...Point) Config {
+	return Config{URL: url, Timeout: time.Second, Devices: []Device{{Meter: "a", Unit: 1, Points: points}, {Meter: "b", Unit: 2, Points: points}}}
+}
+
+const (
+	slow   = "rtu:///dev/x?baud=9600&parity=even"
+	x10    = 0x00100011
+	x20    = 0x00200021
+	second = time.Second
+)
+
+func TestLateAnswerIsNotTakenHoweverLate(t *testing.T) {
+	for _, late := range []time.Duration{1030 * time.Millisecond, 1900 * time.Millisecond, 2500 * time.Millisecond, 10 * second} {
+		t.Run(late.String(), func(t *testing.T) {
+			script(t, wired(slow, pt(0x10), pt(0x20)), func(s *scripted) {
+				s.ok(0, x10, x20)
+				s.log = nil
+				s.on(func(n int, q []byte) []emission {
+					if n == 1 {
+						return after(late, plain(q))
+					}
+					return after(20*time.Millisecond, plain(q))
+				})
+				s.fails(0, drivers.Timeout, "A and B")
+				for range 20 { // as often as it takes
+					got, err := s.Poll(s.Context(), 0, nil)
+					for _, r := range got {
+						if want := []uint64{x10, x20}[r.Point]; r.Err == nil && r.Raw != want {
+							s.Fatalf("point %d: %#x", r.Point, r.Raw)
+						}
+					}
+					if err == nil {
+						break
+					}
+				}
+				s.log = nil
+				s.ok(0, x10, x20)
+				s.asked("1:4/0x0010+2", "1:4/0x0020+2") // trusted again, and without more ado
+			})
+		})
+	}
+}
+
+// After a time-out: silence for one more, then a question whose answer is
+// like no other, then the register.
+func TestQuarantineAndProof(t *testing.T) {
+	script(t, wired(slow, pt(0x10)), func(s *scripted) {
+		began := time.Now()
+		s.ok(0, x10)
+		if waited := s.at[0].Sub(began); waited < second || waited > second+50*time.Millisecond {
+			s.Errorf("the first question after %v, want one time-out: an earlier program's answer may come", waited)
+		}
+		s.asked("1:4/0x0010+2")
+		s.on(func(int, []byte) []emission { return nil })
+		s.fails(0, drivers.Timeout, "")
+		failed := time.Now()
+		s.asked("1:4/0x0010+2")
+		s.on(func(_ int, q []byte) []emission { return after(20*time.Millisecond, plain(q)) })
+		s.ok(0, x10)
+		if waited := s.at[0].Sub(failed); waited < second || waited > second+50*time.Millisecond {
+			s.Errorf("asked again after %v, want one more time-out", waited)
+		}
+		s.asked("1:3/0x0010+1", "1:4/0x0010+2")
+		s.ok(1, x10) // the other meter on the wire is asked at once
+		s.asked("2:4/0x0010+2")
+	})
+}
+
+func TestQuarantineIsOverWhenTheNextRoundIsDue(t *testing.T) {
+	script(t, wired(slow, pt(0x10)), func(s *scripted) {
+		s.ok(0, x10)
+		s.on(func(int, []byte) []emission { return nil })
+		s.fails(0, drivers.Timeout, "")
+		s.on(func(_ int, q []byte) []emission { return after(20*time.Millisecond, plain(q)) })
+		time.Sleep(10 * second)
+		began := time.Now()
+		s.log, s.at = nil, nil
+		s.ok(1, x10)
+		if waited := s.at[0].Sub(began); waited > 10*time.Millisecond {
+			s.Errorf("a neighbour waited %v", waited)
+		}
+	})
+}
+
+// A meter that answers neither proof has to be silent for three time-outs.
+func TestProofByTimeAlone(t *testing.T) {
+	script(t, wired(slow, pt(0x10)), func(s *scripted) {
+		s.ok(0, x10)
+		down := true
+		s.on(func(_ int, q []byte) []emission {
+			if down || q[1] != readInput || q[5] != 2 {
+				return nil
+			}
+			return after(20*time.Millisecond, plain(q))
+		})
+		s.log = nil
+		s.fails(0, drivers.Timeout, "")
+		down = false
+		s.fails(0, drivers.Timeout, "")
+		s.fails(0, drivers.Timeout, "")
+		s.asked("1:4/0x0010+2", "1:3/0x0010+1", "1:4/0x0010+1")
+		failed := time.Now()
+		s.ok(0, x10)
+		if waited := s.at[0].Sub(failed); waited < 3*second || waited > 3*second+50*time.Millisecond {
+			s.Errorf("asked after %v of silence, want 3s", waited)
+		}
+		s.asked("1:4/0x0010+2")
+	})
+}
+
+// A meter that reads both tables: another number of registers tells apart.
+func TestProofOfAMeterWithTwoTables(t *testing.T) {
+	holding := Point{Measure: 2, Address: 0x30, Type: "uint16", Unit: "Wh"}
+	script(t, wired(slow, pt(0x10), holding), func(s *scripted) {
+		s.ok(0, 0x30, x10)
+		s.on(func(int, []byte) []emission { return nil })
+		s.fails(0, drivers.Timeout, "")
+		s.log = nil
+		s.on(func(_ int, q []byte) []emission { return after(20*time.Millisecond, plain(q)) })
+		s.ok(0, 0x30, x10)
+		s.asked("1:3/0x0030+2", "1:3/0x0030+1", "1:4/0x0010+2")
+	})
+}
+
+func TestWireThatNeverFallsSilent(t *testing.T) {
+	script(t, wired(slow, pt(0x10)), func(s *scripted) {
+		stop := time.Now().Add(30 * second)
+		go func() {
+			for time.Now().Before(stop) {
+				time.Sleep(300 * time.Millisecond)
+				s.far.Write([]byte{0x55})
+			}
+		}()
+		began := time.Now()
+		s.fails(0, drivers.Protocol, "another master")
+		if took := time.Since(began); took > 8*second {
+			s.Errorf("it took %v to find out", took)
+		}
+		ctx, cancel := context.WithTimeout(s.Context(), second)
+		defer cancel()
+		began = time.Now()
+		if _, err := s.Poll(ctx, 0, nil); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 2*second {
+			s.Errorf("waiting must end with its context: %v after %v", err, time.Since(began))
+		}
+		time.Sleep(time.Until(stop.Add(second)))
+		s.ok(0, x10)
+	})
+}
+
+// Silence goes before each question: 3.5 characters, or the pause of the
+// configuration.
+func TestSilenceBetweenQuestions(t *testing.T) {
+	for _, c := range []struct {
+		url   string
+		pause time.Duration
+		want  time.Duration
+	}{
+		{"rtu:///dev/x?baud=9600&parity=even", 0, 4010 * time.Microsecond},
+		{"rtu:///dev/x?baud=9600&parity=none&stop=2", 0, 4010 * time.Microsecond},
+		{"rtu:///dev/x?baud=9600", 0, 3645 * time.Microsecond},
+		{"rtu:///dev/x?baud=19200&parity=even", 0, 2005 * time.Microsecond},
+		{"rtu:///dev/x?baud=38400&parity=even", 0, 1750 * time.Microsecond},
+		{"rtuovertcp://h", 0, 1750 * time.Microsecond},
+		{slow, 50 * time.Millisecond, 50 * time.Millisecond},
+	} {
+		cfg := wired(c.url, pt(0x10), pt(0x20))
+		cfg.Pause = c.pause
+		script(t, cfg, func(s *scripted) {
+			s.ok(0, x10, x20)
+			s.rtu.careful = 0
+			s.log, s.at = nil, nil
+			s.ok(0, x10, x20)
+			silence := s.at[1].Sub(s.at[0]) - 20*time.Millisecond
+			if silence < c.want || silence > c.want+2*time.Millisecond {
+				s.Errorf("%s: %v of silence, want %v", c.url, silence, c.want)
+			}
+		})
+	}
+}
+
+// On a wire without trouble each round costs one silence; after anything
+// strange, each question.
+func TestCareComesAndGoes(t *testing.T) {
+	script(t, wired(slow, pt(0x10), pt(0x20)), func(s *scripted) {
+		for range carefulAtFirst {
+			s.ok(0, x10, x20)
+		}
+		took := func() time.Duration { began := time.Now(); s.ok(0, x10, x20); return time.Since(began) }
+		if d := took(); d > 100*time.Millisecond {
+			s.Errorf("two questions of 20 ms took %v on a quiet wire", d)
+		}
+		s.far.Write([]byte{0x55})
+		s.ok(0, x10, x20)
+		if s.rtu.careful < carefulAgain-10 || s.rtu.careful > carefulAgain {
+			s.Errorf("%d questions with care after a stray byte, want %d", s.rtu.careful, carefulAgain)
+		}
+		if d := took(); d < 110*time.Millisecond {
+			s.Errorf("two questions of 20 ms took %v with care", d)
+		}
+	})
+}
+
+// One answer too many, on a wire that was quiet for long: each answer is then
+// taken for that to the next question, and the last one is still to come when
+// the round ends.
+func TestShiftedRoundIsTakenBack(t *testing.T) {
+	script(t, wired(slow, pt(0x10), pt(0x20), pt(0x30)), func(s *scripted) {
+		s.ok(0, x10, x20, 0x00300031)
+		s.rtu.careful, s.log = 0, nil
+		s.on(func(n int, q []byte) []emission {
+			if n == 1 {
+				other := append([]byte(nil), q...)
+				other[3] = 0x40
+				return []emission{{after: 5 * time.Millisecond, bytes: plain(other)}, {after: 20 * time.Millisecond, bytes: plain(q)}}
+			}
+			return after(20*time.Millisecond, plain(q))
+		})
+		s.fails(0, drivers.Protocol, "nobody had asked for")
+		s.asked("1:4/0x0010+2", "1:4/0x0020+2", "1:4/0x0030+2")
+		s.ok(0, x10, x20, 0x00300031)
+		// The first two have bits now that were taken for another's.
+		s.asked("1:3/0x0010+1", "1:4/0x0010+2", "1:4/0x0010+2", "1:4/0x0020+2", "1:4/0x0020+2", "1:4/0x0030+2")
+	})
+}
+
+// Two registers with the same bits, such as two that are 0: the second is
+// asked for twice, and believed.
+func TestEqualRegistersAreAskedTwice(t *testing.T) {
+	script(t, wired(slow, pt(0x10), pt(0x20)), func(s *scripted) {
+		zero := func(q []byte) []byte { return rtuFrame(q[0], q[1], []byte{4, 0, 0, 0, 0}) }
+		s.on(func(_ int, q []byte) []emission { return after(20*time.Millisecond, zero(q)) })
+		s.ok(0, 0, 0)
+		s.asked("1:4/0x0010+2", "1:4/0x0020+2", "1:4/0x0020+2")
+		s.on(func(n int, q []byte) []emission { // the first answer comes once more
+			if n == 2 {
+				return after(20*time.Millisecond, plain([]byte{1, 4, 0, 0x10, 0, 2}))
+			}
+			return after(20*time.Millisecond, plain(q))
+		})
+		s.fails(0, drivers.Protocol, "")
+	})
+}
+
+func TestAdapterThatHearsItself(t *testing.T) {
+	script(t, wired(slow, pt(0x10), pt(0x20)), func(s *scripted) {
+		echo := true
+		s.on(func(_ int, q []byte) []emission {
+			if echo {
+				return []emission{{after: 1, bytes: q[:3]}, {after: time.Millisecond, bytes: q[3:]}, {after: 20 * time.Millisecond, bytes: plain(q)}}
+			}
+			return nil
+		})
+		s.ok(0, x10, x20)
+		s.on(func(_ int, q []byte) []emission { return after(1, q) })
+		s.fails(0, drivers.Timeout, "")
+	})
+}
+
+// 125 registers at 1200 baud take 2.3 s, more than a time-out: that is for the
+// answer to begin.
+func TestLongAnswerOnASlowWire(t *testing.T) {
+	long := make([]Point, 62)
+	for i := range long {
+		long[i] = pt(uint16(2 * i))
+	}
+	script(t, wired("rtu:///dev/x?baud=1200", long...), func(s *scripted) {
+		s.on(func(_ int, q []byte) (out []emission) {
+			for i, b := range plain(q) {
+				out = append(out, emission{after: time.Second / 120, bytes: []byte{b}})
+				if i == 0 {
+					out[0].after = 900 * time.Millisecond
+				}
+			}
+			return out
+		})
+		got, err := s.Poll(s.Context(), 0, nil)
+		if err != nil || len(got) != 62 || got[61].Raw != 122<<16|123 {
+			s.Errorf("%v, %v", got, err)
+		}
+	})
+}
+
+// A device's own "no" is not taken for trouble on the wire.
+func TestExceptionsOnAWire(t *testing.T) {
+	script(t, wired(slow, pt(0x10), pt(0x12)), func(s *scripted) {
+		s.on(func(_ int, q []byte) []emission {
+			if q[5] > 2 {
+				return after(20*time.Millisecond, rtuFrame(q[0], q[1]|exceptionBit, []byte{2}))
+			}
+			return after(20*time.Millisecond, plain(q))
+		})
+		s.ok(0, x10, 0x00120013)
+		s.asked("1:4/0x0010+4", "1:4/0x0010+2", "1:4/0x0012+2")
+		s.on(func(_ int, q []byte) []emission {
+			return after(20*time.Millisecond, rtuFrame(q[0], q[1]|exceptionBit, []byte{0x63}))
+		})
+		got, err := s.Poll(s.Context(), 0, nil)
+		var de *drivers.Error
+		if err != nil || len(got) != 2 || !errors.As(got[1].Err, &de) || de.Kind != drivers.Exception || !strings.Contains(de.Error(), "exception 99") {
+			s.Errorf("%v, %v", got, err)
+		}
+	})
+}
+
+// The serial number is read in each round: an exchange is seen at once, and a
+// wire whose answers are shifted gives none.
+func TestSerialNumberInEachRound(t *testing.T) {
+	c := wired(slow, pt(0x10))
+	c.Devices[0].Serial = &Serial{Address: 0x100, Type: "uint32"}
+	script(t, c, func(s *scripted) {
+		for range 3 {
+			s.ok(0, x10)
+			s.asked("1:4/0x0010+2", "1:3/0x0100+2")
+			if got := s.Identity(0); got != "16777473" {
+				s.Fatalf("identity %q", got)
+			}
+		}
+		// The answer comes, and one more: nothing of the round holds.
+		s.rtu.careful = 0
+		s.on(func(n int, q []byte) []emission {
+			number := rtuFrame(1, readHolding, []byte{4, 0, 0, 0, 7})
+			if n == 2 {
+				return []emission{{after: 20 * time.Millisecond, bytes: number}, {after: 20 * time.Millisecond, bytes: number}}
+			}
+			return after(20*time.Millisecond, plain(q))
+		})
+		s.fails(0, drivers.Protocol, "")
+		if got := s.Identity(0); got != "16777473" {
+			s.Errorf("identity %q of a round that does not hold", got)
+		}
+	})
+}
+
+// port is a serial port that gives what a test says.
+type port struct {
+	reads  []error // nil: nothing, as of an adapter that is gone
+	closed bool
+}
+
+func (p *port) Read([]byte) (int, error) {
+	if len(p.reads) == 0 {
+		return 0, nil
+	}
+	err := p.reads[0]
+	p.reads = p.reads[1:]
+	return -1, err
+}
+func (p *port) Write(b []byte) (int, error) { return len(b), nil }
+func (p *port) Close() error                { p.closed = true; return nil }
+
+func TestGoneAdapterIsNotReadInCircles(t *testing.T) {
+	for _, reads := range [][]error{{}, {syscall.EIO}, {tty.ErrTimeout, syscall.EINTR, syscall.EAGAIN, syscall.ENXIO}} {
+		p := &port{reads: reads}
+		b := faultyBus(t, slow, time.Second)
+		opened := 0
+		b.rtu.dial = func() (link, error) { opened++; return &serialLink{p}, nil }
+		b.rtu.line.until = time.Now() // no quarantine
+		_, err := b.Poll(t.Context(), 0, nil)
+		var de *drivers.Error
+		if !errors.As(err, &de) || de.Kind != drivers.Refused || !errors.Is(err, errUnplugged) || !p.closed || opened != 1 {
+			t.Errorf("%v: %v, closed %t, opened %d times", reads, err, p.closed, opened)
+		}
+	}
+}
+
+func TestLastingNames(t *testing.T) {
+	dir := t.TempDir()
+	port := filepath.Join(dir, "ttyUSB0")
+	ids := filepath.Join(dir, "by-id")
+	if err := errors.Join(os.WriteFile(port, nil, 0o600), os.WriteFile(port+"1", nil, 0o600), os.Mkdir(ids, 0o700),
+		os.Symlink("../ttyUSB01", filepath.Join(ids, "usb-a")), os.Symlink("../gone", filepath.Join(ids, "usb-b"))); err != nil {
+		t.Skip(err)
+	}
+	if got := lasting(ids, port); got != "" {
+		t.Errorf("a port without a name: %q", got)
+	}
+	if err := os.Symlink("../ttyUSB0", filepath.Join(ids, "usb-c")); err != nil {
+		t.Fatal(err)
+	}
+	real, err := filepath.EvalSymlinks(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := lasting(ids, real); got != filepath.Join(ids, "usb-c") {
+		t.Errorf("%q", got)
+	}
+	for _, path := range []string{filepath.Join(ids, "usb-c"), filepath.Join(dir, "none")} {
+		if got := lasting(ids, path); got != "" {
+			t.Errorf("%s: %q, want it to be kept to", path, got)
+		}
+	}
+	if got := lasting(filepath.Join(dir, "nowhere"), real); got != "" {
+		t.Errorf("without such names: %q", got)
+	}
+}
+
+func TestPortHints(t *testing.T) {
+	for want, err := range map[string]error{
+		"dialout": &os.PathError{Err: syscall.EACCES}, "plugged in": &os.PathError{Err: syscall.ENOENT}, "another program": &os.PathError{Err: syscall.EBUSY},
+		"a serial port?": &os.PathError{Err: syscall.ENOTTY},
+	} {
+		if got := portHint(err); !strings.Contains(got, want) {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+	b := faultyBus(t, "rtu:///dev/none/ttyUSB0", time.Second)
+	_, err := b.Poll(t.Context(), 0, nil)
+	if err == nil || !strings.Contains(err.Error(), "is the adapter plugged in?") || bytes.Count([]byte(err.Error()), []byte("plugged in")) != 1 {
+		t.Error(err)
+	}
+}

@@ -59,6 +59,12 @@ func (c *Client) reopen(spans []energy.Span) error {
 	if len(c.lost) == 0 {
 		return nil
 	}
+	// A sealed batch may be at the relay, its answer lost: its number and hash
+	// are known there, its half-hours deleted with the others. Offered again it
+	// would be acknowledged for nothing, so that it is made anew.
+	if err := c.out.Unseal(); err != nil {
+		return fmt.Errorf("the batches that wait could not be taken back, will try again: %w", err)
+	}
 	if err := c.out.Reopen(c.lost); err != nil {
 		return fmt.Errorf("what the relay deleted could not be noted, will try again: %w", err)
 	}

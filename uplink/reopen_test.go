@@ -1,6 +1,7 @@
 package uplink
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -93,6 +94,42 @@ func TestRelayRestoredFromABackup(t *testing.T) {
 		if n, _, _, _ := r.relay.counts(); n != 4 {
 			t.Errorf("the relay has %d of 4 half-hours", n)
 		}
+		r.settled(mainImport)
+	})
+}
+
+// The relay stores a batch and its answer is lost; before the gateway asks
+// again the business withdraws and agrees anew. The relay still knows the
+// batch's hash, but not its half-hours: to offer it once more would get it
+// acknowledged for nothing.
+func TestAgreedAnewWhileABatchIsOnItsWay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, 22)
+		r.out.add(mainImport, hours(time.Now(), 100)...)
+		first := grantOf("g1", mainImport)
+		r.relay.grant(first)
+		r.wire.pick = func(q *http.Request) fault {
+			if q.Method == http.MethodPost {
+				return lost
+			}
+			return none
+		}
+		r.start()
+		defer r.end()
+		pass(10 * time.Second)
+		if seq, _, _ := r.out.Oldest(); seq != 1 {
+			t.Fatalf("sealed is %d", seq)
+		}
+		first.Revoked = time.Now().Add(-2 * time.Second)
+		r.relay.mu.Lock()
+		r.relay.values = map[energy.Key]map[int64]batch.Value{} // what a withdrawal deletes
+		r.relay.mu.Unlock()
+		second := grantOf("g2", mainImport) // granted after that, and live at once
+		r.relay.grant(first, second)
+		r.wire.mu.Lock()
+		r.wire.pick = nil
+		r.wire.mu.Unlock()
+		pass(24 * time.Hour)
 		r.settled(mainImport)
 	})
 }

@@ -20,7 +20,7 @@ var templatesCommand = command{
 	long: `Lists the meter templates, or shows one with its registers and where they come from. Write the name into the configuration: template: NAME.`,
 	run: func(in *invocation) error {
 		format := in.formatFlag()
-		search := in.String("search", "", "only those with these `WORDS` in their name, maker, model or note, such as \"gavazzi 340\"")
+		search := in.String("search", "", "only those with these `WORDS` in their name, maker, model, measures or note, such as \"gavazzi 340\" or \"pulse\"")
 		if err := in.parse(0, 1); err != nil {
 			return err
 		}
@@ -52,7 +52,7 @@ var templatesCommand = command{
 // searched keeps the templates that have every word, in whatever case.
 func searched(ts []config.Template, words string) []config.Template {
 	return slices.DeleteFunc(slices.Clone(ts), func(t config.Template) bool {
-		text := strings.ToLower(strings.Join([]string{t.Name, t.Maker, t.Title, t.Note}, " "))
+		text := strings.ToLower(strings.Join([]string{t.Name, t.Maker, t.Title, t.Note, measuresOf(templateOf(t))}, " "))
 		return slices.ContainsFunc(strings.Fields(strings.ToLower(words)), func(w string) bool { return !strings.Contains(text, w) })
 	})
 }

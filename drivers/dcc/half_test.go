@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ func TestAmount(t *testing.T) {
 		{"0", 0, nil}, {"0.214", 214, nil}, {"6613.405", 6613405, nil}, {"1e2", 100000, nil}, {"2.5E-3", 3, nil},
 		{"6613.404999999999", 6613405, nil}, {"0.0004", 0, nil}, {"0.0005", 1, nil}, {"0.00049999999", 0, nil}, {"-0", 0, nil},
 		{"-0.001", 0, errNegative}, {"1e30", 0, errHuge}, {"1e31", 0, errHuge}, {"1e-30", 0, nil}, {"1e-31", 0, errHuge},
+		{"0e30", 0, nil}, {"0e31", 0, errHuge}, {"0e-30", 0, nil}, {"0e-31", 0, errHuge}, {"0E+30", 0, nil},
 		{"1152921504606846.976", 1 << 60, nil}, {"1152921504606846.977", 0, errHuge},
 		{"", 0, errNumber}, {"01", 0, errNumber}, {"1.", 0, errNumber}, {".5", 0, errNumber}, {"NaN", 0, errNumber}, {"true", 0, errNumber}, {"0x10", 0, errNumber},
 		{"0." + string(slices.Repeat([]byte("1"), 62)), 111, nil}, {"0." + string(slices.Repeat([]byte("1"), 63)), 0, errHuge},
@@ -41,11 +43,14 @@ func TestFactorOf(t *testing.T) {
 		want int64 // base units; 0: refused
 	}{
 		{"kWh", energy.Import, 1000}, {"KWH", energy.Export, 1000}, {"Wh", energy.Import, 1}, {"m3", energy.Gas, 1000}, {"m³", energy.Gas, 1000}, {"M3", energy.Gas, 1000},
-		{"kWh", energy.Gas, 0}, {"Wh", energy.Gas, 0}, {"m3", energy.Import, 0}, {"kW", energy.Import, 0}, {"", energy.Import, 0}, {"pence", energy.Import, 0},
+		{"kWh", energy.Gas, 0}, {"Wh", energy.Gas, 0}, {"m3", energy.Import, 0}, {"kW", energy.Import, 0}, {"", energy.Import, 0}, {"pence", energy.Import, 0}, {"therm", energy.Gas, 0},
 	} {
 		f, err := factorOf(c.name, c.m)
 		if (err == nil) != (c.want > 0) || err == nil && f.Cmp(big.NewRat(c.want, 1)) != 0 {
 			t.Errorf("factorOf(%q, %s) = %v, %v", c.name, c.m, f, err)
+		}
+		if heat := c.m == energy.Gas && (c.name == "kWh" || c.name == "Wh"); err != nil && strings.Contains(err.Error(), "calorific") != heat {
+			t.Errorf("factorOf(%q, %s): %v", c.name, c.m, err)
 		}
 	}
 }

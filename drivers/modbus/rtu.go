@@ -2,6 +2,7 @@ package modbus
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -19,29 +20,30 @@ import (
 //
 //   - Silence goes before each question. After a failure it lasts for one more
 //     time-out, and whatever comes prolongs it.
-//   - Thereafter the unit is suspect. Its next question is one whose answer
-//     cannot be taken for any other of this unit's: another function or length.
-//     Since a meter answers in order, its answer proves that all before it are
-//     through, however late.
+//   - Thereafter the unit is suspect. It is asked for a proof first: a question
+//     whose answer cannot be taken for any other of this unit's, being of
+//     another function or length. Since a meter answers in order, its answer
+//     proves that all before it are through, however late.
 //   - An answer with the very bytes of another register's may be that one,
 //     repeated: it must come a second time.
-//   - An answer is believed when silence followed, for twice as long as the
-//     unit takes to answer: one answer too many leaves the right one to come.
-//     This is done after each round of questions and, on a wire where something
-//     strange was heard lately, after each question. Anything strange takes back
-//     all answers of its round.
+//   - A round of questions is believed when silence followed, for twice as long
+//     as the unit takes to answer: one answer too many leaves the right one to
+//     come. On a wire where something strange was heard lately a proof follows
+//     each answer. Anything strange takes back all answers of its round.
 type rtuClient struct {
 	dial  func() (link, error)
 	line  line
 	units map[uint8]*trust
 	unit  uint8
 
-	careful  int  // questions that are still to be followed by silence, each
+	careful  int  // answers that are still to be confirmed, each
+	dirty    bool // something strange was heard on this wire, ever
 	accepted bool // there are answers in this round
+	proved   bool // by a proof, the last of them
 }
 
-// How many questions are asked with care when a wire is new, and after
-// anything strange.
+// How many answers are confirmed when a wire is new, and after anything
+// strange.
 const (
 	carefulAtFirst = 100
 	carefulAgain   = 1000
@@ -52,9 +54,12 @@ const enough = 4
 
 // trust is what is known of one unit on the wire.
 type trust struct {
-	suspect bool // an answer of it may be on its way
-	wary    bool // the proof was an exception of the same function: the next one proves nothing
-	tries   int  // proofs that were not answered, since the last that was
+	suspect bool      // an answer of it may be on its way
+	wary    bool      // the proof was an exception of the same function: the next one proves nothing
+	tries   int       // proofs that were not answered, since the last that was
+	proves  bool      // it has answered a proof, ever
+	mute    time.Time // till then it is asked for none: it answers questions, but has never answered a proof
+	byTime  bool      // silence must do for the next proof
 	failed  time.Time
 	shapes  []shape // of all that it was asked
 	answers []answered
@@ -135,7 +140,7 @@ func (c *rtuClient) settle(ctx context.Context) error {
 // beware is for something strange on the wire: any unit's answer may be on
 // its way.
 func (c *rtuClient) beware() {
-	c.careful = carefulAgain
+	c.careful, c.dirty = carefulAgain, true
 	for _, u := range c.units {
 		u.suspect = true
 	}
@@ -167,7 +172,7 @@ func (c *rtuClient) believed(ctx context.Context) error {
 		return nil
 	case c.line.strange:
 		return errShifted
-	case c.line.unheard, c.line.link == nil: // a whole time-out of silence; or nothing more can come
+	case c.proved, c.line.unheard, c.line.link == nil: // a whole time-out of silence; or nothing more can come
 		return nil
 	}
 	return c.silent(ctx)
@@ -204,10 +209,16 @@ func (c *rtuClient) ReadRawBytes(address, size uint16, t wire.RegType) ([]byte, 
 		}
 	}
 	if isException(err) && u.wary { // the proof's own, perhaps: only time tells
-		err, u.tries, c.line.strange = errShifted, 2, true
+		err, u.byTime, c.line.strange = errShifted, true, true
 		c.line.quarantine()
 	}
 	u.wary = false
+	if (err == nil || isException(err)) && c.careful > 0 {
+		c.careful--
+		if doubt := c.confirm(u, address); doubt != nil {
+			err = doubt
+		}
+	}
 	if err != nil && !isException(err) {
 		u.suspect, u.failed = true, time.Now()
 		if c.line.strange {
@@ -254,25 +265,56 @@ func (u *trust) remember(address uint16, data []byte) {
 	u.answers[k] = answered{address, data, time.Now()}
 }
 
-// prove asks a suspect unit something whose answer is unlike all others'. A
-// meter that falls silent at such a question is given two, and then three
-// time-outs of silence have to do.
+// confirm makes sure of the answer that has just come. A proof that is not
+// answered does so too, by a time-out of silence.
+func (c *rtuClient) confirm(u *trust, address uint16) error {
+	if !c.dirty || time.Now().Before(u.mute) {
+		return c.silent(context.Background())
+	}
+	if heard, err := c.line.settle(context.Background()); err != nil || heard {
+		c.beware()
+		return cmp.Or(err, errShifted)
+	}
+	switch err := c.proof(u, address); {
+	case err == nil:
+		c.proved = true
+	case !errors.Is(err, wire.ErrRequestTimedOut):
+		return err
+	case u.tries >= 3 && !u.proves:
+		u.mute, u.tries = time.Now().Add(muteFor), 0
+	}
+	return nil
+}
+
+// muteFor is how long a unit that does not answer proofs is asked for none.
+const muteFor = time.Hour
+
+// prove makes sure that nothing of a suspect unit's is on its way. A meter
+// that has never answered a proof is given two, and then three time-outs of
+// silence have to do.
 func (c *rtuClient) prove(u *trust, address uint16) error {
+	if u.byTime || u.tries >= 2 && !u.proves || time.Now().Before(u.mute) {
+		if until := u.failed.Add(3 * c.line.quiet); until.After(c.line.until) {
+			c.line.until = until
+		}
+		u.suspect, u.wary, u.byTime, u.tries = false, false, false, 0
+	} else if err := c.settle(context.Background()); err != nil {
+		return err
+	} else if err := c.proof(u, address); err != nil {
+		return err
+	}
 	if err := c.settle(context.Background()); err != nil {
 		return err
 	}
-	s, alone := u.unlike()
-	if u.tries >= 2 {
-		if u.failed.IsZero() {
-			u.failed = time.Now()
-		}
-		c.line.until = u.failed.Add(3 * c.line.quiet)
-		if err := c.settle(context.Background()); err != nil {
-			return err
-		}
-		u.suspect, u.wary, u.tries = false, false, 0
-		return nil
+	if u.suspect { // it was not silent after the proof
+		return errShifted
 	}
+	return nil
+}
+
+// proof asks something whose answer is unlike all others' of the unit.
+func (c *rtuClient) proof(u *trust, address uint16) error {
+	s, alone := u.unlike()
 	if int(address)+int(s.words) > 0x10000 {
 		address = uint16(0x10000 - int(s.words))
 	}
@@ -284,13 +326,7 @@ func (c *rtuClient) prove(u *trust, address uint16) error {
 		}
 		return err
 	}
-	u.suspect, u.wary, u.tries = false, err != nil && !alone, 0
-	if err := c.settle(context.Background()); err != nil {
-		return err
-	}
-	if u.suspect { // it was not silent after the proof
-		return errShifted
-	}
+	u.suspect, u.wary, u.tries, u.proves = false, err != nil && !alone, 0, true
 	return nil
 }
 
@@ -298,7 +334,7 @@ func (c *rtuClient) prove(u *trust, address uint16) error {
 // register of the table that it is not read from, where there is such a table
 // (then even a refusal is unlike), or else another number of registers.
 func (u *trust) unlike() (s shape, alone bool) {
-	if u.tries == 0 {
+	if u.tries%2 == 0 {
 		for _, f := range []uint8{readHolding, readInput} {
 			if !slices.ContainsFunc(u.shapes, func(o shape) bool { return o.function == f }) {
 				return shape{f, 1}, true
@@ -320,13 +356,7 @@ func (c *rtuClient) ask(s shape, address uint16) ([]byte, error) {
 	if err != nil && !isException(err) {
 		return nil, err
 	}
-	if c.careful > 0 {
-		c.careful--
-		if doubt := c.silent(context.Background()); doubt != nil {
-			return nil, doubt
-		}
-	}
-	c.accepted = true
+	c.accepted, c.proved = true, false
 	if err != nil {
 		return nil, err
 	}

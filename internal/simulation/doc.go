@@ -1,16 +1,31 @@
 // Package simulation lives through years of a whole site within minutes: the
-// real agent with its buses, accumulators, recorder and uplink, on the real
-// store, under the virtual clock of testing/synctest. Meters, wires, disk,
-// power, clock, network and relay are simulated, and each fails in its own way.
+// real agent with its buses, accumulators, recorder, clock and uplink, on the
+// real store, under the virtual clock of testing/synctest. Meters, wires, disk,
+// power, clock, network, relay and the people around them are simulated, and
+// each fails in its own way.
 //
 // What happens is a function of one seed. Every component draws from a stream
 // of its own and by the time at which something happens, never by who asked
-// first, so that a run can be repeated from its seed.
+// first, so that a run can be repeated from its seed. One thing cannot be
+// seeded: the pauses of the uplink after a failure, which are the program's own
+// random numbers. What is metered does not depend on them; when a batch is
+// sent, and hence what a power cut finds on its way, does. A violation that
+// does not come again at once is worth a second and a third try.
+//
+// Seeds that are even have a board without a battery clock, which boots in the
+// past and learns the time from a server, if one can be reached; with the odd
+// ones the clock is right, and the oracle is exact to the millisecond. Runs
+// shorter than a year begin before a change to or from summer time, or at new
+// year, by the seed.
 //
 // The simulator keeps its own integer registers, which the agent never sees
 // but through faulty samples. After each simulated day the oracle reads the
 // store and the relay and holds them against that truth: see oracle.go for the
 // laws, one by one.
+//
+// Not simulated: power-only points, feeds that speak by themselves (MQTT, DCC),
+// imported files, check meters, damaged pages of the store (its own tests do
+// that), a relay that loses what it has.
 //
 // Run it with
 //

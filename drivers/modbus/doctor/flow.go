@@ -62,7 +62,7 @@ func Phases(total int64, phases []int64) string {
 		return ""
 	}
 	for i, p := range phases {
-		if size > 0 && abs(p) > 50 && near(total, sum-2*p, size) {
+		if abs(p) > 50 && !near(total, 0, size) && near(total, sum-2*p, size) {
 			return fmt.Sprintf("the phases add up to %s, the total is %s: that of phase %d has the wrong sign", kilo(sum), kilo(total), i+1)
 		}
 	}
@@ -108,6 +108,9 @@ func Advance(counted, step int64, before, after int64, apart time.Duration) Chec
 	said := fmt.Sprintf("it counted %d Wh in %s, and at %s it should have been about %.0f Wh", counted, apart, kilo(int64(mean)), expected)
 	if counted <= step {
 		return Check{true, said + ": it does not count what flows; is it another register (a tariff, the other direction)?"}
+	}
+	if expected < 1 {
+		return Check{true, said + ": is it another circuit's register?"}
 	}
 	ratio := float64(counted) / expected
 	for _, f := range []float64{10, 100, 1000} {

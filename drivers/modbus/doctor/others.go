@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 )
@@ -71,7 +72,7 @@ type Judged struct {
 	Seen
 	Sense  Sense
 	Why    string // where it makes little sense
-	Likely bool   // the only one that makes the best sense, where the configured one makes none
+	Likely bool   // it makes the best sense, where the configured one makes none
 }
 
 // Name is the one thing that differs: order CDAB.
@@ -85,25 +86,32 @@ func (j Judged) Name() string {
 	return "order " + j.Other.Order
 }
 
+// maxAlike is how many ways may make the same sense for any to be named.
+const maxAlike = 3
+
 // Compare judges all ways of reading a point, the configured one first, and
-// marks the likely one. Nothing is marked where the configured one makes sense,
-// nor where several make the same: two orders of a small number often do, and
-// only the meter's display can tell.
+// marks those that make the best sense. Nothing is marked where the configured
+// one makes sense, nor where many others make the same. Several can be alike:
+// the low word of a total, with a word of zeros before it, moves like the
+// whole, and then only the meter's display can tell.
 func Compare(all []Judged, perHour int64) []Judged {
-	best, many := 0, false
+	best, many := Absent, 0
 	for i := range all {
 		j := &all[i]
 		j.Sense, j.Why = Judge(j.Seen, perHour)
 		switch {
 		case i == 0:
-		case j.Sense > all[best].Sense:
-			best, many = i, false
-		case j.Sense == all[best].Sense && best > 0:
-			many = true
+		case j.Sense > best:
+			best, many = j.Sense, 1
+		case j.Sense == best:
+			many++
 		}
 	}
-	if !all[0].Sense.Believable() && all[best].Sense.Believable() && !many {
-		all[best].Likely = true
+	if len(all) == 0 || all[0].Sense.Believable() || !best.Believable() || many > maxAlike {
+		return all
+	}
+	for i := range all {
+		all[i].Likely = all[i].Sense == best
 	}
 	return all
 }
@@ -111,22 +119,39 @@ func Compare(all []Judged, perHour int64) []Judged {
 // Misread says in one line what is wrong with the way in which a point is
 // read; "" where nothing else is likely.
 func Misread(all []Judged) string {
+	var likely []Judged
 	for _, j := range all {
-		if !j.Likely {
-			continue
-		}
-		shows := fmt.Sprintf("would read %s, and as configured it cannot be", Amount(j.First.Value, j.Other.Measure))
-		if all[0].Sense == Zero {
-			shows = fmt.Sprintf("would read %s, and as configured it is zero", Amount(j.First.Value, j.Other.Measure))
-		}
-		switch j.How {
-		case OtherOrder:
-			return fmt.Sprintf("the byte order is wrong: %s %s: write order: %s", j.Name(), shows, j.Other.Order)
-		case OtherTable:
-			return fmt.Sprintf("the table is wrong: %s %s: write table: %s", j.Name(), shows, j.Other.Table)
-		case OffByOne:
-			return fmt.Sprintf("the address is off by one (manuals often count from 1, the wire from 0): %s %s: write address: %#04x", j.Name(), shows, j.Other.Address)
+		if j.Likely {
+			likely = append(likely, j)
 		}
 	}
-	return ""
+	if len(likely) == 0 {
+		return ""
+	}
+	configured := "as configured it cannot be"
+	switch all[0].Sense {
+	case Zero:
+		configured = "as configured it is zero"
+	case Absent:
+		configured = "as configured the meter has no such register"
+	case Doubtful:
+		configured = "as configured it hardly can be"
+	}
+	var could []string
+	for _, j := range likely {
+		could = append(could, fmt.Sprintf("%s would read %s", j.Name(), Amount(j.First.Value, j.Other.Measure)))
+	}
+	if len(likely) > 1 {
+		return fmt.Sprintf("%s; %s: take the one that the meter's display shows", configured, strings.Join(could, ", "))
+	}
+	what, write := "", ""
+	switch j := likely[0]; j.How {
+	case OtherOrder:
+		what, write = "the byte order is wrong", "order: "+j.Other.Order
+	case OtherTable:
+		what, write = "the table is wrong", "table: "+j.Other.Table
+	default:
+		what, write = "the address is off by one (manuals often count from 1, the wire from 0)", fmt.Sprintf("address: %#04x", j.Other.Address)
+	}
+	return fmt.Sprintf("%s: %s, and %s: write %s", what, could[0], configured, write)
 }

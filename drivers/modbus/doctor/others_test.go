@@ -75,7 +75,8 @@ func TestMisreadThroughTheDriver(t *testing.T) {
 	}{
 		{name: "right", typ: "float32", unit: "kWh", order: "ABCD", table: "input", address: 0x48, neighbours: true, as: point("float32", "kWh")},
 		{name: "words swapped, float", typ: "float32", unit: "kWh", order: "CDAB", table: "input", address: 0x48, neighbours: true, as: point("float32", "kWh"), want: "write order: CDAB"},
-		{name: "words swapped, whole", typ: "uint32", unit: "Wh", order: "CDAB", table: "input", address: 0x48, neighbours: true, as: point("uint32", "Wh"), want: "write order: CDAB"},
+		{name: "words swapped, whole", typ: "uint32", unit: "Wh", order: "CDAB", table: "input", address: 0x48, neighbours: true, as: point("uint32", "Wh"), want: "as configured it cannot be; order CDAB would read 18342.127 kWh, address 0x0047 would read 57.583 kWh: take the one"},
+		{name: "words swapped, whole, nothing beside it", typ: "uint32", unit: "Wh", order: "CDAB", table: "input", address: 0x48, as: point("uint32", "Wh"), want: "write order: CDAB"},
 		{name: "bytes swapped, float", typ: "float32", unit: "kWh", order: "BADC", table: "input", address: 0x48, neighbours: true, as: point("float32", "kWh"), want: "write order: BADC"},
 		{name: "all the other way round", typ: "float32", unit: "kWh", order: "DCBA", table: "input", address: 0x48, as: point("float32", "kWh"), want: "write order: DCBA"},
 		{name: "words swapped, 64 bits", typ: "uint64", unit: "Wh", order: "GHEFCDAB", table: "input", address: 0x48, neighbours: true, as: point("uint64", "Wh"), want: "write order: GHEFCDAB"},
@@ -83,7 +84,7 @@ func TestMisreadThroughTheDriver(t *testing.T) {
 		{name: "other table, still", typ: "float32", unit: "kWh", order: "ABCD", table: "holding", address: 0x48, as: point("float32", "kWh"), still: true, want: "write table: holding"},
 		{name: "one too high, refused", typ: "float32", unit: "kWh", order: "ABCD", table: "input", address: 0x47, as: point("float32", "kWh"), want: "write address: 0x0047"},
 		{name: "one too low, refused", typ: "uint64", unit: "Wh", order: "ABCDEFGH", table: "input", address: 0x49, as: point("uint64", "Wh"), want: "write address: 0x0049"},
-		{name: "one too high, whole", typ: "uint32", unit: "Wh", order: "ABCD", table: "input", address: 0x47, neighbours: true, as: point("uint32", "Wh"), want: "write address: 0x0047"},
+		{name: "one too high, whole", typ: "uint32", unit: "Wh", order: "ABCD", table: "input", address: 0x47, neighbours: true, as: point("uint32", "Wh"), want: "order CDAB would read 57.583 kWh, address 0x0047 would read 18342.127 kWh"},
 		{name: "one too high, float", typ: "float32", unit: "kWh", order: "ABCD", table: "input", address: 0x47, neighbours: true, as: point("float32", "kWh"), want: "write address: 0x0047"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -175,25 +176,33 @@ func poll(t *testing.T, b *modbus.Bus) map[int]Look {
 	return out
 }
 
-// Where several ways make the same sense none is marked.
+// Where several ways make the same sense all are named, and none where many do
+// or where the configured one makes sense.
 func TestCompareDoesNotGuess(t *testing.T) {
 	others := Others(point("uint32", "Wh"))
-	all := []Judged{{Other: others[0], Seen: Seen{Point: others[0].Point}}}
-	for _, o := range others[1:3] {
-		all = append(all, Judged{Other: o, Seen: Seen{Point: o.Point, First: Look{Value: 5000, Raw: 5001}}})
+	alike := func(n int) []Judged {
+		all := []Judged{{Other: others[0], Seen: Seen{Point: others[0].Point}}}
+		for _, o := range others[1 : 1+n] {
+			all = append(all, Judged{Other: o, Seen: Seen{Point: o.Point, First: Look{Value: 5000, Raw: 5001}}})
+		}
+		return all
 	}
-	if says := Misread(Compare(all, 70_000)); says != "" {
-		t.Errorf("%q was guessed from two that are alike", says)
+	for n, want := range map[int]string{1: "as configured it is zero: write order: CDAB", 2: "order CDAB would read 5.000 kWh, order BADC would read", maxAlike: "take the one", maxAlike + 1: "", 0: ""} {
+		if says := Misread(Compare(alike(n), 70_000)); (want == "") != (says == "") || !strings.Contains(says, want) {
+			t.Errorf("%d alike: %q, want %q", n, says, want)
+		}
 	}
-	all[1].Second, all[1].Apart = Look{Value: 5001, Raw: 5002}, time.Minute // this one moves
-	if says := Misread(Compare(all, 70_000)); !strings.Contains(says, "as configured it is zero: write order: "+others[1].Order) {
+	all := alike(3)
+	all[2].Second, all[2].Apart = Look{Value: 5001, Raw: 5002}, time.Minute // this one moves
+	if says := Misread(Compare(all, 70_000)); !strings.Contains(says, "write order: "+all[2].Other.Order) {
 		t.Errorf("%q", says)
 	}
-	all[0].First = Look{Value: 7, Raw: 7} // the configured one makes sense too
-	for i := range all {
-		all[i].Likely = false
-	}
+	all = alike(1)
+	all[0].First = Look{Value: 7, Raw: 7}
 	if says := Misread(Compare(all, 70_000)); says != "" {
 		t.Errorf("%q, though the configured one makes sense", says)
+	}
+	if says := Misread(Compare(nil, 70_000)); says != "" {
+		t.Errorf("%q of nothing", says)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"compress/zlib"
 	"encoding/hex"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +138,14 @@ func TestUnknownFields(t *testing.T) {
 	m.field = noField // a value of bytes or a data set, of no use in either case
 	if err != nil || m.Name != "" || m.HasAlias || !m.At.IsZero() || m.Type != 0 || m.Historical || m.Null || m.Quality != Good || m.Unit != "" || m.bits != 0 || m.text != "" || m.nested != nil {
 		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+func TestMillis(t *testing.T) {
+	for ms, want := range map[uint64]time.Time{0: {}, 1: time.UnixMilli(1), 1772362800000: sent, math.MaxInt64 / 1000: time.UnixMilli(math.MaxInt64 / 1000), math.MaxInt64/1000 + 1: {}, math.MaxUint64: {}} {
+		if got := millis(ms); !got.Equal(want) {
+			t.Errorf("%d ms is %s", ms, got)
+		}
 	}
 }
 

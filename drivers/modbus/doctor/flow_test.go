@@ -1,0 +1,102 @@
+package doctor
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestFlow(t *testing.T) {
+	for _, c := range []struct {
+		imports, exports bool
+		way              Way
+		template         bool
+		want             string
+	}{
+		{false, false, Unknown, true, ""},
+		{true, false, Unknown, true, ""},
+		{true, false, In, false, ""},
+		{true, true, Unknown, true, "one phase runs the other way"},
+		{true, true, In, true, "one phase runs the other way"},
+		{false, true, In, true, "import and export are swapped"},
+		{true, false, Out, true, "import and export are swapped"},
+		{false, true, Out, false, "the current transformers are turned round"},
+		{false, true, Unknown, true, "Unless something generates here just now, the current transformers are turned round"},
+		{false, true, Unknown, false, "Unless something generates here just now, import and export are swapped, or the current"},
+		{false, false, In, true, ""},
+		{false, false, Out, true, ""},
+	} {
+		if got := Flow(c.imports, c.exports, c.way, c.template); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
+func TestWayOf(t *testing.T) {
+	for _, c := range []struct {
+		before, after int64
+		want          Way
+	}{{5, 5, In}, {4, 5, Unknown}, {5, 4, Unknown}, {-5, -5, Out}, {-4, -5, Unknown}, {-5, -4, Unknown}, {5, -5, Unknown}, {0, 0, Unknown}} {
+		if got := WayOf(c.before, c.after); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
+func TestPhases(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		total  int64
+		phases []int64
+		want   string
+	}{
+		{"agree", 6000, []int64{1000, 2000, 3000}, ""},
+		{"of another instant", 6200, []int64{1000, 2000, 3000}, ""},
+		{"small and noisy", 25, []int64{2, 3, 0}, ""},
+		{"nothing flows", 0, []int64{0, 0, 0}, ""},
+		{"no phases", 6000, nil, ""},
+		{"one generates", -1000, []int64{1000, 1000, -3000}, ""},
+		{"at the bound", 6000 + 180 + 20, []int64{1000, 2000, 3000}, ""},
+		{"past the bound", 6000 + 180 + 21, []int64{1000, 2000, 3000}, "read wrongly"},
+		{"total without sign", 6000, []int64{1000, -2000, 3000}, "that of phase 2 has the wrong sign"},
+		{"total in other units", 6, []int64{1000, 2000, 3000}, "another unit (1000 times)"},
+		{"phases in other units", 6000, []int64{1, 2, 3}, "another unit (1000 times)"},
+		{"ten times", 60_000, []int64{1000, 2000, 3000}, "another unit (10 times)"},
+		{"one phase only", 1000, []int64{1000, 2000, 3000}, "read wrongly"},
+	} {
+		if got := Phases(c.total, c.phases); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestAdvance(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		counted, step int64
+		before, after int64
+		apart         time.Duration
+		done          bool
+		want          string
+	}{
+		{"agrees", 100, 1, 6000, 6000, time.Minute, true, ""},
+		{"agrees, export", 100, 1, -6000, -6000, time.Minute, true, ""},
+		{"agrees within a fifth", 119, 1, 6000, 6000, time.Minute, true, ""},
+		{"too coarse", 0, 10, 6000, 6000, 5 * time.Second, false, "probe with --apart 1m0s"},
+		{"enough is enough", 10, 1, 6000, 6000, 6 * time.Second, true, ""},
+		{"nothing flows", 0, 1, 0, 0, time.Minute, false, "nothing flows"},
+		{"turned", 100, 1, -6000, 6000, time.Minute, false, "changed its direction"},
+		{"changed", 100, 1, 3000, 6101, time.Minute, false, "changed too much"},
+		{"hardly changed", 76, 1, 3000, 6100, time.Minute, true, ""},
+		{"stands", 1, 1, 6000, 6000, time.Minute, true, "does not count what flows"},
+		{"kWh taken for Wh", 100_000, 1, 6000, 6000, time.Minute, true, "1000 times too much"},
+		{"ten times too little", 10, 1, 6000, 6000, time.Minute, true, "10 times too little"},
+		{"transformers", 4000, 1, 6000, 6000, time.Minute, true, "40.00 times that: are the transformers' ratios"},
+		{"counted where nothing flows", 4000, 1, 0, 0, time.Minute, true, "about 0 Wh: is it another"},
+	} {
+		got := Advance(c.counted, c.step, c.before, c.after, c.apart)
+		if got.Done != c.done || (c.want == "") != (got.Says == "") || !strings.Contains(got.Says, c.want) {
+			t.Errorf("%s: %+v, want %v, %q", c.name, got, c.done, c.want)
+		}
+	}
+}

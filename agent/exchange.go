@@ -86,6 +86,7 @@ func (r *recorder) takeExchange(b *bus, m *meter, x *config.Exchange) {
 		switch {
 		case err != nil:
 			r.exchanges.refused[id] = true
+			m.refused = append(m.refused, fmt.Sprintf("the exchange of %s stated for %s is not counted: %v", reg.key.Measure, x.At.Format(time.RFC3339), err))
 			b.log.Error("meter exchange cannot be taken in", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "at", x.At, "error", err)
 			b.agent.notes.add(b.agent.Now(), m.cfg.ID, fmt.Sprintf("The exchange of %s stated for %s cannot be taken in: %v", reg.key.Measure, x.At.Format(time.RFC3339), err))
 		case came != "":
@@ -132,7 +133,7 @@ func (r *recorder) exchangeOne(b *bus, m *meter, reg *register, x *config.Exchan
 	for _, h := range filled {
 		b.pending = append(b.pending, store.KeyedHalfHour{Key: reg.key, HalfHour: h})
 	}
-	reg.stated = &stated{x, energy.GapEstimated}
+	reg.stated = &stated{x, energy.GapCounted} // both readings are known: the half-hours alone are estimated
 	b.event(m, reg, energy.Event{Kind: energy.Exchanged, At: x.At, Before: read.Closing, After: read.Opening, BeforeAt: x.At}, 0)
 	return fmt.Sprintf("filled %d half-hours that were missing", len(filled)), nil
 }

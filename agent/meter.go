@@ -27,6 +27,7 @@ type meter struct {
 	ever     bool               // it has answered since the start
 	serial   string             // as the meter itself said; empty where it has not
 	clock    *clock.DeviceClock // nil where the device gives no time
+	refused  []string           // the operator's statements that do not fit what was read
 }
 
 // counter turns the readings of one register into half-hours: an

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -80,6 +81,7 @@ type MeterStatus struct {
 	State     string           `json:"state"`             // waiting, ok, partly or failing; derived for a virtual meter
 	Since     time.Time        `json:"since"`
 	Error     string           `json:"error,omitempty"`
+	Refused   []string         `json:"refused,omitempty"` // the operator's statements that do not fit what was read
 	Asked     time.Time        `json:"asked,omitzero"`
 	Answered  time.Time        `json:"answered,omitzero"`
 	Took      string           `json:"took,omitempty"`
@@ -196,6 +198,7 @@ func (m *meter) status(bus string) MeterStatus {
 	if !m.asked.IsZero() {
 		s.Took = m.took.Round(10 * time.Microsecond).String()
 	}
+	s.Refused = slices.Clone(m.refused)
 	if m.err != nil {
 		s.Error = m.err.Error()
 	}

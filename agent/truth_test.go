@@ -2,6 +2,7 @@ package agent
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -495,6 +496,32 @@ func TestAnotherSerialNumberOnTheShelf(t *testing.T) {
 		said := statements(t, s)
 		if last := said[len(said)-1]; missing != 1 || last.Kind != energy.ExchangeStatement || last.Serial != "NEW" {
 			t.Errorf("%d missing; the last statement is %+v", missing, last)
+		}
+		check(t, s.Close())
+	})
+}
+
+// An exchange that does not fit what was read is refused, and the status says so.
+func TestExchangeRefused(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(registers{curve(90_000_000)})
+		s := openFaulty(t, path)
+		c := site(f, 10*time.Second)
+		c.Meters[0].Exchanges = []config.Exchange{{At: epoch.Add(5 * time.Hour), Reads: []config.ExchangeRead{{Measure: energy.Import, Closing: 5, Opening: 17}}}}
+		a := newAgent(t, f, c, s)
+		time.AfterFunc(4*time.Hour+55*time.Minute, func() { f.down.Store(true) })
+		time.AfterFunc(5*time.Hour+20*time.Minute, func() { f.down.Store(false) })
+		time.AfterFunc(8*time.Hour, func() {
+			if r := a.Status().Meters[0].Refused; len(r) != 1 || !strings.Contains(r[0], "check the reading") {
+				t.Errorf("refused: %q", r)
+			}
+		})
+		check(t, runFor(a, 9*time.Hour))
+		for _, h := range halfHours(t, s, key("a")) {
+			if h.Quality < energy.Interpolated {
+				t.Errorf("%v: %v", h.Start, h.Quality)
+			}
 		}
 		check(t, s.Close())
 	})

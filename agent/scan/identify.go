@@ -36,6 +36,9 @@ func (o Options) interview() (v interview) {
 		}
 	}
 	for _, t := range o.Templates {
+		if len(t.Registers) == 0 {
+			continue // a module of pulse inputs: what its counters count only people know
+		}
 		if s := o.Signs[t.Name]; s.Model != nil {
 			add(&v.models, s.Model.Point)
 		}

@@ -74,7 +74,7 @@ func TestATemplateSaysWhereItComesFrom(t *testing.T) {
 		"eastron-sdm630-mct": {"Connection: three phases, current transformers\n"},
 		"eastron-sdm120":     {"Connection: one phase, direct, up to 45 A\n"},
 		"chint-ddsu666":      {"Checked: against the tables of other readers of this meter, not yet against a device\n"},
-		"saia-pcd7-h104d":    {"Connection: 4 pulse inputs, each for a meter: give input and pulse", "input 1  0x001b   holding  uint32  ABCD   pulse  -      1\ninput 4  0x0021   holding"},
+		"saia-pcd7-h104d":    {"Connection: 4 pulse inputs, each for a meter: give input and pulse", "input 1        0x001b   holding  uint32  ABCD   pulse  -      1\ninput 4        0x0021   holding"},
 	} {
 		code, out, _ := cli(t, "templates", name)
 		for _, want := range wants {

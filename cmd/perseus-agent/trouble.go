@@ -44,6 +44,11 @@ func troubles(s agent.Status) []string {
 			out = append(out, partly(m)...)
 		}
 	}
+	for _, m := range s.Meters {
+		for _, why := range m.Refused {
+			out = append(out, "meter "+m.ID+": "+why)
+		}
+	}
 	if u := s.Uplink; u != nil {
 		switch {
 		case u.State == "cannot begin":

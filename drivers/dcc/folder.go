@@ -207,7 +207,7 @@ func (f *folder) take(file *hhfile.File, deliver func(int, []drivers.Reading)) (
 	}
 	for _, s := range file.Series {
 		i := slices.IndexFunc(f.cfg.Devices, func(d Device) bool { return d.Name == s.ID })
-		if i < 0 && len(f.cfg.Devices) == 1 && len(ids) == 1 {
+		if i < 0 && len(f.cfg.Devices) == 1 && len(ids) == 1 { // mutate: of one device the index is 0 either way
 			i = 0
 		}
 		if i < 0 {

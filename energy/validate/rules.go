@@ -77,7 +77,7 @@ var rules = [Count]Rule{
 	{11, "V11", "clock is off", Warning, "Set the device's clock, or connect it to a time server. Beyond 15 minutes its times are not used."},
 	{12, "V12", "time in the future or too old", Error, "The reading is not counted. Check the clock of the source."},
 	{13, "V13", "stale or retained value", Warning, "The reading is shown but not counted. Check whether the source still reaches its meter."},
-	{14, "V14", "bad quality by the source's own word", Warning, "Such a reading is shown but not counted; an estimate of the source stays an estimate. Check the point at the source."},
+	{14, "V14", "bad quality", Warning, "A reading that its source calls bad is shown but not counted; an estimate stays an estimate. Check the point at the source, or the meter and its line."},
 	{15, "V15", "import and export at once, or negative", Warning, "Check that import and export are read from two different registers, and the direction of the CTs."},
 	{16, "V16", "spike against the same time of other weeks", Warning, "Compare with what the site did. The value is kept."},
 	{17, "V17", "meter or configuration changed without a record", Error, "State the exchange with both readings, and correct the serial number in the configuration."},

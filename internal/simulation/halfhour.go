@@ -148,7 +148,10 @@ func (o *oracle) sample(w *watched, s energy.Sample, near time.Time) (m int64, o
 	}
 	for fit := range w.fits {
 		f := &w.fits[fit]
-		from, to := s.At.Add(-o.slack-time.Hour), s.At.Add(o.slack) // a frozen register shows what it did before
+		from, to := s.At.Add(-o.slack), s.At.Add(o.slack)
+		if w.froze {
+			from = from.Add(-time.Hour) // it showed what it had before
+		}
 		if from.Before(f.fitted) {
 			from = f.fitted
 		}

@@ -44,6 +44,7 @@ type channel struct {
 	sure   int                // index in log of the newest good one that an agent has kept for sure, or that the present one was given; -1: none
 	upset  time.Time          // when the agent was last given something wrong
 	anew   bool               // the agent lost what it knew since the last good sample
+	froze  bool               // it was frozen at some time
 	fills  bool               // the operator wants what is missing filled
 	resets []reset            // stretches over which the energy cannot be known, or need not
 }
@@ -155,6 +156,7 @@ func (w *wire) read(c *channel, point int, now time.Time, dst []drivers.Reading)
 	case unanswered:
 		return append(dst, unread(point))
 	case frozen:
+		c.froze = true
 		last := c.log[c.good]
 		give(energy.Sample{At: at, Value: last.value}, true, last.counted)
 	case late, stale:
@@ -198,6 +200,9 @@ func (c *channel) fault(now time.Time) (f fault, n int64) {
 		return none, 0 // a first sample that is wrong cannot be told from a right one
 	}
 	f = faults[c.faults.n(3*i+2, int64(len(faults)))]
+	if f == frozen && c.n(-2, 2) == 0 {
+		return none, 0 // half of them never freeze: these tell by their values when they were read
+	}
 	most := 1 << 30
 	switch f {
 	case zero, saturated, leap, swapped, late, stale, twice, contradicted:

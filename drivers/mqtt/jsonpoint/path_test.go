@@ -15,7 +15,7 @@ func TestPath(t *testing.T) {
 	for path, want := range map[string]string{
 		"n": "3", "a.b[0]": "10", "a.b[-1]": "30", "a.b[1].c": "x", "a.b[3]": "", "a.b[-4]": "", "a.b[-3]": "10", "a.c": "", "a.b.c": "", "n.x": "", "n[0]": "",
 		`["d.e"]["[f]"]`: "5", `["device A"].v`: "9", "items[Variable=E2].Value": "2", "items[Variable=E3].Value": "", "items[n=3].Variable": "E2", "items[Variable={which}].Value": "2", "a.{k}[0]": "10",
-		"[n=3].t": "true", "[n=4].t": "", "x|n": "3", "a|n": "3", "a.b|items[Variable=E1].Value|n": "1", "null|n": "<nil>", "t": "true", "$.n": "3", "$": "", "@": "", "deep[1][0]": "3", "deep[0][1]|n": "2", "{device}|n": "3", `["{point}"]`: "9",
+		"[n=3].t": "true", "[n=4].t": "", "x|n": "3", "a|n": "3", "a.b|items[Variable=E1].Value|n": "1", "null|n": "<nil>", "t": "true", "$.n": "3", "$": "", "@": "", "deep[1][0]": "3", "deep[0][1]|n": "2", "{device}|n": "3", `[""]|n`: "3", `["{point}"]`: "9",
 	} {
 		p, err := ParsePath(path, map[string]string{"point": "v"})
 		if err != nil {
@@ -31,7 +31,7 @@ func TestPath(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", path, got, ok, want)
 		}
 	}
-	for _, path := range []string{"|", "a|", "|a", ".", "a.", ".a", "a..b", "a[", "a[]", "a[x]", "a[=x]", `a["b"`, `a["b]`, "a]b", "$a", "@a", "a[0]b", "a$b|", `a"b`, "a b[1"} {
+	for _, path := range []string{"|", "a|", "|a", ".", "a.", ".a", "a..b", "a[", "a[]", "a[x]", "a[=x]", `a["b"`, `a["b]`, `a["]`, "a]b", "$a", "@a", "a[0]b", "a$b|", `a"b`, "a b[1"} {
 		if p, err := ParsePath(path, nil); err == nil {
 			t.Errorf("%q taken as %+v", path, p)
 		}

@@ -76,9 +76,13 @@ func (o Options) identify(ctx context.Context, url string, units []uint8) (out [
 	each := len(c.Devices) / len(units)
 	for i, u := range units {
 		o.Progress("%s: unit %d: comparing it with %d meters", url, u, len(v.questions))
-		fits, err := v.compare(ctx, bus, i*each)
+		fits, alive, err := v.compare(ctx, bus, i*each)
 		if err != nil {
 			return out, err
+		}
+		if !alive {
+			o.Progress("%s: unit %d says to every question that it failed: taken for not there", url, u)
+			continue
 		}
 		out = append(out, Meter{URL: url, Unit: u, Fits: fits})
 	}
@@ -86,15 +90,20 @@ func (o Options) identify(ctx context.Context, url string, units []uint8) (out [
 }
 
 // compare holds an interview with the device whose questions begin at first.
-func (v interview) compare(ctx context.Context, bus *modbus.Bus, first int) (fits []Candidate, err error) {
+// It is alive when it answered anything but that it failed.
+func (v interview) compare(ctx context.Context, bus *modbus.Bus, first int) (fits []Candidate, alive bool, err error) {
 	says := map[place]uint64{}
 	there := map[place]bool{}
 	for k, p := range slices.Concat(v.models, v.gates) {
 		got, err := bus.Poll(ctx, first+k, nil)
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, false, ctx.Err()
 		}
-		if err == nil && len(got) == 1 && doctor.Held(got[0].Err) {
+		if err != nil || len(got) != 1 {
+			continue
+		}
+		alive = alive || doctor.Answered(got[0].Err) && !doctor.Failing(got[0].Err)
+		if doctor.Held(got[0].Err) {
 			if there[placeOf(p)] = true; k < len(v.models) {
 				says[placeOf(p)] = got[0].Raw
 			}
@@ -115,7 +124,7 @@ func (v interview) compare(ctx context.Context, bus *modbus.Bus, first int) (fit
 		}
 		got, err := bus.Poll(ctx, first+k, nil)
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, false, ctx.Err()
 		}
 		if err != nil {
 			continue
@@ -124,7 +133,7 @@ func (v interview) compare(ctx context.Context, bus *modbus.Bus, first int) (fit
 			fits = append(fits, c)
 		}
 	}
-	return rank(fits), nil
+	return rank(fits), alive, nil
 }
 
 // modelOf says whether a device says that it is of the template's model. A

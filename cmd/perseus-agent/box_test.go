@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -192,7 +193,8 @@ func pymodbusBox(t *testing.T, framer string, units map[uint8]meterImage) (addre
 		t.Skipf("no pymodbus in %s: run make peers (%v %s)", python, err, out)
 	}
 	cmd := exec.Command(python, filepath.Join("testdata", "modbus_box.py"))
-	cmd.Stderr = os.Stderr
+	var errs strings.Builder
+	cmd.Stderr = &errs
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -208,6 +210,9 @@ func pymodbusBox(t *testing.T, framer string, units map[uint8]meterImage) (addre
 		in.Close()
 		io.Copy(io.Discard, out)
 		cmd.Wait()
+		if said := errs.String(); t.Failed() {
+			t.Logf("pymodbus: %s", said[max(0, len(said)-2000):])
+		}
 	})
 	setup, err := json.Marshal(map[string]any{"framer": framer, "units": units})
 	if err != nil {

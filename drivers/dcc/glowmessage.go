@@ -63,7 +63,7 @@ func decodeGlow(prefix, topic string, payload []byte) ([]glowMessage, error) {
 	rest, ok := strings.CutPrefix(topic, prefix+"/")
 	display, kind, ok2 := strings.Cut(rest, "/SENSOR/")
 	if !ok || !ok2 || display == "" || strings.Contains(display, "/") {
-		return nil, fmt.Errorf("topic %q is not %s/.../SENSOR/...", clip(topic), prefix)
+		return nil, fmt.Errorf("topic %q is not one of a display below %s", clip(topic), prefix)
 	}
 	if kind != "electricitymeter" && kind != "gasmeter" {
 		return nil, nil // other things that it measures

@@ -1,7 +1,6 @@
 package dcc
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/big"
 	"slices"
@@ -177,13 +176,4 @@ func told(all []half, err error) string {
 		s += "; "
 	}
 	return s
-}
-
-func mustJSON(t *testing.T, v any) []byte {
-	t.Helper()
-	b, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }

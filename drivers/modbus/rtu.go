@@ -62,6 +62,7 @@ type trust struct {
 	byTime  bool      // silence must do for the next proof
 	failed  time.Time
 	shapes  []shape // of all that it was asked
+	turn    uint16  // of proofs
 	answers []answered
 	slowest time.Duration // of its answers; forgotten slowly
 	known   int           // answers that say how slow it is, up to enough
@@ -281,7 +282,10 @@ func (c *rtuClient) confirm(u *trust, address uint16) error {
 	case !errors.Is(err, wire.ErrRequestTimedOut):
 		return err
 	case u.tries >= 3 && !u.proves:
-		u.mute, u.tries = time.Now().Add(muteFor), 0
+		u.mute = time.Now().Add(muteFor)
+		fallthrough
+	default:
+		u.suspect = true // the proof's answer is on its way
 	}
 	return nil
 }
@@ -293,7 +297,7 @@ const muteFor = time.Hour
 // that has never answered a proof is given two, and then three time-outs of
 // silence have to do.
 func (c *rtuClient) prove(u *trust, address uint16) error {
-	if u.byTime || u.tries >= 2 && !u.proves || time.Now().Before(u.mute) {
+	if u.byTime || u.tries >= 2 && !u.proves {
 		if until := u.failed.Add(3 * c.line.quiet); until.After(c.line.until) {
 			c.line.until = until
 		}
@@ -330,23 +334,28 @@ func (c *rtuClient) proof(u *trust, address uint16) error {
 	return nil
 }
 
-// unlike gives a question whose answer no other of this unit's is like: one
-// register of the table that it is not read from, where there is such a table
-// (then even a refusal is unlike), or else another number of registers.
+// unlike gives a question whose answer no other of this unit's is like:
+// registers of the table that it is not read from, where there is such a table
+// (then even a refusal is unlike), or else another number of registers. The
+// number changes from proof to proof, so that their answers differ too.
 func (u *trust) unlike() (s shape, alone bool) {
-	if u.tries%2 == 0 {
-		for _, f := range []uint8{readHolding, readInput} {
-			if !slices.ContainsFunc(u.shapes, func(o shape) bool { return o.function == f }) {
-				return shape{f, 1}, true
-			}
+	s = shape{u.shapes[0].function, 0}
+	for _, f := range []uint8{readHolding, readInput} {
+		if u.tries%2 == 0 && !slices.ContainsFunc(u.shapes, func(o shape) bool { return o.function == f }) {
+			s.function, alone = f, true
 		}
 	}
-	s = shape{u.shapes[0].function, 1}
-	for slices.Contains(u.shapes, s) {
-		s.words++
+	for {
+		u.turn++
+		if s.words = 1 + u.turn%proofWords; !slices.Contains(u.shapes, s) {
+			return s, alone
+		}
 	}
-	return s, false
 }
+
+// proofWords is how many registers a proof asks for at most: more than a unit
+// has shapes of questions in practice, few enough to be quick.
+const proofWords = 8
 
 // ask makes one exchange and checks all that can be checked of its answer.
 func (c *rtuClient) ask(s shape, address uint16) ([]byte, error) {

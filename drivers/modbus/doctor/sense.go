@@ -149,6 +149,11 @@ func Answered(err error) bool {
 	return errors.As(err, &e) && e.Kind == drivers.Exception
 }
 
+// Failing reports whether an answer is a device's (or gateway's) word that it
+// failed. Some say so of every register that they lack, and some servers of
+// every unit that is not there.
+func Failing(err error) bool { return errors.Is(err, wire.ErrServerDeviceFailure) }
+
 // Amount shows base units as people know them: 18342.127 kWh.
 func Amount(v int64, m energy.Measure) string {
 	sign := ""

@@ -100,6 +100,14 @@ func TestAnsweredHeldMute(t *testing.T) {
 	}
 }
 
+func TestFailing(t *testing.T) {
+	for err, want := range map[error]bool{failed(drivers.Exception, "read", wire.ErrServerDeviceFailure): true, failed(drivers.Exception, "read", wire.ErrServerDeviceBusy): false, nil: false} {
+		if Failing(err) != want {
+			t.Errorf("%v: %v", err, !want)
+		}
+	}
+}
+
 func TestFraming(t *testing.T) {
 	silent, gone := failed(drivers.Timeout, "read", nil), failed(drivers.Refused, "connect to x", nil)
 	for _, c := range []struct {

@@ -92,48 +92,49 @@ func (o Options) identify(ctx context.Context, url string, units []uint8) (out [
 // compare holds an interview with the device whose questions begin at first.
 // It is alive when it answered anything but that it failed.
 func (v interview) compare(ctx context.Context, bus *modbus.Bus, first int) (fits []Candidate, alive bool, err error) {
-	says := map[place]uint64{}
-	there := map[place]bool{}
-	for k, p := range slices.Concat(v.models, v.gates) {
-		got, err := bus.Poll(ctx, first+k, nil)
-		if ctx.Err() != nil {
-			return nil, false, ctx.Err()
+	says, alive := v.listen(ctx, bus, first, v.models)
+	known := map[string]model{}
+	named := false
+	for _, q := range v.questions {
+		known[q.template.Name] = q.modelOf(says)
+		named = named || known[q.template.Name] == modelYes
+	}
+	there := says
+	if !named { // else it has said which it is
+		var more bool
+		there, more = v.listen(ctx, bus, first+len(v.models), v.gates)
+		alive = alive || more
+	}
+	first += len(v.models) + len(v.gates)
+	for k, q := range v.questions {
+		m := known[q.template.Name]
+		if _, ok := there[placeOf(q.points[0])]; named && m != modelYes || !named && !ok {
+			continue
 		}
+		if got, err := bus.Poll(ctx, first+k, nil); err == nil {
+			if c, ok := q.weigh(byPoint(got), m, bus.Identity(first+k)); ok {
+				fits = append(fits, c)
+			}
+		}
+	}
+	return rank(fits), alive, ctx.Err()
+}
+
+// listen asks for one register after another, and gives the bits of those that
+// there are.
+func (v interview) listen(ctx context.Context, bus *modbus.Bus, first int, points []modbus.Point) (says map[place]uint64, alive bool) {
+	says = map[place]uint64{}
+	for k, p := range points {
+		got, err := bus.Poll(ctx, first+k, nil)
 		if err != nil || len(got) != 1 {
 			continue
 		}
 		alive = alive || doctor.Answered(got[0].Err) && !doctor.Failing(got[0].Err)
 		if doctor.Held(got[0].Err) {
-			if there[placeOf(p)] = true; k < len(v.models) {
-				says[placeOf(p)] = got[0].Raw
-			}
+			says[placeOf(p)] = got[0].Raw
 		}
 	}
-	known := map[string]model{}
-	named := false
-	for _, q := range v.questions {
-		m := q.modelOf(says)
-		known[q.template.Name] = m
-		named = named || m == modelYes
-	}
-	first += len(v.models) + len(v.gates)
-	for k, q := range v.questions {
-		m := known[q.template.Name]
-		if named && m != modelYes || !there[placeOf(q.points[0])] {
-			continue
-		}
-		got, err := bus.Poll(ctx, first+k, nil)
-		if ctx.Err() != nil {
-			return nil, false, ctx.Err()
-		}
-		if err != nil {
-			continue
-		}
-		if c, ok := q.weigh(byPoint(got), m, bus.Identity(first+k)); ok {
-			fits = append(fits, c)
-		}
-	}
-	return rank(fits), alive, nil
+	return says, alive
 }
 
 // modelOf says whether a device says that it is of the template's model. A

@@ -18,7 +18,7 @@ import (
 )
 
 // A drop folder takes the half-hourly files of suppliers and data collectors,
-// as energy/hhfile knows them. A file is taken once it has not changed for
+// as energy/hhfile knows them, and n3rgy's answers saved as files. A file is taken once it has not changed for
 // rest, and goes to done/ then, or to bad/ with a note beside it that says why.
 // A device's Name is the MPAN or meter id in the file; where a folder has one
 // device and a file one meter, the name need not match.
@@ -178,7 +178,10 @@ func (f *folder) file(name string, info os.FileInfo, deliver func(int, []drivers
 	if after, err := os.Stat(path); err != nil || after.Size() != int64(len(data)) || !after.ModTime().Equal(info.ModTime()) {
 		return fmt.Errorf("%s: it changed while it was read: it is taken later", name)
 	}
-	parsed, err := hhfile.Parse(data, hhfile.Options{Label: f.label, Now: f.cfg.Now()})
+	parsed, ok, err := parseN3rgy(data, f.cfg.Now())
+	if !ok {
+		parsed, err = hhfile.Parse(data, hhfile.Options{Label: f.label, Now: f.cfg.Now()})
+	}
 	if err != nil {
 		return f.put(name, "bad", 0, []string{err.Error()})
 	}

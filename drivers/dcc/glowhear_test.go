@@ -185,6 +185,38 @@ func TestGlowGas(t *testing.T) {
 	}
 }
 
+// Two messages of one second, with a change in between.
+func TestGlowGasSameSecond(t *testing.T) {
+	var r refresh
+	at := utc("2024-04-10 12:00")
+	if _, ok := r.hear(at, 1); ok {
+		t.Error("the first is dated")
+	}
+	if got, ok := r.hear(at, 2); !ok || !got.Equal(at) {
+		t.Errorf("a change is dated %s, %t", got, ok)
+	}
+	if got, ok := r.hear(at, 3); ok {
+		t.Errorf("the same second is given twice: %s", got)
+	}
+}
+
+// What counts as a sign of life of a display.
+func TestGlowHears(t *testing.T) {
+	s := newScreen(t, gasOnly)
+	for _, c := range []struct {
+		topic, body string
+		want        bool
+	}{
+		{"glow/" + displayA + "/SENSOR/electricitymeter", electricity("2024-04-10T12:00:00Z", "5", "5", ""), true},
+		{"glow/" + displayA + "/SENSOR/temperature", "21", false},
+		{"glow/" + displayA + "/SENSOR/electricitymeter", "{", false},
+	} {
+		if got := s.h.hear(arrival{c.topic, []byte(c.body), false, now}); got != c.want {
+			t.Errorf("%s %s: %t", c.topic, c.body, got)
+		}
+	}
+}
+
 // Whatever the meter does, and however messages are lost: each reading of gas is
 // what the register was at the time that it is dated, or up to what it counted
 // between two messages in a row before; and the times only go forward.

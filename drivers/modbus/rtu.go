@@ -346,15 +346,15 @@ func (u *trust) unlike() (s shape, alone bool) {
 		}
 	}
 	for {
-		u.turn++
-		if s.words = 1 + u.turn%proofWords; !slices.Contains(u.shapes, s) {
+		s.words = 1 + u.turn%uint16(max(proofWords, len(u.shapes)+2))
+		if u.turn++; !slices.Contains(u.shapes, s) {
 			return s, alone
 		}
 	}
 }
 
-// proofWords is how many registers a proof asks for at most: more than a unit
-// has shapes of questions in practice, few enough to be quick.
+// proofWords is how many registers a proof asks for at most, but for units
+// that are asked questions of more shapes than this.
 const proofWords = 8
 
 // ask makes one exchange and checks all that can be checked of its answer.

@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: make demo, make test.
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check build bench simulate mutate fuzz race cross clean
+.PHONY: help demo test peers check build bench simulate wires mutate fuzz race cross clean
 
 AGENT_SIDE = ./agent/... ./drivers/... ./energy/... ./store/... ./uplink/... ./identity/... ./cmd/perseus-agent/...
 FUZZTIME  ?= 30s
@@ -35,6 +35,9 @@ bench: ## the measures, side by side with their baselines in one run
 
 simulate: ## years of a whole site under faults, against the simulator's own truth (SEEDS=8 YEARS=1 SEED=1 METERS=16)
 	go test ./internal/simulation -cpu 1 -timeout 0 -count 1 -v -run TestSimulation -args -seeds $(SEEDS) -seed $(SEED) -years $(YEARS) -meters $(METERS)
+
+wires: ## 10,000 reads over faulty wires in each mode, in real time, beside the plain libraries (about half an hour)
+	go test ./drivers/modbus -count 1 -timeout 60m -v -run 'TestNoWrongValue|TestPlain' -args -reads 10000
 
 mutate: ## change every comparison of the meter's mathematics, one at a time: a test must notice (about 30 minutes)
 	go run ./internal/mutate ./energy ./energy/power ./energy/gas ./energy/virtual ./energy/unit ./energy/validate ./energy/substitute

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
@@ -15,16 +16,16 @@ import (
 // metaExchanges keeps which of the operator's statements were taken in.
 const metaExchanges = "exchanges"
 
-// exchanges is what became of the meter exchanges of the configuration. The
-// recorder's lock guards it.
+// exchanges is what became of the meter exchanges of the configuration.
 type exchanges struct {
+	mu      sync.Mutex        // guards the rest; held for no longer than a look
 	done    map[string]string // statement -> what came of it
 	refused map[string]bool   // not again before the configuration is another one
 	dirty   bool
 }
 
-func (a *Agent) readExchanges() exchanges {
-	x := exchanges{done: map[string]string{}, refused: map[string]bool{}}
+func (a *Agent) readExchanges() *exchanges {
+	x := &exchanges{done: map[string]string{}, refused: map[string]bool{}}
 	b, err := a.opt.Store.Meta(metaExchanges)
 	if err == nil && b != nil {
 		err = json.Unmarshal(b, &x.done)
@@ -33,6 +34,31 @@ func (a *Agent) readExchanges() exchanges {
 		a.log.Warn("which meter exchanges were taken in cannot be read: they are looked at anew", "error", err)
 	}
 	return x
+}
+
+// open reports whether a statement waits to be taken in.
+func (x *exchanges) open(id string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.done[id] == "" && !x.refused[id]
+}
+
+// keep stores what came of the statements, where that is news.
+func (x *exchanges) keep(a *Agent) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.dirty {
+		return
+	}
+	j, err := json.Marshal(x.done)
+	if err == nil {
+		err = a.opt.Store.SetMeta(metaExchanges, j)
+	}
+	if err != nil {
+		a.log.Debug("which meter exchanges were taken in cannot be kept", "error", err)
+		return // they are looked at anew after a restart, which changes nothing
+	}
+	x.dirty = false
 }
 
 // statementID names one register's part of an operator's statement.
@@ -57,44 +83,78 @@ func (r *recorder) takeExchanges() {
 		}
 		b.mu.Unlock()
 	}
-	if !r.exchanges.dirty {
-		return
-	}
-	j, err := json.Marshal(r.exchanges.done)
-	if err == nil {
-		err = r.agent.opt.Store.SetMeta(metaExchanges, j)
-	}
-	if err != nil {
-		r.agent.log.Debug("which meter exchanges were taken in cannot be kept", "error", err)
-		return // they are looked at anew after a restart, which changes nothing
-	}
-	r.exchanges.dirty = false
+	r.exchanges.keep(r.agent)
 }
 
 // takeExchange takes in one statement. The bus's lock is held.
 func (r *recorder) takeExchange(b *bus, m *meter, x *config.Exchange) {
 	for _, read := range x.Reads {
 		reg := m.register(read.Measure)
-		if reg == nil {
-			continue
-		}
-		id := statementID(reg.key, x, read)
-		if r.exchanges.done[id] != "" || r.exchanges.refused[id] {
+		if reg == nil || !r.exchanges.open(statementID(reg.key, x, read)) {
 			continue
 		}
 		came, err := r.exchangeOne(b, m, reg, x, read)
-		switch {
-		case err != nil:
-			r.exchanges.refused[id] = true
-			m.refused = append(m.refused, fmt.Sprintf("the exchange of %s stated for %s is not counted: %v", reg.key.Measure, x.At.Format(time.RFC3339), err))
-			b.log.Error("meter exchange cannot be taken in", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "at", x.At, "error", err)
-			b.agent.notes.add(b.agent.Now(), m.cfg.ID, fmt.Sprintf("The exchange of %s stated for %s cannot be taken in: %v", reg.key.Measure, x.At.Format(time.RFC3339), err))
-		case came != "":
-			r.exchanges.done[id], r.exchanges.dirty = came, true
-			b.log.Info("meter exchange taken in", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "at", x.At, "outcome", came)
-			b.agent.notes.add(b.agent.Now(), m.cfg.ID, fmt.Sprintf("Meter exchange at %s: %s %s", x.At.Format(time.RFC3339), reg.key.Measure, came))
+		b.cameOf(m, reg, x, read, came, err)
+	}
+}
+
+// cameOf notes what came of a statement for one register: an error, an
+// outcome, or nothing yet.
+func (b *bus) cameOf(m *meter, reg *register, x *config.Exchange, read config.ExchangeRead, came string, err error) {
+	all, id, at := b.agent.recorder.exchanges, statementID(reg.key, x, read), x.At.Format(time.RFC3339)
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	switch {
+	case err != nil:
+		all.refused[id] = true
+		m.refused = append(m.refused, fmt.Sprintf("the exchange of %s stated for %s is not counted: %v", reg.key.Measure, at, err))
+		b.log.Error("meter exchange cannot be taken in", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "at", x.At, "error", err)
+		b.agent.notes.add(b.agent.Now(), m.cfg.ID, fmt.Sprintf("The exchange of %s stated for %s cannot be taken in: %v", reg.key.Measure, at, err))
+	case came != "":
+		all.done[id], all.dirty = came, true
+		b.log.Info("meter exchange taken in", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "at", x.At, "outcome", came)
+		b.agent.notes.add(b.agent.Now(), m.cfg.ID, fmt.Sprintf("Meter exchange at %s: %s %s", at, reg.key.Measure, came))
+	}
+}
+
+// exchangeBefore takes in the statements of exchanges that lie between a
+// register's newest reading and the next one, before that one is counted: the
+// new meter may show more than the old one did, and would pass for it.
+func (b *bus) exchangeBefore(m *meter, reg *register, next time.Time) {
+	for i := range m.cfg.Exchanges {
+		x := &m.cfg.Exchanges[i]
+		if x.At.After(next) {
+			continue
+		}
+		for _, read := range x.Reads {
+			if read.Measure != reg.key.Measure || !b.agent.recorder.exchanges.open(statementID(reg.key, x, read)) {
+				continue
+			}
+			acc, ok := reg.counter.(*energy.Accumulator)
+			if !ok {
+				continue
+			}
+			if base, open := acc.Base(); !open || !base.At.Before(x.At) {
+				continue // the recorder looks to it
+			}
+			came, err := b.countThrough(m, reg, acc, x, read)
+			if errors.Is(err, energy.ErrCounted) {
+				continue
+			}
+			b.cameOf(m, reg, x, read, came, err)
 		}
 	}
+}
+
+// countThrough counts the energy through a stated exchange.
+func (b *bus) countThrough(m *meter, reg *register, acc *energy.Accumulator, x *config.Exchange, read config.ExchangeRead) (came string, err error) {
+	var e energy.Event
+	if b.settled, e, err = acc.Exchange(x.At, read.Closing, read.Opening, b.settled[:0]); err != nil {
+		return "", err
+	}
+	reg.stated = &stated{x, energy.GapCounted}
+	b.settle(m, reg, e, 0)
+	return "counted through", nil
 }
 
 // exchangeOne gives what came of a statement for one register; "" where it has
@@ -107,16 +167,8 @@ func (r *recorder) exchangeOne(b *bus, m *meter, reg *register, x *config.Exchan
 	if _, ok := acc.Base(); !ok {
 		return "", nil // the first reading may be the old meter's yet
 	}
-	var e energy.Event
-	var err error
-	b.settled, e, err = acc.Exchange(x.At, read.Closing, read.Opening, b.settled[:0])
-	if err == nil {
-		reg.stated = &stated{x, energy.GapCounted}
-		b.settle(m, reg, e, 0)
-		return "counted through", nil
-	}
-	if !errors.Is(err, energy.ErrCounted) {
-		return "", err
+	if came, err := b.countThrough(m, reg, acc, x, read); !errors.Is(err, energy.ErrCounted) {
+		return came, err
 	}
 	if _, _, n := acc.Held(); n > 0 {
 		return "", nil // it is not clear yet that the register began anew

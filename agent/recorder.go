@@ -27,7 +27,7 @@ type recorder struct {
 	round     store.Round
 	arena     []byte // the states of the present round lie in it
 	past      *past
-	exchanges exchanges
+	exchanges *exchanges
 	closings  map[energy.Key]bool // registers whose states go with the next round
 	judged    int64               // the settlement day up to which days were judged; see daily.go
 

@@ -85,6 +85,9 @@ func (b *bus) feed(m *meter, reg *register, s energy.Sample, raw uint64) {
 		// register rests. Its advance over the rest is spread, as over any gap.
 		return
 	}
+	if len(m.cfg.Exchanges) > 0 {
+		b.exchangeBefore(m, reg, s.At)
+	}
 	var e energy.Event
 	b.settled, e = reg.counter.Add(s, b.settled[:0])
 	b.settle(m, reg, e, raw)

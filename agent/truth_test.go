@@ -526,3 +526,29 @@ func TestExchangeRefused(t *testing.T) {
 		check(t, s.Close())
 	})
 }
+
+// The wire is down while the meter is exchanged, and the new one shows more
+// than the old one did: what the operator stated is taken in before its first
+// reading is counted, or it would pass for the old one's.
+func TestExchangeThatLooksLikeAnAdvance(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		at := epoch.Add(5*time.Hour + 10*time.Minute)
+		f := newFake(registers{exchanged(at, 1_000_000, 1_003_000)})
+		s := openFaulty(t, path)
+		c := site(f, 10*time.Second)
+		c.Meters[0].Exchanges = []config.Exchange{{At: at, Reads: []config.ExchangeRead{{Measure: energy.Import, Closing: 1_000_000, Opening: 1_003_000}}}}
+		time.AfterFunc(5*time.Hour+5*time.Minute+3*time.Second, func() { f.down.Store(true) })
+		time.AfterFunc(5*time.Hour+15*time.Minute, func() { f.down.Store(false) })
+		check(t, runFor(newAgent(t, f, c, s), 8*time.Hour))
+		for _, h := range halfHours(t, s, key("a")) {
+			if h.Energy != 1800 {
+				t.Errorf("%v: %d Wh, want 1800", h.Start, h.Energy)
+			}
+		}
+		if said := statements(t, s); said[len(said)-1].Kind != energy.ExchangeStatement {
+			t.Errorf("%+v", said)
+		}
+		check(t, s.Close())
+	})
+}

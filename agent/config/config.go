@@ -68,7 +68,7 @@ type Clock struct {
 type Bus struct {
 	ID      string
 	Driver  string        // modbus
-	URL     string        // tcp://host:port, udp://host:port, rtuovertcp://host:port
+	URL     string        // a modbus bus: see modbus.CheckURL
 	Timeout time.Duration // for one answer; 1s by default; 10ms to 60s
 	Pause   time.Duration // between two requests; 0 by default, at most 10s
 	Line    int           // in the file, for later messages

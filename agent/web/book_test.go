@@ -77,7 +77,7 @@ func TestStatementsInWords(t *testing.T) {
 		{energy.Statement{Kind: energy.OpeningStatement, Opening: r(1500)}, "Counted from here: the first reading is 1.500 kWh."},
 		{energy.Statement{Kind: energy.ClosingStatement, Closing: r(1500)}, "Counted up to here: the last reading is 1.500 kWh."},
 		{energy.Statement{Kind: energy.ExchangeStatement, Closing: told(1500), Opening: told(0), Serial: "B", OldSerial: "A", Gap: energy.GapCounted, Note: "Job 7."},
-			"Another meter: B for A. The old one ended at 1.500 kWh (read by a person), the new one begins at 0.000 kWh (read by a person). The energy in between is counted. Job 7."},
+			"Another meter: B for A. The old one ended at 1.500 kWh (read by a person), the new one begins at 0.000 kWh (read by a person). The energy in between is counted. Note: Job 7."},
 		{energy.Statement{Kind: energy.ExchangeStatement, Opening: r(7), Serial: "B"}, "Another meter: B. The new one begins at 0.007 kWh."},
 		{energy.Statement{Kind: energy.ExchangeStatement, Opening: r(7)}, "Another meter. The new one begins at 0.007 kWh."},
 		{energy.Statement{Kind: energy.ResetStatement, Closing: r(9), Opening: r(2), Gap: energy.GapUnknown},

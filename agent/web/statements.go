@@ -55,7 +55,7 @@ func StatementWords(s energy.Statement) string {
 		out += " Calorific values: " + table + "."
 	}
 	if s.Note != "" {
-		out += " " + strings.TrimSuffix(s.Note, ".") + "."
+		out += " Note: " + strings.TrimSuffix(s.Note, ".") + "."
 	}
 	return out
 }

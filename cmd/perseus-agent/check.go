@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent"
+	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/agent/config"
 )
 
@@ -52,6 +53,12 @@ func explain(w io.Writer, c *config.Config) {
 	explainVirtual(w, c)
 	fmt.Fprintf(w, "\nMake half-hours of %s from them, and keep them for %s, single readings for %s, in %s.\n",
 		config.FormatDuration(c.Period), config.FormatDuration(c.Store.KeepHalfHours), config.FormatDuration(c.Store.KeepSamples), c.Store.Path)
+	switch clock.Policy(c.Clock.Trust) {
+	case clock.Always:
+		fmt.Fprint(w, "\nTake the time from this machine's clock, whatever it says.\n")
+	case clock.Synchronised:
+		fmt.Fprint(w, "\nTake the time from this machine's clock only while a time server answers for it; until then readings wait for their times.\n")
+	}
 	fmt.Fprintf(w, "\nShow them at http://%s/", c.Web.Listen)
 	if !strings.HasPrefix(c.Web.Listen, "127.") && !strings.HasPrefix(c.Web.Listen, "localhost:") && !strings.HasPrefix(c.Web.Listen, "[::1]") {
 		fmt.Fprint(w, " to everybody who can reach this machine")

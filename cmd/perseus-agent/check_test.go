@@ -66,6 +66,18 @@ func TestCheckExplains(t *testing.T) {
 	}
 }
 
+func TestCheckSaysWhoseTimeItIs(t *testing.T) {
+	const one = "  - {id: m, bus: b, unit: 1, registers: {import: {address: 0, type: uint32, unit: kWh}}}\n"
+	for trust, want := range map[string]string{
+		"": "", "clock: {trust: auto}\n": "", "clock: {trust: always}\n": "whatever it says", "clock: {trust: synchronised}\n": "only while a time server answers for it",
+	} {
+		got := explained(t, one+trust)
+		if want == "" && strings.Contains(got, "Take the time") || !strings.Contains(got, want) {
+			t.Errorf("%q: %q is not in:\n%s", trust, want, got)
+		}
+	}
+}
+
 func TestProbeOfAVirtualMeter(t *testing.T) {
 	code, _, errs := cli(t, "probe", "--config", "../../configs/examples/tenants.yaml", "--meter", "office-2")
 	if code != usage || !strings.Contains(errs, "office-2 is on no bus: it is a share of landlord by AreaOccupied: 0.25; probe those") {

@@ -63,7 +63,7 @@ func TestStatementsCommand(t *testing.T) {
 	cfg := configured(t, "127.0.0.1:1", "127.0.0.1:1")
 	keptStore(t, cfg)
 	code, out, errs := cli(t, "statements", "--config", cfg)
-	if code != done || strings.Count(out, "\n") != 4 || !strings.Contains(out, "The register went round, from 9 999.000 kWh to 0.001 kWh: counted through. <a> & b.") {
+	if code != done || strings.Count(out, "\n") != 4 || !strings.Contains(out, "The register went round, from 9 999.000 kWh to 0.001 kWh: counted through. Note: <a> & b.") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	code, out, _ = cli(t, "statements", "--config", cfg, "--format", "csv")

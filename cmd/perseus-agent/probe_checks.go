@@ -29,8 +29,12 @@ func (p *prober) checks(b config.Bus, pt *patient) (found []advice) {
 	if ok && later {
 		way = doctor.WayOf(power, after)
 	}
-	if says := doctor.Flow(moved[energy.Import], moved[energy.Export], way, pt.meter.Template != ""); says != "" {
-		say(true, "%s", says)
+	turned, sure := doctor.Flow(moved[energy.Import], moved[energy.Export], way, pt.meter.Template != "")
+	if says := doctor.Turned(phases); says != "" && !sure {
+		turned = says
+	}
+	if turned != "" {
+		say(sure, "%s", turned)
 	}
 	if !pt.answers() {
 		return found
@@ -44,7 +48,7 @@ func (p *prober) checks(b config.Bus, pt *patient) (found []advice) {
 	if says := doctor.Phases(power, phases); says != "" {
 		say(true, "%s", says)
 	}
-	if !later {
+	if !later || turned != "" {
 		return found
 	}
 	for i, r := range pt.meter.Registers {

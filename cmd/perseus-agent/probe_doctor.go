@@ -162,12 +162,9 @@ func (pt *patient) livePoints() (out []modbus.Point) {
 }
 
 // framing tries the other framing where a box took the connection and no
-// meter behind it could be understood.
+// meter behind it could be understood; on a serial wire it says how to find the
+// settings.
 func (p *prober) framing(ctx context.Context, b config.Bus, patients []*patient) []advice {
-	other := doctor.OtherFraming(b.URL)
-	if other == "" || len(patients) == 0 {
-		return nil
-	}
 	var why error
 	var devices []modbus.Device
 	for _, pt := range patients {
@@ -181,7 +178,11 @@ func (p *prober) framing(ctx context.Context, b config.Bus, patients []*patient)
 			}
 		}
 	}
-	if !doctor.Mute(why) {
+	if says := doctor.Settings(b.URL, why); says != "" {
+		return []advice{{Bus: b.ID, Says: says, Wrong: true}}
+	}
+	other := doctor.OtherFraming(b.URL)
+	if other == "" || !doctor.Mute(why) {
 		return nil
 	}
 	b.URL = other

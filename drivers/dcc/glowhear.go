@@ -128,8 +128,8 @@ func macOf(s string) string {
 
 // once warns of something the first time.
 func (h *glowHearer) once(key, message string, args ...any) {
-	const most = 1000 // topics are anybody's
-	if !h.warned[key] && len(h.warned) < most {
+	const most = 1000                           // topics are anybody's
+	if !h.warned[key] && len(h.warned) < most { // mutate: one more or less is all the same
 		h.warned[key] = true
 		h.cfg.Logger.Warn(message, args...)
 	}

@@ -77,7 +77,7 @@ func (g *glowmarkt) fetch(ctx context.Context, s *series, from, to time.Time) ([
 		return nil, err
 	}
 	now := g.now()
-	if last := g.caught[id]; now.Sub(to) < energy.Period && (now.Sub(last) >= catchUpEvery || now.Before(last)) {
+	if last := g.caught[id]; now.Sub(to) < energy.Period && (now.Sub(last) >= catchUpEvery || now.Before(last)) { // mutate: to is the present half-hour's start, or long ago
 		g.caught[id] = now
 		var refusedToo *webError
 		if _, err := g.get(ctx, "/resource/"+url.PathEscape(id)+"/catchup"); errors.As(err, &refusedToo) && refusedToo.status == http.StatusTooManyRequests {
@@ -99,7 +99,7 @@ func (g *glowmarkt) fetch(ctx context.Context, s *series, from, to time.Time) ([
 // get asks with the token. Where it is refused it logs in anew, once.
 func (g *glowmarkt) get(ctx context.Context, path string) ([]byte, error) {
 	fresh := false
-	if g.token == "" || !g.expires.IsZero() && g.expires.Sub(g.now()) < time.Hour {
+	if g.token == "" || !g.expires.IsZero() && g.expires.Sub(g.now()) < time.Hour { // mutate: a nanosecond more or less
 		if err := g.login(ctx); err != nil {
 			return nil, err
 		}
@@ -142,7 +142,7 @@ func (g *glowmarkt) login(ctx context.Context) error {
 		return &webError{status: http.StatusUnauthorized, words: clip(a.Error)}
 	}
 	g.token, g.expires = a.Token, time.Time{}
-	if a.Exp > 0 && a.Exp < 1<<33 {
+	if a.Exp > 0 && a.Exp < 1<<33 { // mutate: the year 2242
 		g.expires = time.Unix(a.Exp, 0)
 	}
 	return nil

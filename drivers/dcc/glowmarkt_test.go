@@ -187,6 +187,42 @@ func TestGlowmarktTokenFile(t *testing.T) {
 	}
 }
 
+// A login that does not say how long its token lasts, or that it is valid.
+func TestGlowmarktBareLogin(t *testing.T) {
+	feed := newFakeFeed(t, glowmarktData)
+	feed.set(resourceE, utc("2024-04-09 00:00"), now, constant("0.1"))
+	x := newPullTest(t, feed, glowmarktConfig(glowmarktMeter(resourceE)))
+	feed.faults = []fault{status(200, "", `{"token":"token-1"}`)}
+	x.rounds(2)
+	if good, _ := x.take(); len(good) != 72 || slices.Index(x.asked, "POST /auth") != 0 || slices.Contains(x.asked[1:], "POST /auth") {
+		t.Errorf("%d half-hours, asked %q", len(good), x.asked[:3])
+	}
+}
+
+// With user and password a token is not needed, nor used; without either it is.
+func TestGlowmarktWhichKey(t *testing.T) {
+	for _, c := range []struct {
+		user, password, token string
+		logins                int
+	}{{"me", "pass", "old", 1}, {"me", "", "token-1", 0}, {"", "pass", "token-1", 0}} {
+		feed := newFakeFeed(t, glowmarktData)
+		feed.set(resourceE, utc("2024-04-09 00:00"), now, constant("0.1"))
+		cfg := glowmarktConfig(glowmarktMeter(resourceE))
+		cfg.User, cfg.Password, cfg.Token = c.user, c.password, c.token
+		x := newPullTest(t, feed, cfg)
+		x.rounds(1)
+		lists := 0
+		for _, a := range x.asked {
+			if a == "GET /virtualentity" {
+				lists++
+			}
+		}
+		if good, _ := x.take(); feed.logins != c.logins || lists != 1 || len(good) != 72 {
+			t.Errorf("%+v: %d logins, asked %d times for a list, %d half-hours", c, feed.logins, lists, len(good))
+		}
+	}
+}
+
 // One resource fails, as they do for days, and the other is read all the same;
 // gas in kWh is refused, and so is a name that nobody has.
 func TestGlowmarktFaults(t *testing.T) {

@@ -33,7 +33,7 @@ func exception(code byte) error {
 }
 
 func isException(err error) bool {
-	if _, ok := err.(unknownException); ok {
+	if u := unknownException(0); errors.As(err, &u) {
 		return true
 	}
 	switch {

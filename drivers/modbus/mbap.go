@@ -83,6 +83,8 @@ func (c *mbapClient) ReadRawBytes(address, size uint16, t wire.RegType) ([]byte,
 	return answer[1:], nil
 }
 
+func (c *mbapClient) encapsulated(data []byte) ([]byte, error) { return c.exchange(encapsulated, data) }
+
 func (c *mbapClient) fail(err error) error {
 	c.strange = c.strange || isStrange(err)
 	return err

@@ -231,6 +231,23 @@ func (c *rtuClient) ReadRawBytes(address, size uint16, t wire.RegType) ([]byte, 
 	return data, err
 }
 
+// encapsulated puts function 2B, whose answers are unlike those for registers.
+func (c *rtuClient) encapsulated(data []byte) ([]byte, error) {
+	u := c.trust()
+	if u.suspect && len(u.shapes) > 0 {
+		if err := c.prove(u, 0); err != nil {
+			return nil, err
+		}
+	}
+	answer, err := c.exchange(encapsulated, data, maxFrame)
+	if err != nil && !isException(err) {
+		u.suspect, u.failed = true, time.Now()
+		return nil, err
+	}
+	c.accepted, c.proved = true, false
+	return answer, err
+}
+
 // again asks once more what had the answer of another register.
 func (c *rtuClient) again(s shape, address uint16, first []byte) ([]byte, error) {
 	data, err := c.ask(s, address)

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -27,26 +28,49 @@ func WayOf(before, after int64) Way {
 	return Unknown
 }
 
-// Flow says what is wrong with the direction of energy, from whether import
-// and export moved between two readings and, where it is known, the sign of
-// the power; "" where nothing is. FromTemplate says that the addresses come
-// from a template, so that it is rather the wiring.
-func Flow(imports, exports bool, power Way, fromTemplate bool) string {
+// generates is what may make a reversed flow right.
+const generates = "Unless something generates here just now, "
+
+// Flow says what is odd about the direction of energy, from whether import and
+// export moved between two readings and, where it is known, the way of the
+// power; "" where nothing is. It is sure where nothing but a mistake can be the
+// cause. FromTemplate says that the addresses come from a template, so that it
+// is rather the wiring.
+func Flow(imports, exports bool, power Way, fromTemplate bool) (says string, sure bool) {
+	const turned = "the current transformers are turned round (or the meter's line and load)"
 	switch {
 	case imports && exports:
-		return "import and export both count at the same time: one phase runs the other way. Is one current transformer turned round, or on another phase than its voltage? (Where a single phase generates it may be right.)"
+		return "import and export both count at the same time: one phase runs the other way. " + generates + "a current transformer is turned round, or on another phase than its voltage", false
 	case exports && power == In:
-		return "the meter says that energy flows in, and the export register counts: import and export are swapped: exchange their addresses"
+		return "the meter says that energy flows in, and the export register counts: import and export are swapped: exchange their addresses", true
 	case imports && power == Out:
-		return "the meter says that energy flows out, and the import register counts: import and export are swapped: exchange their addresses"
-	case exports && power == Out:
-		return "energy flows out: export counts while import stands. Unless something generates here just now, the current transformers are turned round (or the meter's line and load)"
-	case exports && fromTemplate:
-		return "export counts while import stands. Unless something generates here just now, the current transformers are turned round (or the meter's line and load)"
+		return "the meter says that energy flows out, and the import register counts: import and export are swapped: exchange their addresses", true
+	case exports && (power == Out || fromTemplate):
+		return "energy flows out: export counts while import stands. " + generates + turned, false
 	case exports:
-		return "export counts while import stands. Unless something generates here just now, import and export are swapped, or the current transformers are turned round"
+		return "export counts while import stands. " + generates + "import and export are swapped, or " + turned, false
+	case power == Out && !imports:
+		return "the meter says that energy flows out. " + generates + turned, false
 	}
-	return ""
+	return "", false
+}
+
+// Turned names the phases that run the other way than the rest, by their power
+// in W; "" where all run the same way, give or take 50 W.
+func Turned(phases []int64) string {
+	var out, in []string
+	for i, p := range phases {
+		switch name := fmt.Sprintf("phase %d (%s)", i+1, kilo(p)); {
+		case p <= -50:
+			out = append(out, name)
+		case p >= 50:
+			in = append(in, name)
+		}
+	}
+	if len(out) == 0 || len(in) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s runs out while %s runs in. %sa current transformer is turned round, or on another phase than its voltage", strings.Join(out, " and "), strings.Join(in, " and "), generates)
 }
 
 // Phases compares a meter's total power with the sum of its phases, in W or

@@ -11,23 +11,40 @@ func TestFlow(t *testing.T) {
 		imports, exports bool
 		way              Way
 		template         bool
+		sure             bool
 		want             string
 	}{
-		{false, false, Unknown, true, ""},
-		{true, false, Unknown, true, ""},
-		{true, false, In, false, ""},
-		{true, true, Unknown, true, "one phase runs the other way"},
-		{true, true, In, true, "one phase runs the other way"},
-		{false, true, In, true, "import and export are swapped"},
-		{true, false, Out, true, "import and export are swapped"},
-		{false, true, Out, false, "the current transformers are turned round"},
-		{false, true, Unknown, true, "Unless something generates here just now, the current transformers are turned round"},
-		{false, true, Unknown, false, "Unless something generates here just now, import and export are swapped, or the current"},
-		{false, false, In, true, ""},
-		{false, false, Out, true, ""},
+		{false, false, Unknown, true, false, ""},
+		{true, false, Unknown, true, false, ""},
+		{true, false, In, false, false, ""},
+		{true, true, Unknown, true, false, "one phase runs the other way"},
+		{true, true, In, true, false, "one phase runs the other way"},
+		{false, true, In, true, true, "import and export are swapped"},
+		{true, false, Out, true, true, "import and export are swapped"},
+		{false, true, Out, false, false, "the current transformers are turned round"},
+		{false, true, Unknown, true, false, "Unless something generates here just now, the current transformers are turned round"},
+		{false, true, Unknown, false, false, "Unless something generates here just now, import and export are swapped, or the current"},
+		{false, false, In, true, false, ""},
+		{false, false, Out, true, false, "says that energy flows out. Unless"},
 	} {
-		if got := Flow(c.imports, c.exports, c.way, c.template); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
-			t.Errorf("%+v: %q", c, got)
+		if got, sure := Flow(c.imports, c.exports, c.way, c.template); (c.want == "") != (got == "") || !strings.Contains(got, c.want) || sure != c.sure {
+			t.Errorf("%+v: %q, %v", c, got, sure)
+		}
+	}
+}
+
+func TestTurned(t *testing.T) {
+	for _, c := range []struct {
+		phases []int64
+		want   string
+	}{
+		{nil, ""}, {[]int64{1000, 2000, 3000}, ""}, {[]int64{-1000, -2000, -3000}, ""},
+		{[]int64{1000, -49, 3000}, ""}, {[]int64{49, -1000, 0}, ""},
+		{[]int64{1000, -50, 3000}, "phase 2 (-0.050 kW) runs out while phase 1 (1.000 kW) and phase 3 (3.000 kW) runs in"},
+		{[]int64{50, -1000, -20}, "phase 2 (-1.000 kW) runs out while phase 1 (0.050 kW) runs in"},
+	} {
+		if got := Turned(c.phases); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%v: %q", c.phases, got)
 		}
 	}
 }

@@ -44,3 +44,12 @@ func Framing(url string, configured error, otherAnswered bool) string {
 	}
 	return fmt.Sprintf("%s: write url: %q", says, other)
 }
+
+// Settings says what to do where nobody on a serial wire could be understood.
+func Settings(url string, err error) string {
+	port, _, _ := strings.Cut(url, "?")
+	if !strings.HasPrefix(url, "rtu://") || !Mute(err) || port == "" {
+		return ""
+	}
+	return fmt.Sprintf("no meter on this wire could be understood as it is configured: perseus-agent scan %s finds their baud, parity and unit numbers", port)
+}

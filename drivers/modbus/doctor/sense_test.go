@@ -130,6 +130,24 @@ func TestFraming(t *testing.T) {
 	}
 }
 
+func TestSettingsHint(t *testing.T) {
+	silent := failed(drivers.Timeout, "read", nil)
+	for _, c := range []struct {
+		url  string
+		err  error
+		want string
+	}{
+		{"rtu:///dev/ttyUSB0?baud=9600", silent, "perseus-agent scan rtu:///dev/ttyUSB0 finds"},
+		{"rtu:///dev/ttyUSB0", silent, "perseus-agent scan rtu:///dev/ttyUSB0 finds"},
+		{"rtu:///dev/ttyUSB0", failed(drivers.Refused, "connect to rtu:///dev/ttyUSB0", nil), ""},
+		{"tcp://a", silent, ""},
+	} {
+		if got := Settings(c.url, c.err); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q", c.url, got)
+		}
+	}
+}
+
 func TestAmount(t *testing.T) {
 	for _, c := range []struct {
 		v    int64

@@ -9,6 +9,7 @@ package agent
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -225,6 +226,21 @@ func (a *Agent) restore(m *meter, r *register) {
 		a.log.Warn("register begins anew", "meter", r.key.Meter, "measure", r.key.Measure.String(), "reason", err)
 		a.notes.add(a.started, r.key.Meter, fmt.Sprintf("%s begins anew: %v", r.key.Measure, err))
 	}
+	if r.previous == ([32]byte{}) {
+		r.previous = lastStated(a.opt.Store, r.key)
+	}
+}
+
+// lastStated is the hash of a register's last statement, zero where there is
+// none: of a meter that comes back into the configuration, or whose state was
+// damaged, the chain goes on although nothing else does.
+func lastStated(l Ledger, k energy.Key) (hash [32]byte) {
+	for st, err := range l.Statements(&k) {
+		if err == nil {
+			hash = sha256.Sum256(st.Body)
+		}
+	}
+	return hash
 }
 
 // Run works until ctx ends, then commits what there is and returns nil. It

@@ -1,6 +1,9 @@
 package agent
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,6 +97,36 @@ func twoRuns(t *testing.T, path string, f *fakeBus, first, second func(*config.M
 	}
 	check(t, s.Close())
 	return out
+}
+
+// A meter that is taken out and put in again goes on with its chain.
+func TestMeterThatComesBack(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := openFaulty(t, path)
+		f := newFake(registers{curve(1000)})
+		for _, id := range []string{"a", "other", "a"} {
+			c := site(f, 10*time.Second)
+			c.Meters[0].ID = id
+			check(t, runFor(newAgent(t, f, c, s), 2*time.Hour))
+		}
+		var kinds []energy.StatementKind
+		previous, k := "", key("a")
+		for st, err := range s.Statements(&k) {
+			check(t, err)
+			x, err := energy.ParseStatement(st.Body)
+			check(t, err)
+			if x.Previous != previous {
+				t.Errorf("%s follows on %q, want %q", x.Kind, x.Previous, previous)
+			}
+			previous = fmt.Sprintf("%x", sha256.Sum256(st.Body))
+			kinds = append(kinds, x.Kind)
+		}
+		if !slices.Equal(kinds, []energy.StatementKind{energy.OpeningStatement, energy.ClosingStatement, energy.OpeningStatement}) {
+			t.Errorf("%v", kinds)
+		}
+		check(t, s.Close())
+	})
 }
 
 // never: the operator has stated no exchange.

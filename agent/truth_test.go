@@ -533,7 +533,7 @@ func TestExchangeRefused(t *testing.T) {
 func TestExchangeThatLooksLikeAnAdvance(t *testing.T) {
 	path := storePath(t)
 	synctest.Test(t, func(t *testing.T) {
-		at := epoch.Add(5*time.Hour + 10*time.Minute)
+		at := epoch.Add(5*time.Hour + 11*time.Minute) // between two commits
 		f := newFake(registers{exchanged(at, 1_000_000, 1_003_000)})
 		s := openFaulty(t, path)
 		c := site(f, 10*time.Second)

@@ -3,7 +3,10 @@ package scan
 import (
 	"context"
 	"slices"
+	"strings"
+	"unicode"
 
+	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/drivers/modbus/doctor"
@@ -51,6 +54,45 @@ func (o Options) interview() (v interview) {
 	return v
 }
 
+func (v interview) templates() (out []config.Template) {
+	for _, q := range v.questions {
+		out = append(out, q.template)
+	}
+	return out
+}
+
+// byName gives the templates whose maker and model are in what a device calls
+// itself: of several, those with the longest model, so that an iEM3155 is no
+// iEM31.
+func byName(says string, templates []config.Template) (out []string) {
+	says = plainText(says)
+	longest := 1 // a model of one character is in anything
+	for _, t := range templates {
+		maker, model, _ := strings.Cut(t.Name, "-")
+		model = plainText(model)
+		if !strings.Contains(says, plainText(maker)) || !strings.Contains(says, model) || len(model) < longest {
+			continue
+		}
+		if len(model) > longest {
+			out, longest = nil, len(model)
+		}
+		if longest > 1 {
+			out = append(out, t.Name)
+		}
+	}
+	return out
+}
+
+// plainText keeps letters and digits, in lower case.
+func plainText(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, s)
+}
+
 func (v interview) devices(unit uint8) (out []modbus.Device) {
 	for _, p := range slices.Concat(v.models, v.gates) {
 		out = append(out, modbus.Device{Meter: "scan", Unit: unit, Points: []modbus.Point{p}})
@@ -76,7 +118,7 @@ func (o Options) identify(ctx context.Context, url string, units []uint8) (out [
 	each := len(c.Devices) / len(units)
 	for i, u := range units {
 		o.Progress("%s: unit %d: comparing it with %d meters", url, u, len(v.questions))
-		fits, alive, err := v.compare(ctx, bus, i*each)
+		fits, name, alive, err := v.compare(ctx, bus, i*each)
 		if err != nil {
 			return out, err
 		}
@@ -84,20 +126,30 @@ func (o Options) identify(ctx context.Context, url string, units []uint8) (out [
 			o.Progress("%s: unit %d says to every question that it failed: taken for not there", url, u)
 			continue
 		}
-		out = append(out, Meter{URL: url, Unit: u, Fits: fits})
+		out = append(out, Meter{URL: url, Unit: u, Says: name, Fits: fits})
 	}
 	return out, nil
 }
 
 // compare holds an interview with the device whose questions begin at first.
-// It is alive when it answered anything but that it failed.
-func (v interview) compare(ctx context.Context, bus *modbus.Bus, first int) (fits []Candidate, alive bool, err error) {
+// It is alive when it answered anything but that it failed. Name is what it
+// calls itself (function 2B/0E), where it was asked and knows.
+func (v interview) compare(ctx context.Context, bus *modbus.Bus, first int) (fits []Candidate, name string, alive bool, err error) {
 	says, alive := v.listen(ctx, bus, first, v.models)
-	known := map[string]model{}
 	named := false
+	known := map[string]model{}
 	for _, q := range v.questions {
 		known[q.template.Name] = q.modelOf(says)
 		named = named || known[q.template.Name] == modelYes
+	}
+	if !named {
+		id, err := bus.Identification(ctx, first)
+		if name = id.String(); err == nil && name != "" {
+			alive = true
+			for _, t := range byName(name, v.templates()) {
+				known[t], named = modelYes, true
+			}
+		}
 	}
 	there := says
 	if !named { // else it has said which it is
@@ -117,7 +169,7 @@ func (v interview) compare(ctx context.Context, bus *modbus.Bus, first int) (fit
 			}
 		}
 	}
-	return rank(fits), alive, ctx.Err()
+	return rank(fits), name, alive, ctx.Err()
 }
 
 // listen asks for one register after another, and gives the bits of those that

@@ -42,7 +42,11 @@ func Propose(found []Found) string {
 func writeMeter(b *strings.Builder, bus string, m Meter, taken map[string]int) {
 	best, also, ok := Best(m.Fits)
 	if !ok {
-		fmt.Fprintf(b, "  # unit %d on %s answers, and no template fits it: give its registers as its manual has them (docs/installer.md)\n", m.Unit, bus)
+		name := ""
+		if m.Says != "" { // of a device's own making, yet printable and in one line
+			name = " and calls itself " + m.Says
+		}
+		fmt.Fprintf(b, "  # unit %d on %s answers%s, and no template fits it: give its registers as its manual has them (docs/installer.md)\n", m.Unit, bus, name)
 		return
 	}
 	if best.Sure != Certain {

@@ -1,5 +1,6 @@
 // Package scan finds meters on a wire and says which they are, so that an
-// installer need not type registers. It only reads: Modbus functions 3 and 4.
+// installer need not type registers. It only reads: Modbus functions 3, 4
+// and 2B/0E.
 package scan
 
 import (
@@ -31,6 +32,7 @@ type Options struct {
 type Meter struct {
 	URL  string
 	Unit uint8
+	Says string      // what it calls itself, where it was asked and knows
 	Fits []Candidate // best first; empty: no template fits
 }
 

@@ -107,6 +107,21 @@ func TestModelMatches(t *testing.T) {
 	}
 }
 
+func TestByName(t *testing.T) {
+	var templates []config.Template
+	for _, n := range []string{"schneider-iem31", "schneider-iem3155", "siemens-pac3200", "carlo-gavazzi-em24-e1", "x-1"} {
+		templates = append(templates, config.Template{Name: n})
+	}
+	for says, want := range map[string]string{
+		"Schneider Electric iEM3155 V1.2": "schneider-iem3155", "Schneider Electric iEM-3100": "schneider-iem31", "SIEMENS SENTRON PAC3200": "siemens-pac3200",
+		"Siemens iEM3155": "", "iEM3155": "", "Carlo Gavazzi EM24 E1": "carlo-gavazzi-em24-e1", "x 1": "", "": "",
+	} {
+		if got := strings.Join(byName(says, templates), " "); got != want {
+			t.Errorf("%q: %q, want %q", says, got, want)
+		}
+	}
+}
+
 func testTemplate() config.Template {
 	r := func(m energy.Measure, a uint16) config.Register {
 		return config.Register{Point: modbus.Point{Measure: m, Address: a, Table: "input", Type: "float32", Unit: map[bool]string{true: "kvarh", false: "kWh"}[m == energy.ReactiveImport]}}
@@ -190,7 +205,7 @@ func TestProposalsAreValid(t *testing.T) {
 		}
 		meters = append(meters, Meter{Unit: uint8(1 + i), Fits: []Candidate{c}})
 	}
-	none := Meter{Unit: 9}
+	none := Meter{Unit: 9, Says: `Odd: "box" #1`}
 	for name, found := range map[string][]Found{
 		"nothing":        {{URL: "tcp://10.0.0.5:502"}},
 		"unknown only":   {{URL: "tcp://10.0.0.5:502", Meters: []Meter{none}}},
@@ -210,7 +225,7 @@ func TestProposalsAreValid(t *testing.T) {
 		if name == "two wires" && (len(cfg.Buses) != 2 || len(cfg.Meters) != 4 || cfg.Meters[3].Bus != "bus-2") {
 			t.Errorf("%s:\n%s", name, text)
 		}
-		if strings.Contains(name, "unknown") && !strings.Contains(text, "# unit 9 on bus-1 answers, and no template fits it") {
+		if strings.Contains(name, "unknown") && !strings.Contains(text, "# unit 9 on bus-1 answers and calls itself Odd: \"box\" #1, and no template fits it") {
 			t.Errorf("%s:\n%s", name, text)
 		}
 	}

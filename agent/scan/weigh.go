@@ -123,7 +123,7 @@ func (q question) weigh(answers []drivers.Reading, m model, serial string) (c Ca
 	switch {
 	case m == modelYes:
 		c.Sure, c.score = Certain, c.score+1000
-		because = append([]string{"its model register says so"}, because...)
+		because = append([]string{"it says so itself"}, because...)
 	case live > 0 && c.score > 0 && len(c.Measures) > 0:
 		c.Sure, c.score = Likely, c.score+100
 		because = append(because, "where this model has them")

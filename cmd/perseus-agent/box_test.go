@@ -27,6 +27,8 @@ import (
 type meterImage struct {
 	Input   map[uint16][]uint16 `json:"input"`
 	Holding map[uint16][]uint16 `json:"holding"`
+
+	Identity map[string]string `json:"identity,omitempty"` // pymodbus only: VendorName, ProductCode, MajorMinorRevision
 }
 
 // imageOf makes an image in which a template's registers and signs hold
@@ -42,7 +44,7 @@ func imageOf(t *testing.T, template string, importWh, watts int64) meterImage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := meterImage{map[uint16][]uint16{}, map[uint16][]uint16{}}
+	m := meterImage{Input: map[uint16][]uint16{}, Holding: map[uint16][]uint16{}}
 	for i, r := range tpl.Registers {
 		v := importWh
 		for range i {

@@ -22,7 +22,7 @@ import (
 
 var scanCommand = command{
 	name: "scan", args: "URL...", short: "find the meters on a wire and propose a configuration",
-	long: `Asks who is there, compares what answers with the known meters, and prints a configuration ready to paste. It only reads (Modbus functions 3 and 4).
+	long: `Asks who is there, compares what answers with the known meters, and prints a configuration ready to paste. It only reads (Modbus functions 3, 4 and 2B/0E).
 
   perseus-agent scan tcp://10.0.0.5                      a box on the network; RTU frames are tried where Modbus TCP has no answer
   perseus-agent scan rtu:///dev/ttyUSB0                  a serial wire; baud and parity are tried, likely first
@@ -158,6 +158,7 @@ type scanned struct {
 	Title    string           `json:"title,omitempty"`
 	Sure     scan.Sure        `json:"sure,omitempty"`
 	Because  string           `json:"because,omitempty"`
+	Says     string           `json:"says,omitempty"` // what it calls itself, where it was asked and knows
 	Serial   string           `json:"serial,omitempty"`
 	Also     []string         `json:"also,omitempty"` // fit as well
 	Fits     []scan.Candidate `json:"fits"`
@@ -168,7 +169,7 @@ func (in *invocation) printScan(format string, all []scan.Found) error {
 	for _, f := range all {
 		for _, m := range f.Meters {
 			best, also, _ := scan.Best(m.Fits)
-			rows = append(rows, scanned{m.URL, m.Unit, best.Template, best.Title, best.Sure, best.Because, best.Serial, also, append([]scan.Candidate{}, m.Fits...)})
+			rows = append(rows, scanned{m.URL, m.Unit, best.Template, best.Title, best.Sure, best.Because, m.Says, best.Serial, also, append([]scan.Candidate{}, m.Fits...)})
 		}
 	}
 	switch format {
@@ -193,6 +194,9 @@ func (in *invocation) printScan(format string, all []scan.Found) error {
 	fmt.Fprintln(t, "URL\tUNIT\tTEMPLATE\tSURE\tSERIAL\tNOTE")
 	for _, r := range rows {
 		note := cmp.Or(r.Because, "it answers, and none of the known meters fits")
+		if r.Says != "" {
+			note += "; it calls itself " + r.Says
+		}
 		if len(r.Also) > 0 {
 			note += "; the same registers: " + strings.Join(r.Also, ", ")
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
@@ -60,7 +61,7 @@ func decodeGlowmarkt(data []byte, m energy.Measure, now time.Time) ([]half, erro
 			return nil, unwilling("a value is dated %q", clip(fmt.Sprint(pair[0])))
 		}
 		seconds, err := n.Int64()
-		if err != nil || seconds < 0 || seconds > 1<<33 {
+		if err != nil || seconds < 0 || seconds > 1<<33 { // mutate: 1970 and 2242 are refused below as well
 			return nil, unwilling("a value is dated %q", clip(n.String()))
 		}
 		end, err := endOf(time.Unix(seconds, 0).Add(energy.Period))
@@ -90,7 +91,7 @@ func classified(c string, m energy.Measure) bool {
 	case energy.Gas:
 		return c == "gas.consumption"
 	case energy.Export:
-		return len(c) > 12 && c[:12] == "electricity." && c != "electricity.consumption" && c[len(c)-4:] != "cost"
+		return strings.HasPrefix(c, "electricity.") && c != "electricity.consumption" && !strings.HasSuffix(c, "cost")
 	}
 	return false
 }

@@ -3,6 +3,7 @@ package dcc
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
 )
@@ -51,6 +52,20 @@ func TestDecodeGlowmarkt(t *testing.T) {
 		if failing && !strings.HasPrefix(got, c.want) || !failing && got != c.want {
 			t.Errorf("%s: got %s\nwant %s", c.name, got, c.want)
 		}
+	}
+}
+
+// A zero at the end is believed when it is two days old.
+func TestRipe(t *testing.T) {
+	end := utc("2024-04-08 12:00")
+	for age, want := range map[time.Duration]int{unripe - 1: 0, unripe: 1, unripe + 1: 1} {
+		if got := ripe([]half{{end: end}}, end.Add(age)); len(got) != want {
+			t.Errorf("at the age of %s: %v", age, got)
+		}
+	}
+	young := []half{{end: end}, {end: end.Add(energy.Period), wrong: junk}, {end: end.Add(2 * energy.Period)}}
+	if got := ripe(young, end.Add(energy.Period)); len(got) != 2 {
+		t.Errorf("before what is no value, and after: %v", got)
 	}
 }
 

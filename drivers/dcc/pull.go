@@ -130,7 +130,7 @@ func (p *puller) round(ctx context.Context, deliver func(int, []drivers.Reading)
 		s.next = now.Add(p.pause(s, f))
 		if f.all {
 			for _, other := range p.series {
-				if !other.next.After(now) {
+				if other.next.Before(s.next) { // mutate: equal is set to equal
 					other.next = s.next
 				}
 			}

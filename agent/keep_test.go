@@ -34,7 +34,10 @@ func TestAnotherWayOfReading(t *testing.T) {
 			path := storePath(t)
 			synctest.Test(t, func(t *testing.T) {
 				f := newFake(registers{curve(1000)})
-				said := twoRuns(t, path, f, func(*config.Meter) {}, c.change, curve(1000))
+				said, rule17 := twoRuns(t, path, f, func(*config.Meter) {}, c.change, curve(1000))
+				if want := map[bool]int{true: 0, false: 1}[c.want == ""]; rule17 != want {
+					t.Errorf("%d findings of V17, want %d", rule17, want)
+				}
 				if c.want == "" {
 					if len(said) != 1 {
 						t.Fatalf("%d statements, want the opening only", len(said))
@@ -56,7 +59,10 @@ func TestMeterExchange(t *testing.T) {
 	path := storePath(t)
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(registers{curve(50_000_000)})
-		said := twoRuns(t, path, f, func(m *config.Meter) { m.Serial = "OLD" }, func(m *config.Meter) { m.Serial = "NEW" }, curve(3))
+		said, rule17 := twoRuns(t, path, f, func(m *config.Meter) { m.Serial = "OLD" }, func(m *config.Meter) { m.Serial = "NEW" }, curve(3))
+		if rule17 != 1 {
+			t.Errorf("%d findings of V17, want 1", rule17)
+		}
 		if len(said) != 2 || said[0].Kind != energy.OpeningStatement || said[1].Kind != energy.ExchangeStatement {
 			t.Fatalf("statements: %+v", said)
 		}
@@ -71,7 +77,7 @@ func TestMeterExchange(t *testing.T) {
 
 // twoRuns reads a meter for two hours, then with another configuration and
 // curve for two more, and gives the statements of both.
-func twoRuns(t *testing.T, path string, f *fakeBus, first, second func(*config.Meter), then func(time.Time) (int64, error)) []energy.Statement {
+func twoRuns(t *testing.T, path string, f *fakeBus, first, second func(*config.Meter), then func(time.Time) (int64, error)) (said []energy.Statement, rule17 int) {
 	t.Helper()
 	s := openFaulty(t, path)
 	for i, change := range []func(*config.Meter){first, second} {
@@ -87,6 +93,12 @@ func twoRuns(t *testing.T, path string, f *fakeBus, first, second func(*config.M
 			t.Errorf("%v: %d Wh out of nothing", h.Start, h.Energy)
 		}
 	}
+	for x, err := range s.Findings(epoch, epoch.AddDate(1, 0, 0)) {
+		check(t, err)
+		if x.Rule == 17 {
+			rule17++
+		}
+	}
 	raw, err := s.PendingStatements(10)
 	check(t, err)
 	var out []energy.Statement
@@ -96,7 +108,7 @@ func twoRuns(t *testing.T, path string, f *fakeBus, first, second func(*config.M
 		out = append(out, x)
 	}
 	check(t, s.Close())
-	return out
+	return out, rule17
 }
 
 // A meter that is taken out and put in again goes on with its chain.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/validate"
 )
 
 // statement makes the statement of baseline that an event calls for; ok is
@@ -24,6 +25,7 @@ func (b *bus) statement(m *meter, reg *register, e energy.Event, raw uint64) (s 
 			s.Gap = energy.GapUnknown
 		}
 	}
+	b.found(reg, b.unstated(m, reg, e))
 	reg.breakKind, reg.before = "", nil
 	b.describe(m, reg, &s)
 	if reg.cfg.Power { // what is counted is the integral, which begins at nothing
@@ -56,6 +58,20 @@ func (b *bus) statement(m *meter, reg *register, e energy.Event, raw uint64) (s 
 	}
 	reg.stated, reg.oldSerial = nil, ""
 	return s, true
+}
+
+// unstated is V17 for a register that begins anew because the configuration is
+// another one: nobody has said what became of the energy in between.
+func (b *bus) unstated(m *meter, reg *register, e energy.Event) []validate.Finding {
+	switch {
+	case e.Kind != energy.Opened || reg.before == nil:
+		return nil
+	case reg.breakKind == energy.ExchangeStatement:
+		return reg.check.Change(e.At, "serial number "+m.cfg.Serial+" in the configuration", "the one before", b.words[:0])
+	case reg.breakKind == energy.ConfigChangeStatement:
+		return reg.check.Change(e.At, "read as "+reg.origin.words+", in another way than before", "no change", b.words[:0])
+	}
+	return nil
 }
 
 // describe fills in what a third party must know of the register.

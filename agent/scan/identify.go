@@ -136,48 +136,70 @@ func (o Options) identify(ctx context.Context, url string, units []uint8) (out [
 // calls itself (function 2B/0E), where it was asked and knows.
 func (v interview) compare(ctx context.Context, bus *modbus.Bus, first int) (fits []Candidate, name string, alive bool, err error) {
 	says, alive := v.listen(ctx, bus, first, v.models)
-	named := false
 	known := map[string]model{}
 	for _, q := range v.questions {
 		known[q.template.Name] = q.modelOf(says)
-		named = named || known[q.template.Name] == modelYes
 	}
-	if !named {
-		id, err := bus.Identification(ctx, first)
-		if name = id.String(); err == nil && name != "" {
-			alive = true
-			for _, t := range byName(name, v.templates()) {
-				known[t], named = modelYes, true
-			}
-		}
+	if fits = v.fitting(ctx, bus, first, known, says, modelYes); len(fits) > 0 {
+		return rank(fits), "", alive, ctx.Err()
 	}
-	there := says
-	if !named { // else it has said which it is
-		var more bool
-		there, more = v.listen(ctx, bus, first+len(v.models), v.gates)
-		alive = alive || more
+	if id, err := bus.Identification(ctx, first); err == nil {
+		name = id.String() // not yet a sign of life: gateways give their own
 	}
+	named := map[string]model{}
+	for _, t := range byName(name, v.templates()) {
+		named[t] = modelYes
+	}
+	// A gateway may give its own name for the device behind it: then nothing fits.
+	if fits = v.fitting(ctx, bus, first, named, nil, modelYes); len(fits) == 0 {
+		there, more := v.listen(ctx, bus, first+len(v.models), v.gates)
+		fits, alive = v.fitting(ctx, bus, first, known, there, modelUnknown), alive || more
+	}
+	return rank(fits), name, alive, ctx.Err()
+}
+
+// fitting asks what the templates of which so much is known would ask, where
+// their first register is there (or the device said that it is of them).
+func (v interview) fitting(ctx context.Context, bus *modbus.Bus, first int, known map[string]model, there map[place]uint64, m model) (fits []Candidate) {
 	first += len(v.models) + len(v.gates)
 	for k, q := range v.questions {
-		m := known[q.template.Name]
-		if _, ok := there[placeOf(q.points[0])]; named && m != modelYes || !named && !ok {
+		if _, ok := there[placeOf(q.points[0])]; known[q.template.Name] != m || m != modelYes && !ok {
 			continue
 		}
-		if got, err := bus.Poll(ctx, first+k, nil); err == nil {
+		if got, err := again(ctx, bus, first+k); err == nil {
 			if c, ok := q.weigh(byPoint(got), m, bus.Identity(first+k)); ok {
 				fits = append(fits, c)
 			}
 		}
 	}
-	return rank(fits), name, alive, ctx.Err()
+	return fits
 }
+
+// again polls, and once more where the device was silent or could not be
+// understood: it has answered before, and wires are noisy.
+func again(ctx context.Context, bus *modbus.Bus, device int) ([]drivers.Reading, error) {
+	got, err := bus.Poll(ctx, device, nil)
+	if err != nil && ctx.Err() == nil {
+		got, err = bus.Poll(ctx, device, nil)
+	}
+	return got, err
+}
+
+// habit is after how many silences a device is taken to be silent at all that
+// it lacks, so that it is not asked twice any more.
+const habit = 3
 
 // listen asks for one register after another, and gives the bits of those that
 // there are.
 func (v interview) listen(ctx context.Context, bus *modbus.Bus, first int, points []modbus.Point) (says map[place]uint64, alive bool) {
 	says = map[place]uint64{}
+	silences := 0
 	for k, p := range points {
 		got, err := bus.Poll(ctx, first+k, nil)
+		if err != nil && silences < habit {
+			silences++
+			got, err = bus.Poll(ctx, first+k, nil)
+		}
 		if err != nil || len(got) != 1 {
 			continue
 		}

@@ -27,8 +27,6 @@ import (
 type meterImage struct {
 	Input   map[uint16][]uint16 `json:"input"`
 	Holding map[uint16][]uint16 `json:"holding"`
-
-	Identity map[string]string `json:"identity,omitempty"` // pymodbus only: VendorName, ProductCode, MajorMinorRevision
 }
 
 // imageOf makes an image in which a template's registers and signs hold
@@ -184,8 +182,10 @@ func (b *box) served(t *testing.T) string {
 	return address
 }
 
-// pymodbusBox is the same made of pymodbus, which nobody here wrote.
-func pymodbusBox(t *testing.T, framer string, units map[uint8]meterImage) (address string) {
+// pymodbusBox is the same made of pymodbus, which nobody here wrote. It gives
+// its own identity (VendorName, ProductCode, MajorMinorRevision), if any, for
+// that of each unit, as gateways do.
+func pymodbusBox(t *testing.T, framer string, units map[uint8]meterImage, identity map[string]string) (address string) {
 	t.Helper()
 	python := os.Getenv("PERSEUS_PEERS_PYTHON")
 	if python == "" {
@@ -216,7 +216,7 @@ func pymodbusBox(t *testing.T, framer string, units map[uint8]meterImage) (addre
 			t.Logf("pymodbus: %s", said[max(0, len(said)-2000):])
 		}
 	})
-	setup, err := json.Marshal(map[string]any{"framer": framer, "units": units})
+	setup, err := json.Marshal(map[string]any{"framer": framer, "units": units, "identity": identity})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -180,7 +180,7 @@ func TestDoctorKnowsTheFraming(t *testing.T) {
 	} {
 		t.Run(c.framer+" as "+c.configured, func(t *testing.T) {
 			t.Parallel()
-			address := pymodbusBox(t, c.framer, units)
+			address := pymodbusBox(t, c.framer, units, nil)
 			x := &clinic{t: t, now: time.Date(2026, 3, 3, 10, 0, 0, 0, time.UTC), run: func(time.Time) {}}
 			rows, found := x.prober(0).all(t.Context(), parsed(t, c.configured+"://"+address, "  - {id: m, bus: plant, unit: 1, template: eastron-sdm630}\n"))
 			got := strings.Join(wrongs(found), "\n")

@@ -106,11 +106,12 @@ func TestScanPymodbus(t *testing.T) {
 	abb := imageOf(t, "abb-b23", 5_000_000, 1200)
 	abb.Holding[0x8960] = []uint16{0x4232, 0x3320, 0x3131}
 	pac := imageOf(t, "siemens-pac3200", 5_000_000, 1200) // it has registers like others of its family, and a name
-	pac.Identity = map[string]string{"VendorName": "SIEMENS", "ProductCode": "SENTRON PAC3200", "MajorMinorRevision": "V2.4"}
+	name := map[string]string{"VendorName": "SIEMENS", "ProductCode": "SENTRON PAC3200", "MajorMinorRevision": "V2.4"}
 	units := map[uint8]meterImage{1: imageOf(t, "eastron-sdm630", 18_342_000, 6000), 3: abb, 4: pac}
 	for framer, scheme := range map[string]string{"socket": "tcp", "rtu": "rtuovertcp"} {
 		t.Run(scheme, func(t *testing.T) {
-			address := pymodbusBox(t, framer, units)
+			t.Parallel()
+			address := pymodbusBox(t, framer, units, name)
 			r, errs := scanned1(t, "--units", "1-4", "--timeout", "300ms", "tcp://"+address)
 			if len(r.Data) != 3 || r.Data[2].Template != "siemens-pac3200" || r.Data[2].Sure != scan.Certain || len(r.Data[2].Also) > 0 || r.Data[0].URL != scheme+"://"+address || r.Data[0].Template != "eastron-sdm630" || r.Data[0].Sure != scan.Likely || r.Data[0].Serial != "4711" ||
 				r.Data[1].Unit != 3 || r.Data[1].Template != "abb-b23" || r.Data[1].Sure != scan.Certain {

@@ -169,10 +169,14 @@ func (a *Agent) Readings(q Query) iter.Seq2[Reading, error] {
 	return a.gas.Readings(a.opt.Store, q, a.opt.Config.Period)
 }
 
-// HasMeter reports whether the configuration has a meter.
+// HasMeter reports whether the configuration has a meter, or the store
+// something of one that it had.
 func (a *Agent) HasMeter(id string) bool {
-	_, ok := a.opt.Config.Meter(id)
-	return ok
+	if _, ok := a.opt.Config.Meter(id); ok {
+		return true
+	}
+	keys, err := a.opt.Store.Keys()
+	return err == nil && slices.ContainsFunc(keys, func(k energy.Key) bool { return k.Meter == id })
 }
 
 // HalfHours gives the stored half-hours of one register, for the page.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
 	"net/url"
 
 	"github.com/perseus-edge/perseus-edge/agent"
@@ -72,13 +73,17 @@ func (a asking[T]) run(in *invocation) error {
 	if err != nil {
 		return configProblem(err)
 	}
-	if _, ok := cfg.Meter(query.Meter); query.Meter != "" && !ok {
-		return wrong("no meter %q in %s", query.Meter, *file)
-	}
-	if a.known != nil {
+	_, named := cfg.Meter(query.Meter)
+	named = named || query.Meter == ""
+	if a.known != nil && named {
 		a.known(cfg, query)
 	}
-	if d := findDaemon(cfg); d != nil {
+	unknown := wrong("no meter %q in %s, nor anything kept of it", query.Meter, *file)
+	d := findDaemon(cfg)
+	if d == nil && !named && !remembered(cfg, query.Meter) {
+		return unknown
+	}
+	if d != nil {
 		body, err := d.get(context.Background(), a.path+"?"+q.Encode())
 		if err != nil {
 			return err
@@ -119,4 +124,17 @@ func fromJSON[T any](r io.Reader) iter.Seq2[T, error] {
 			yield(none, fmt.Errorf("the answer was cut short: %w", err))
 		}
 	}
+}
+
+// remembered reports whether the store holds anything of a meter: one that was taken
+// out of the configuration can still be asked for.
+func remembered(cfg *config.Config, meter string) (there bool) {
+	err := withStore(cfg, slog.New(slog.DiscardHandler), false, func(s *store.Store) error {
+		keys, err := s.Keys()
+		for _, k := range keys {
+			there = there || k.Meter == meter
+		}
+		return err
+	})
+	return there && err == nil
 }

@@ -105,7 +105,7 @@ func (p *puller) store(s *series, w window, all []half, now time.Time, deliver f
 	}
 	forget := earlier(read.Add(-reread), now.Add(-deepBack)).Add(-24 * time.Hour).Unix()
 	for end := range s.known {
-		if end < forget {
+		if end < forget { // mutate: a day earlier or later would do as well
 			delete(s.known, end)
 		}
 	}
@@ -142,7 +142,7 @@ func (p *puller) load(s *series, now time.Time) error {
 		return fmt.Errorf("how far it was read is not known: %w", err)
 	}
 	var m marked
-	if len(b) > 0 {
+	if len(b) > 0 { // mutate: nothing is no JSON either, and as good as nothing
 		if err := json.Unmarshal(b, &m); err != nil {
 			p.cfg.Logger.Warn("how far a feed was read is not understood: it is read anew", "mark", s.mark, "error", err)
 			m = marked{}

@@ -1,6 +1,7 @@
 package dcc
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -119,7 +120,7 @@ func TestN3rgyJunk(t *testing.T) {
 	if days["04-02"] != 41 || days["04-03"] != 0 || days["04-04"] != 48 || len(good) != 6*48+41 {
 		t.Errorf("days %v", days)
 	}
-	if len(errs) != 1 || kindOf(errs[0]) != drivers.Sentinel || !strings.Contains(errs[0].Error(), "and 54 more") {
+	if len(errs) != 1 || kindOf(errs[0]) != drivers.Sentinel || !strings.Contains(errs[0].Error(), "2024-04-02T00:30:00Z") || !strings.Contains(errs[0].Error(), "and 54 more") {
 		t.Errorf("errors %v", errs)
 	}
 	x.rounds(2)
@@ -149,6 +150,21 @@ func TestN3rgyVersions(t *testing.T) {
 		x.rounds(1)
 		if good, errs := x.take(); len(good) != 48 || len(errs) > 0 || !slices.Contains(x.asked, "GET "+c.path) {
 			t.Errorf("%q: %d half-hours, errors %v, asked %q", c.query, len(good), errs, x.asked)
+		}
+	}
+}
+
+func TestN3rgyVersionOf(t *testing.T) {
+	for s, want := range map[string]n3rgyVersion{
+		"https://api-v2.data.n3rgy.com": n3rgy2, "https://consumer-api.data.n3rgy.com": n3rgy1Consumer, "https://consumer-api.data.n3rgy.com?version=2": n3rgy2,
+		"https://x": n3rgy2, "https://x?version=2": n3rgy2, "https://x?version=1": n3rgy1, "https://x?version=consumer": n3rgy1Consumer,
+	} {
+		u, err := url.Parse(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := n3rgyVersionOf(u); got != want || err != nil {
+			t.Errorf("%s: version %d, %v", s, got, err)
 		}
 	}
 }

@@ -55,11 +55,10 @@ const enough = 4
 // trust is what is known of one unit on the wire.
 type trust struct {
 	suspect bool      // an answer of it may be on its way
-	wary    bool      // the proof was an exception of the same function: the next one proves nothing
+	wary    bool      // the proof was an exception of the same function: the next one may be the proof's own
 	tries   int       // proofs that were not answered, since the last that was
 	proves  bool      // it has answered a proof, ever
 	mute    time.Time // till then it is asked for none: it answers questions, but has never answered a proof
-	byTime  bool      // silence must do for the next proof
 	failed  time.Time
 	shapes  []shape // of all that it was asked
 	turn    uint16  // of proofs
@@ -209,9 +208,10 @@ func (c *rtuClient) ReadRawBytes(address, size uint16, t wire.RegType) ([]byte, 
 			data, err = c.again(s, address, data)
 		}
 	}
-	if isException(err) && u.wary { // the proof's own, perhaps: only time tells
-		err, u.byTime, c.line.strange = errShifted, true, true
-		c.line.quarantine()
+	if isException(err) && u.wary { // the proof's own, perhaps: then the right one is still to come
+		if doubt := c.silent(context.Background()); doubt != nil {
+			err = doubt
+		}
 	}
 	u.wary = false
 	if (err == nil || isException(err)) && c.careful > 0 {
@@ -314,11 +314,11 @@ const muteFor = time.Hour
 // that has never answered a proof is given two, and then three time-outs of
 // silence have to do.
 func (c *rtuClient) prove(u *trust, address uint16) error {
-	if u.byTime || u.tries >= 2 && !u.proves {
+	if u.tries >= 2 && !u.proves {
 		if until := u.failed.Add(3 * c.line.quiet); until.After(c.line.until) {
 			c.line.until = until
 		}
-		u.suspect, u.wary, u.byTime, u.tries = false, false, false, 0
+		u.suspect, u.wary, u.tries = false, false, 0
 	} else if err := c.settle(context.Background()); err != nil {
 		return err
 	} else if err := c.proof(u, address); err != nil {

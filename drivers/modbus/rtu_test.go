@@ -16,6 +16,7 @@ import (
 	"time"
 
 	tty "github.com/goburrow/serial"
+	wire "github.com/simonvetter/modbus"
 
 	"github.com/perseus-edge/perseus-edge/drivers"
 )
@@ -530,4 +531,83 @@ func TestPortHints(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "is the adapter plugged in?") || bytes.Count([]byte(err.Error()), []byte("plugged in")) != 1 {
 		t.Error(err)
 	}
+}
+
+// An answer with a wrong checksum: what came before it may have been wrong too.
+func TestNoiseTakesBackTheRound(t *testing.T) {
+	script(t, wired(slow, pt(0x10), pt(0x20)), func(s *scripted) {
+		s.ok(0, x10, x20)
+		s.rtu.careful = 0
+		s.on(func(n int, q []byte) []emission {
+			b := plain(q)
+			if n == 2 {
+				b[4] ^= 1
+			}
+			return after(20*time.Millisecond, b)
+		})
+		s.fails(0, drivers.Protocol, "checksum")
+		if s.rtu.careful != carefulAgain {
+			s.Errorf("%d answers to be confirmed, want %d", s.rtu.careful, carefulAgain)
+		}
+		s.ok(0, x10, x20)
+	})
+}
+
+// A unit that reads both tables, whose proof is refused as its register is:
+// what was refused late may be taken for the refusal of the proof, and that
+// for the register's. The register's own answer then comes behind it.
+func TestRefusalBehindARefusedProof(t *testing.T) {
+	holding := Point{Measure: 2, Address: 0x30, Type: "uint16", Unit: "Wh"}
+	script(t, wired(slow, holding, pt(0x10)), func(s *scripted) {
+		s.ok(0, 0x30, x10)
+		s.on(func(int, []byte) []emission { return nil })
+		s.fails(0, drivers.Timeout, "")
+		refusal := func(q []byte) []byte { return rtuFrame(q[0], q[1]|exceptionBit, []byte{2}) }
+		s.on(func(n int, q []byte) []emission {
+			switch n {
+			case 1:
+				return after(20*time.Millisecond, refusal(q))
+			case 2: // the proof's second refusal, and the register
+				return []emission{{after: 10 * time.Millisecond, bytes: refusal(q)}, {after: 30 * time.Millisecond, bytes: plain(q)}}
+			}
+			return after(20*time.Millisecond, plain(q))
+		})
+		s.fails(0, drivers.Protocol, "nobody had asked for")
+		s.asked("1:3/0x0030+?", "1:3/0x0030+1")
+		s.ok(0, 0x30, x10)
+
+		// Refused for good, and every proof too: the other register is read.
+		s.on(func(_ int, q []byte) []emission {
+			if q[3] == 0x30 || q[5] != 2 {
+				return after(20*time.Millisecond, refusal(q))
+			}
+			return after(20*time.Millisecond, plain(q))
+		})
+		for range 3 {
+			got, err := s.Poll(s.Context(), 0, nil)
+			if err != nil || len(got) != 2 || !errors.Is(got[0].Err, wire.ErrIllegalDataAddress) || got[1].Raw != x10 || got[1].Err != nil {
+				s.Errorf("%+v, %v", got, err)
+			}
+		}
+	})
+}
+
+// A proof that is not answered confirms by its silence what it was to confirm;
+// its own answer may still come, so that the next question waits for another.
+func TestProofThatComesLate(t *testing.T) {
+	script(t, wired(slow, pt(0x10)), func(s *scripted) {
+		s.ok(0, x10)
+		s.far.Write([]byte{0x55}) // from here on each answer is confirmed
+		s.ok(0, x10)
+		s.on(func(n int, q []byte) []emission {
+			if n == 2 {
+				return after(1500*time.Millisecond, plain(q))
+			}
+			return after(20*time.Millisecond, plain(q))
+		})
+		s.ok(0, x10)
+		s.asked("1:4/0x0010+2", "1:3/0x0010+?")
+		s.ok(0, x10)
+		s.asked("1:4/0x0010+?", "1:4/0x0010+2", "1:3/0x0010+?") // another kind of proof, since the first was not answered
+	})
 }

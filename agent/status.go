@@ -66,7 +66,8 @@ type BusStatus struct {
 	Error  string                  `json:"error,omitempty"`
 	Polls  uint64                  `json:"polls"`
 	Errors map[drivers.Kind]uint64 `json:"errors,omitempty"`
-	Busy   float64                 `json:"busy"` // share of the time that it was asked, 0 to 1
+	Heard  bool                    `json:"heard,omitempty"` // it speaks by itself: Polls counts what was heard
+	Busy   float64                 `json:"busy"`            // share of the time that it was asked, 0 to 1
 }
 
 // MeterStatus is one meter.
@@ -161,7 +162,7 @@ func (a *Agent) reasons(s Status) []string {
 func (b *bus) status(meters *[]MeterStatus) BusStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := BusStatus{ID: b.cfg.ID, URL: b.cfg.URL, State: "ok", Polls: b.polls, Errors: maps.Clone(b.errs)}
+	s := BusStatus{ID: b.cfg.ID, URL: b.cfg.URL, Heard: b.listener != nil, State: "ok", Polls: b.polls, Errors: maps.Clone(b.errs)}
 	if b.down > 0 {
 		s.State, s.Error = "down", b.err.Error()
 	}

@@ -108,6 +108,9 @@ func (o Options) present(ctx context.Context, url string, units []uint8) (there 
 	defer bus.Close()
 	var noisy error
 	for i, u := range units {
+		if i > 0 && i%16 == 0 {
+			o.Progress("%s: asked %d of %d units", url, i, len(units))
+		}
 		for k := range 2 {
 			got, err := bus.Poll(ctx, 2*i+k, nil)
 			if ctx.Err() != nil {

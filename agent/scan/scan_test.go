@@ -25,6 +25,23 @@ func TestUnits(t *testing.T) {
 	}
 }
 
+func FuzzUnits(f *testing.F) {
+	for _, s := range []string{"1", "1-10,20", "255", "1-247", "-", ",", "1--2"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		units, err := Units(s)
+		if err != nil {
+			return
+		}
+		for i, u := range units {
+			if u == 0 || u > 247 && u != 255 || slices.Index(units, u) != i {
+				t.Errorf("%q gives unit %d", s, u)
+			}
+		}
+	})
+}
+
 func TestSettings(t *testing.T) {
 	serial := Settings("rtu:///dev/ttyUSB0")
 	if serial[0] != "rtu:///dev/ttyUSB0?baud=9600" || serial[1] != "rtu:///dev/ttyUSB0?baud=9600&parity=even" || serial[2] != "rtu:///dev/ttyUSB0?baud=19200&parity=even" {

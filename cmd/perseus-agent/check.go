@@ -41,7 +41,11 @@ func explain(w io.Writer, c *config.Config) {
 		if b.Pause > 0 {
 			fmt.Fprintf(w, ", pausing %s between requests", b.Pause)
 		}
-		fmt.Fprintf(w, ", waiting %s for an answer", b.Timeout)
+		if b.Listening == nil {
+			fmt.Fprintf(w, ", waiting %s for an answer", b.Timeout)
+		} else {
+			fmt.Fprintf(w, ", format %s", b.Listening.Format)
+		}
 		if len(meters) == 0 {
 			fmt.Fprint(w, "; but no meter is on it")
 		}

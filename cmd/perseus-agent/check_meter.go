@@ -13,6 +13,16 @@ import (
 // explainMeter says what is read of a meter, and what is made of it.
 func explainMeter(w io.Writer, c *config.Config, m config.Meter) {
 	var what []string
+	if heard(m) {
+		for _, r := range m.Registers {
+			what = append(what, hears(r))
+		}
+		fmt.Fprintf(w, "    %s, there called %q: %s; a fault when it is silent for %s\n", m.ID, m.Device, strings.Join(what, ", "), config.FormatDuration(m.Poll))
+		for _, s := range particulars(c, m) {
+			fmt.Fprintf(w, "      %s\n", s)
+		}
+		return
+	}
 	for _, r := range m.Registers {
 		what = append(what, fmt.Sprintf("%s (%s %#04x, %s, %s)", r.Measure, r.Table, r.Address, r.Type, counts(r)))
 	}
@@ -24,6 +34,24 @@ func explainMeter(w io.Writer, c *config.Config, m config.Meter) {
 	for _, s := range particulars(c, m) {
 		fmt.Fprintf(w, "      %s\n", s)
 	}
+}
+
+// heard reports whether a meter is on a bus that speaks by itself.
+func heard(m config.Meter) bool { return len(m.Registers) > 0 && m.Registers[0].Heard != nil }
+
+// hears says where a register is in what a bus says.
+func hears(r config.Register) string {
+	h := r.Heard
+	var of []string
+	for _, s := range []string{h.Name, h.Topic, h.Value, r.Unit} {
+		if s != "" {
+			of = append(of, s)
+		}
+	}
+	if len(of) == 0 {
+		return r.Measure.String() + " (as the feed has it)"
+	}
+	return fmt.Sprintf("%s (%s)", r.Measure, strings.Join(of, ", "))
 }
 
 // shownModulus is the largest modulus, in base units, that a person is told of:
@@ -73,7 +101,7 @@ func particulars(c *config.Config, m config.Meter) (lines []string) {
 			break
 		}
 	}
-	if limit := energy.DefaultClose(c.Period); m.Poll > 2*limit {
+	if limit := energy.DefaultClose(c.Period); m.Poll > 2*limit && !heard(m) {
 		add("it is asked so seldom that half-hours rest on one reading near each boundary: every %s or less is better", config.FormatDuration(limit))
 	}
 	if len(m.Registers) > 0 {

@@ -117,7 +117,7 @@ func TestDaemon(t *testing.T) {
 	if code, _, errs = cli(t, "probe", "--config", cfg); code != failed || !strings.Contains(errs, "stop it first") {
 		t.Errorf("probe beside the agent: exit %d\n%s", code, errs)
 	}
-	if code, out, errs = cli(t, "probe", "--config", cfg, "--while-running"); code != done || !strings.Contains(out, "  1000.0") {
+	if code, out, errs = cli(t, "probe", "--config", cfg, "--while-running", "--apart", "0"); code != done || !strings.Contains(out, "  1000.0") {
 		t.Errorf("probe: exit %d\n%s%s", code, out, errs)
 	}
 	if code, _, errs = cli(t, "run", "--config", cfg); code != failed || !strings.Contains(errs, "running already") {

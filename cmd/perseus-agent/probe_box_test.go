@@ -168,6 +168,16 @@ func TestProbeShowsTheWays(t *testing.T) {
 	}
 }
 
+// What a meter does not have is said shortly, and not once for each order.
+func TestWaysOfWhatIsNotThere(t *testing.T) {
+	b := &box{units: map[uint8]meterImage{1: imageOf(t, "eastron-sdm630", 18_342_000, 6000)}}
+	x := &clinic{t: t, now: time.Date(2026, 3, 3, 10, 0, 0, 0, time.UTC), run: func(time.Time) {}}
+	_, found := x.prober(0).all(t.Context(), parsed(t, "tcp://"+b.served(t), "  - {id: m, bus: plant, unit: 1, registers: {import: {address: 0x2000, type: float32, unit: kWh}}}\n"))
+	if len(found) != 1 || found[0].Wrong || len(found[0].Ways) != 4 || found[0].Ways[0].Why != "the meter has no such register" || found[0].Ways[3].Name != "address 0x2001" {
+		t.Errorf("%+v", found)
+	}
+}
+
 // The same box is made by pymodbus: as TCP it is configured as RTU, and the
 // other way round.
 func TestDoctorKnowsTheFraming(t *testing.T) {

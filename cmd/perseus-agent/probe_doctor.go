@@ -210,7 +210,7 @@ func (pt *patient) seen(i int) doctor.Seen {
 func seenOf(point modbus.Point, a drivers.Reading, second []drivers.Reading, i int) doctor.Seen {
 	s := doctor.Seen{Point: point, First: look(a)}
 	if i < len(second) && a.Err == nil && second[i].Err == nil {
-		s.Second, s.Apart = look(second[i]), second[i].Sample.At.Sub(a.Sample.At)
+		s.Second, s.Apart = look(second[i]), second[i].Sample.At.Sub(a.Sample.At).Round(10*time.Millisecond)
 	}
 	return s
 }

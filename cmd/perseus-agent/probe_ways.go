@@ -98,15 +98,25 @@ func (s *suspect) advice(bus string) advice {
 	}
 }
 
+// ways are those that are worth comparing: where the meter has no such
+// register, no order of its bytes is.
 func ways(all []doctor.Judged) []way {
 	out := make([]way, 0, len(all))
 	for i, j := range all {
 		w := way{Name: j.Name(), Why: j.Why, Likely: j.Likely}
-		if i == 0 {
+		switch {
+		case i == 0:
 			w.Name = "as configured"
+		case j.Sense == doctor.Absent && j.How == doctor.OtherOrder:
+			continue
 		}
-		if j.First.Err == nil {
+		switch {
+		case j.First.Err == nil:
 			w.Value = doctor.Amount(j.First.Value, j.Other.Measure)
+		case j.Sense == doctor.Absent && doctor.Answered(j.First.Err):
+			w.Why = "the meter has no such register"
+		case j.Sense == doctor.Absent:
+			w.Why = "no answer"
 		}
 		if j.Apart > 0 {
 			w.Moved = movement(j.Seen)

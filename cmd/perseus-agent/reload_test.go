@@ -115,3 +115,29 @@ func TestReload(t *testing.T) {
 		t.Errorf("told: %s", got)
 	}
 }
+
+// The check says of meters that are heard where their values are, not what a
+// Modbus meter would have.
+func TestCheckOfHeardMeters(t *testing.T) {
+	cfg := configured(t, "127.0.0.1:1", "127.0.0.1:2")
+	text := `site: {name: "Try"}
+buses:
+  - {id: bms, driver: mqtt, url: "mqtt://127.0.0.1:18830", format: json}
+  - {id: files, driver: dcc, url: "file:///drop", format: csv}
+meters:
+  - {id: press, bus: bms, expect: 5m, points: {import: {topic: "plant/{device}/energy", value: "e.total", unit: kWh}}}
+  - {id: office, bus: files, measures: [import]}
+`
+	if err := os.WriteFile(cfg, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := cli(t, "check", "--config", cfg)
+	for _, want := range []string{`press, there called "press": import (plant/{device}/energy, e.total, kWh); a fault when it is silent for 5m`, `import (as the feed has it)`, "format json"} {
+		if code != done || !strings.Contains(out, want) {
+			t.Errorf("exit %d: %q is missing in\n%s%s", code, want, out, errs)
+		}
+	}
+	if strings.Contains(out, "unit 0") || strings.Contains(out, "asked so seldom") {
+		t.Errorf("it speaks of a Modbus meter:\n%s", out)
+	}
+}

@@ -82,6 +82,10 @@ func printStatus(w io.Writer, format string, d *daemon, now time.Time) error {
 	t.Flush()
 	fmt.Fprintln(w)
 	for _, b := range s.Buses {
+		if b.Heard {
+			fmt.Fprintf(w, "Bus %s: %s, %s heard\n", b.ID, b.State, count(int(b.Polls), "message"))
+			continue
+		}
 		fmt.Fprintf(w, "Bus %s: %s, %d polls, asked %.0f %% of the time\n", b.ID, b.State, b.Polls, b.Busy*100)
 	}
 	printClock(w, s.Clock)

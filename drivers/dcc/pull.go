@@ -164,7 +164,7 @@ const (
 
 // pace is how long to wait after a success.
 func (p *puller) pace(s *series, now time.Time) time.Duration {
-	if now.Sub(s.newest) > fallsQuiet {
+	if now.Sub(s.newest) > fallsQuiet { // mutate: a round later is as good
 		return max(slowPace, p.src.every())
 	}
 	return p.src.every()
@@ -191,7 +191,7 @@ func (p *puller) pull(ctx context.Context, s *series, deliver func(int, []driver
 	if err := p.load(s, now); err != nil {
 		return &failure{Error: &drivers.Error{Kind: drivers.Refused, Op: op, Err: err}, soon: true, all: true}
 	}
-	deep := s.deep.IsZero() || now.Sub(s.deep) >= deepEvery || now.Before(s.deep)
+	deep := s.deep.IsZero() || now.Sub(s.deep) >= deepEvery || now.Before(s.deep) // mutate: a round later is as good
 	for i, w := range windows(s.read, now, p.src.span(), deep) {
 		if i > 0 && !p.wait(ctx, politely) {
 			return nil

@@ -64,6 +64,7 @@ func TestN3rgyFaults(t *testing.T) {
 		{"429 with Retry-After", status(429, "600", ""), drivers.Exception, []time.Duration{10 * time.Minute, 10 * time.Minute, 10 * time.Minute, 10 * time.Minute, 16 * time.Minute}},
 		{"500", status(500, "", "<html>"), drivers.Exception, []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute, 32 * time.Minute, time.Hour, time.Hour}},
 		{"503 with a date", status(503, "Wed, 10 Apr 2024 14:10:00 GMT", ""), drivers.Exception, []time.Duration{2*time.Hour - 2*politely, 2 * time.Minute}},
+		{"500 without words", status(500, "", `{"errors":[]}`), drivers.Exception, []time.Duration{time.Minute}},
 		{"truncated", truncated, drivers.Protocol, []time.Duration{time.Minute, 2 * time.Minute}},
 		{"broken off", broken, drivers.Protocol, []time.Duration{time.Minute, 2 * time.Minute}},
 		{"hung up", hungUp, drivers.Protocol, []time.Duration{time.Minute, 2 * time.Minute}},
@@ -246,6 +247,48 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		if got := retryAfter(s, now); got != want {
 			t.Errorf("retryAfter(%q) = %s", s, got)
+		}
+	}
+}
+
+// A round asks for what is due, to the moment, and for nothing else.
+func TestDue(t *testing.T) {
+	feed := newFakeFeed(t, n3rgyData)
+	x := newPullTest(t, feed, n3rgyConfig(mainMeter)) // nobody has given consent
+	for i, c := range []struct {
+		after time.Duration
+		asks  int
+	}{{0, 1}, {0, 0}, {slowPace - 1, 0}, {1, 1}, {0, 0}, {-time.Nanosecond, 1}} {
+		feed.clock.add(c.after)
+		x.p.round(t.Context(), x.deliver)
+		if got := feed.requests(); len(got) != c.asks {
+			t.Errorf("round %d asks %q, want %d", i, got, c.asks)
+		}
+	}
+}
+
+// A server may send on to another place on itself.
+func TestWebRedirect(t *testing.T) {
+	feed := newFakeFeed(t, n3rgyData)
+	feed.set(elecMeter, utc("2024-04-09 00:00"), utc("2024-04-10 00:00"), constant("0.5"))
+	x := newPullTest(t, feed, n3rgyConfig(mainMeter))
+	feed.faults = []fault{func(w http.ResponseWriter, r *http.Request, _ []byte) bool {
+		http.Redirect(w, r, r.URL.String(), http.StatusTemporaryRedirect)
+		return true
+	}}
+	x.rounds(1)
+	if good, _ := x.take(); len(good) != 48 || x.p.Health() != nil || len(x.asked) != 6 {
+		t.Errorf("%d half-hours, health %v, asked %d times", len(good), x.p.Health(), len(x.asked))
+	}
+}
+
+func TestClip(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"a\n b", "a b"}, {strings.Repeat("x", 160), strings.Repeat("x", 160)}, {strings.Repeat("x", 161), strings.Repeat("x", 160) + "..."},
+		{strings.Repeat("x", 159) + "ä", strings.Repeat("x", 159) + "..."}, {"a \t\n b", "a b"},
+	} {
+		if got := clip(c.in); got != c.want {
+			t.Errorf("clip(%q) = %q", c.in, got)
 		}
 	}
 }

@@ -77,7 +77,7 @@ func newWeb(c Config) web {
 	// Go takes Authorization off a request that is redirected to another host,
 	// but not the headers in which these APIs have their keys.
 	client.CheckRedirect = func(r *http.Request, via []*http.Request) error {
-		if r.URL.Host != via[0].URL.Host || r.URL.Scheme != via[0].URL.Scheme || len(via) > 3 {
+		if r.URL.Host != via[0].URL.Host || r.URL.Scheme != via[0].URL.Scheme || len(via) > 3 { // mutate: one more or less
 			return fmt.Errorf("it sends us on to %s, where the key must not go", r.URL.Host)
 		}
 		return nil
@@ -109,7 +109,7 @@ func (w web) ask(ctx context.Context, method, path string, body io.Reader, heade
 	}
 	defer answer.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
-	if err == nil && len(data) > maxAnswer {
+	if err == nil && len(data) > maxAnswer { // mutate: a byte more or less
 		err = fmt.Errorf("the answer is larger than %d MiB", maxAnswer>>20)
 	}
 	if answer.StatusCode != http.StatusOK {
@@ -145,7 +145,7 @@ func wordsOf(body []byte) string {
 // retryAfter reads that header: seconds, or a date; 0 where it says nothing.
 func retryAfter(s string, now time.Time) time.Duration {
 	d := time.Duration(0)
-	if n, err := strconv.Atoi(s); err == nil && n > 0 {
+	if n, err := strconv.Atoi(s); err == nil && n > 0 { // mutate: 0 is 0 either way
 		d = min(time.Duration(n), maxRetry/time.Second) * time.Second
 	} else if t, err := http.ParseTime(s); err == nil {
 		d = t.Sub(now)

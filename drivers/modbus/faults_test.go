@@ -26,6 +26,7 @@ type faulty struct {
 	moving  bool          // the counts go on; else an answer repeated is the same bytes
 	strict  bool          // refuses, with an exception, what is not in its table
 	mute    bool          // is silent there
+	tables  bool          // has registers in both tables
 	kinds   []string
 	mu      sync.Mutex // for what follows
 	count   uint16
@@ -88,7 +89,7 @@ func (f *faulty) play(q []byte, frame, stale framer) []emission {
 	defer f.mu.Unlock()
 	unit, function := q[0], q[1]
 	address, words := binary.BigEndian.Uint16(q[2:]), binary.BigEndian.Uint16(q[4:])
-	if known := function == readInput && words == 2; !known && f.mute {
+	if known := words == 2 && (f.tables || function == readInput); !known && f.mute {
 		return nil
 	} else if !known && f.strict {
 		return []emission{{after: f.latency, bytes: frame(unit, function|exceptionBit, []byte{2})}}
@@ -177,9 +178,15 @@ var faultyAddresses = []uint16{0x48, 0x10, 0x80, 0x20}
 
 func faultyBus(t *testing.T, url string, timeout time.Duration) *Bus {
 	t.Helper()
+	return faultyBusOf(t, url, timeout, "input", "input")
+}
+
+func faultyBusOf(t *testing.T, url string, timeout time.Duration, tables ...string) *Bus {
+	t.Helper()
 	var points []Point
-	for _, a := range faultyAddresses {
+	for i, a := range faultyAddresses {
 		points = append(points, pt(a))
+		points[i].Table = tables[i%2]
 	}
 	b, err := New(Config{URL: url, Timeout: timeout, Devices: []Device{{Meter: "a", Unit: 1, Points: points}, {Meter: "b", Unit: 2, Points: points}}})
 	if err != nil {
@@ -196,10 +203,14 @@ func readMany(t *testing.T, b *Bus, reads int, idle func()) (sum tally) {
 		unit := uint8(1 + i%2)
 		rs, _ = b.Poll(t.Context(), i%2, rs[:0])
 		for _, r := range rs {
+			function := uint8(readHolding)
+			if b.devices[i%2].points[r.Point].input {
+				function = readInput
+			}
 			switch {
 			case r.Err != nil:
 				sum.failed++
-			case r.Raw>>16 == uint64(idOf(unit, readInput, faultyAddresses[r.Point])):
+			case r.Raw>>16 == uint64(idOf(unit, function, faultyAddresses[r.Point])):
 				sum.good++
 			default:
 				sum.wrong++

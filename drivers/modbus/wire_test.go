@@ -65,7 +65,7 @@ func onWire(t *testing.T, f *faulty, url string, timeout time.Duration, run func
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{in: make(chan []byte, 1000), out: make(chan []byte, 1000)}
 		go f.serve(&farEnd{memory: m})
-		b := faultyBus(t, url, timeout)
+		b := faultyBusOf(t, url, timeout, "input", map[bool]string{true: "holding", false: "input"}[f.tables])
 		b.rtu.dial = func() (link, error) { return m, nil }
 		run(b)
 		close(m.out)
@@ -86,6 +86,8 @@ func TestNoWrongValueOnSerialWires(t *testing.T) {
 		"rtu, values that stand still":          {"rtu:///dev/x?baud=115200", func(f *faulty) { f.moving = false }, 0},
 		"rtu, meters that refuse proofs":        {"rtu:///dev/x?baud=19200", func(f *faulty) { f.strict = true }, 0},
 		"rtu, meters that are silent at proofs": {"rtu:///dev/x?baud=19200", func(f *faulty) { f.mute = true }, 0},
+		"rtu, meters with two tables":           {"rtu:///dev/x?baud=9600", func(f *faulty) { f.tables = true }, 0},
+		"rtu, two tables, and no proofs":        {"rtu:///dev/x?baud=9600", func(f *faulty) { f.tables, f.strict = true, true }, 0},
 		"rtuovertcp":                            {"rtuovertcp://converter:4001", func(*faulty) {}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,8 +33,8 @@ race: ## the tests of the gateway's side under the race detector
 bench: ## the measures, side by side with their baselines in one run
 	go run ./internal/bench
 
-simulate: ## years of a whole site under faults, against the simulator's own truth (SEEDS=8 YEARS=1 SEED=1 METERS=16)
-	go test ./internal/simulation -cpu 1 -timeout 0 -count 1 -v -run TestSimulation -args -seeds $(SEEDS) -seed $(SEED) -years $(YEARS) -meters $(METERS)
+simulate: ## years of a whole site under faults, against the simulator's own truth (SEEDS=8 YEARS=1 SEED=1 METERS=16 MORE=-sparse)
+	go test ./internal/simulation -cpu 1 -timeout 0 -count 1 -v -run TestSimulation -args -seeds $(SEEDS) -seed $(SEED) -years $(YEARS) -meters $(METERS) $(MORE)
 
 wires: ## 10,000 reads over faulty wires in each mode, in real time, beside the plain libraries (about half an hour)
 	go test ./drivers/modbus -count 1 -timeout 60m -v -run 'TestNoWrongValue|TestPlain' -args -reads 10000

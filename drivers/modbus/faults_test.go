@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -224,14 +225,22 @@ func readMany(t *testing.T, b *Bus, reads int, idle func()) (sum tally) {
 	return sum
 }
 
+// seen is how often each fault was played.
+func (f *faulty) seen() map[string]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.played)
+}
+
 func (f *faulty) check(t *testing.T, sum tally) {
 	t.Helper()
 	if sum.wrong != 0 {
 		t.Errorf("%v: no value may ever be in the wrong place", sum)
 	}
 	var missing []string
+	seen := f.seen()
 	for _, k := range f.kinds {
-		if f.played[k] == 0 {
+		if seen[k] == 0 {
 			missing = append(missing, k)
 		}
 	}

@@ -80,7 +80,7 @@ func TestNoWrongValueOnASerialPort(t *testing.T) {
 	b := faultyBus(t, "rtu://"+path+"?baud=115200", f.timeout)
 	defer b.Close()
 	sum := readMany(t, b, *reads, func() {})
-	t.Logf("perseus rtu on a pty: %v, faults %v", sum, f.played)
+	t.Logf("perseus rtu on a pty: %v, faults %v", sum, f.seen())
 	f.check(t, sum)
 }
 

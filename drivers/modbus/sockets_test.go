@@ -14,7 +14,7 @@ import (
 	wire "github.com/simonvetter/modbus"
 )
 
-var reads = flag.Int("reads", 80, "registers to read in each mode, in real time")
+var reads = flag.Int("reads", 50, "registers to read in each mode, in real time")
 
 func listen(t *testing.T) net.Listener {
 	t.Helper()
@@ -70,7 +70,7 @@ func TestNoWrongValueBehindAConverter(t *testing.T) {
 	b := faultyBus(t, "rtuovertcp://"+convert(t, f), f.timeout)
 	defer b.Close()
 	sum := readMany(t, b, *reads, func() {})
-	t.Logf("perseus rtuovertcp: %v, faults %v", sum, f.played)
+	t.Logf("perseus rtuovertcp: %v, faults %v", sum, f.seen())
 	f.check(t, sum)
 }
 
@@ -114,7 +114,7 @@ func TestNoWrongValueOverTCP(t *testing.T) {
 	b := faultyBus(t, "tcp://"+l.Addr().String(), f.timeout)
 	defer b.Close()
 	sum := readMany(t, b, 3**reads, func() {})
-	t.Logf("perseus tcp: %v, faults %v", sum, f.played)
+	t.Logf("perseus tcp: %v, faults %v", sum, f.seen())
 	f.check(t, sum)
 }
 

@@ -96,7 +96,7 @@ func TestNoWrongValueOnSerialWires(t *testing.T) {
 			onWire(t, f, c.url, f.timeout, func(b *Bus) {
 				began := time.Now()
 				sum := readMany(t, b, 20_000, func() { time.Sleep(c.idle) })
-				t.Logf("%v in %v, faults %v", sum, time.Since(began).Round(time.Second), f.played)
+				t.Logf("%v in %v, faults %v", sum, time.Since(began).Round(time.Second), f.seen())
 				f.check(t, sum)
 			})
 		})

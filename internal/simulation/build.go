@@ -34,6 +34,9 @@ func (s *site) build() {
 		w := s.wires[len(s.wires)-1]
 		m := &meter{id: fmt.Sprintf("m%d", i), silent: s.trouble("silent", i, 6*day, 2*time.Second, 6*day)}
 		polls := []time.Duration{30 * time.Second, time.Minute, time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
+		if s.Sparse {
+			polls = []time.Duration{5 * time.Minute, 10 * time.Minute, 15 * time.Minute}
+		}
 		m.poll = polls[c.n(0, int64(len(polls)))]
 		measures := [][]energy.Measure{{energy.Import}, {energy.Import, energy.Export}, {energy.Gas}, {energy.Import, energy.ReactiveImport}}[c.n(1, 4)]
 		if i < 3 {

@@ -25,6 +25,7 @@ var (
 	meters = flag.Int("meters", 16, "how many meters at each site")
 	logTo  = flag.String("log", "", "a file for the agent's log, in simulated time")
 	quiet  = flag.Bool("quiet", false, "no faults")
+	sparse = flag.Bool("sparse", false, "polls of 5 to 15 minutes instead of 30 seconds and more: for long runs")
 )
 
 const (
@@ -89,7 +90,7 @@ func TestSimulation(t *testing.T) {
 			var r Result
 			synctest.Test(t, func(t *testing.T) {
 				var err error
-				if r, err = Run(Options{Seed: seed, Days: days, Meters: *meters, Dir: ramDir(t), Identity: newIdentity(t), Quiet: *quiet, Logger: logger(t)}); err != nil {
+				if r, err = Run(Options{Seed: seed, Days: days, Meters: *meters, Dir: ramDir(t), Identity: newIdentity(t), Quiet: *quiet, Sparse: *sparse, Logger: logger(t)}); err != nil {
 					t.Error(err)
 				}
 			})

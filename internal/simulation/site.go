@@ -20,6 +20,7 @@ type Options struct {
 	Dir      string // where the store lies: a RAM disk makes it fast
 	Identity Identity
 	Quiet    bool         // no faults at all
+	Sparse   bool         // polls of 5 to 15 minutes: four times as many years in an hour
 	Logger   *slog.Logger // of the agent; nil: nowhere
 	Most     int          // violations after which it ends; 0: 20
 }

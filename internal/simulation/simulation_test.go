@@ -103,7 +103,7 @@ func TestSimulation(t *testing.T) {
 			r.Log, r.Violations = nil, nil
 			t.Logf("%+v", r)
 			if t.Failed() {
-				t.Logf("repeat with: go test ./internal/simulation -run TestSimulation -seed %d -seeds 1 -years %g -meters %d", seed, *years, *meters)
+				t.Logf("repeat with: go test ./internal/simulation -run TestSimulation -seed %d -seeds 1 -years %g -meters %d -sparse=%v", seed, *years, *meters, *sparse)
 			}
 			took, my := cpu()-used, float64(days)/365*float64(*meters)
 			t.Logf("%.1f meter-years in %s, %s of a core: %.1f a minute of a core", my, time.Since(begun).Round(time.Second), took.Round(time.Second), my/took.Minutes())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,7 @@ type scripted struct {
 	*testing.T
 	*Bus
 	far    *farEnd
+	mu     sync.Mutex  // for what follows
 	log    []string    // questions: function, address, registers
 	at     []time.Time // when they came
 	n      int         // questions since on
@@ -27,7 +29,23 @@ type scripted struct {
 
 // on sets what the meters do from here on; n counts from 1.
 func (s *scripted) on(answer func(n int, q []byte) []emission) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.n, s.answer, s.log, s.at = 0, answer, nil, nil
+}
+
+// forget drops the questions so far.
+func (s *scripted) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log, s.at = nil, nil
+}
+
+// when says when a question came.
+func (s *scripted) when(i int) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at[i]
 }
 
 // plain is the right answer: register a of a meter holds a.
@@ -57,10 +75,13 @@ func script(t *testing.T, c Config, run func(s *scripted)) {
 				if _, err := io.ReadFull(s.far, q); err != nil {
 					return
 				}
+				s.mu.Lock()
 				s.log = append(s.log, fmt.Sprintf("%d:%d/%#x+%d", q[0], q[1], q[2:4], q[5]))
 				s.at = append(s.at, time.Now())
 				s.n++
-				emit(s.far, s.answer(s.n, append([]byte(nil), q...)))
+				es := s.answer(s.n, append([]byte(nil), q...))
+				s.mu.Unlock()
+				emit(s.far, es)
 			}
 		}()
 		defer func() {
@@ -102,6 +123,9 @@ func (s *scripted) fails(device int, kind drivers.Kind, want string) {
 
 func (s *scripted) asked(want ...string) {
 	s.Helper()
+	defer s.forget()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i, w := range want { // a proof asks for another number of registers each time
 		if i < len(s.log) && strings.HasSuffix(w, "?") && strings.HasPrefix(s.log[i], w[:len(w)-1]) {
 			s.log[i] = w
@@ -110,7 +134,6 @@ func (s *scripted) asked(want ...string) {
 	if got := strings.Join(s.log, " "); got != strings.Join(want, " ") {
 		s.Errorf("asked %s, want %s", got, strings.Join(want, " "))
 	}
-	s.log, s.at = nil, nil
 }
 
 func wired(url string, points ...Point) Config {
@@ -129,7 +152,7 @@ func TestLateAnswerIsNotTakenHoweverLate(t *testing.T) {
 		t.Run(late.String(), func(t *testing.T) {
 			script(t, wired(slow, pt(0x10), pt(0x20)), func(s *scripted) {
 				s.ok(0, x10, x20)
-				s.log = nil
+				s.forget()
 				s.on(func(n int, q []byte) []emission {
 					if n == 1 {
 						return after(late, plain(q))
@@ -148,7 +171,7 @@ func TestLateAnswerIsNotTakenHoweverLate(t *testing.T) {
 						break
 					}
 				}
-				s.log = nil
+				s.forget()
 				s.ok(0, x10, x20) // trusted again, with a proof after each for a while
 				s.asked("1:4/0x0010+2", "1:3/0x0010+?", "1:4/0x0020+2", "1:3/0x0020+?")
 			})
@@ -162,7 +185,7 @@ func TestQuarantineAndProof(t *testing.T) {
 	script(t, wired(slow, pt(0x10)), func(s *scripted) {
 		began := time.Now()
 		s.ok(0, x10)
-		if waited := s.at[0].Sub(began); waited < second || waited > second+50*time.Millisecond {
+		if waited := s.when(0).Sub(began); waited < second || waited > second+50*time.Millisecond {
 			s.Errorf("the first question after %v, want one time-out: an earlier program's answer may come", waited)
 		}
 		s.asked("1:4/0x0010+2")
@@ -172,7 +195,7 @@ func TestQuarantineAndProof(t *testing.T) {
 		s.asked("1:4/0x0010+2")
 		s.on(func(_ int, q []byte) []emission { return after(20*time.Millisecond, plain(q)) })
 		s.ok(0, x10)
-		if waited := s.at[0].Sub(failed); waited < second || waited > second+50*time.Millisecond {
+		if waited := s.when(0).Sub(failed); waited < second || waited > second+50*time.Millisecond {
 			s.Errorf("asked again after %v, want one more time-out", waited)
 		}
 		s.asked("1:3/0x0010+1", "1:4/0x0010+2")
@@ -189,9 +212,9 @@ func TestQuarantineIsOverWhenTheNextRoundIsDue(t *testing.T) {
 		s.on(func(_ int, q []byte) []emission { return after(20*time.Millisecond, plain(q)) })
 		time.Sleep(10 * second)
 		began := time.Now()
-		s.log, s.at = nil, nil
+		s.forget()
 		s.ok(1, x10)
-		if waited := s.at[0].Sub(began); waited > 10*time.Millisecond {
+		if waited := s.when(0).Sub(began); waited > 10*time.Millisecond {
 			s.Errorf("a neighbour waited %v", waited)
 		}
 	})
@@ -243,9 +266,9 @@ func TestSilenceBetweenQuestions(t *testing.T) {
 		script(t, cfg, func(s *scripted) {
 			s.ok(0, x10, x20)
 			s.rtu.careful = 0
-			s.log, s.at = nil, nil
+			s.forget()
 			s.ok(0, x10, x20)
-			silence := s.at[1].Sub(s.at[0]) - 20*time.Millisecond
+			silence := s.when(1).Sub(s.when(0)) - 20*time.Millisecond
 			if silence < c.want || silence > c.want+2*time.Millisecond {
 				s.Errorf("%s: %v of silence, want %v", c.url, silence, c.want)
 			}
@@ -269,7 +292,7 @@ func TestCareComesAndGoes(t *testing.T) {
 		if s.rtu.careful < carefulAgain-10 || s.rtu.careful > carefulAgain {
 			s.Errorf("%d questions with care after a stray byte, want %d", s.rtu.careful, carefulAgain)
 		}
-		s.log = nil
+		s.forget()
 		s.ok(0, x10, x20)
 		s.asked("1:4/0x0010+2", "1:3/0x0010+?", "1:4/0x0020+2", "1:3/0x0020+?")
 	})

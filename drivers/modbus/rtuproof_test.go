@@ -2,6 +2,7 @@ package modbus
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,22 +15,23 @@ import (
 func TestProofByTimeAlone(t *testing.T) {
 	script(t, wired(slow, pt(0x10)), func(s *scripted) {
 		s.ok(0, x10)
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		s.on(func(_ int, q []byte) []emission {
-			if down || q[1] != readInput || q[5] != 2 {
+			if down.Load() || q[1] != readInput || q[5] != 2 {
 				return nil
 			}
 			return after(20*time.Millisecond, plain(q))
 		})
-		s.log = nil
+		s.forget()
 		s.fails(0, drivers.Timeout, "")
-		down = false
+		down.Store(false)
 		s.fails(0, drivers.Timeout, "")
 		s.fails(0, drivers.Timeout, "")
 		s.asked("1:4/0x0010+2", "1:3/0x0010+1", "1:4/0x0010+3")
 		failed := time.Now()
 		s.ok(0, x10)
-		if waited := s.at[0].Sub(failed); waited < 3*second || waited > 3*second+50*time.Millisecond {
+		if waited := s.when(0).Sub(failed); waited < 3*second || waited > 3*second+50*time.Millisecond {
 			s.Errorf("asked after %v of silence, want 3s", waited)
 		}
 		s.asked("1:4/0x0010+2")
@@ -43,7 +45,7 @@ func TestProofOfAMeterWithTwoTables(t *testing.T) {
 		s.ok(0, 0x30, x10)
 		s.on(func(int, []byte) []emission { return nil })
 		s.fails(0, drivers.Timeout, "")
-		s.log = nil
+		s.forget()
 		s.on(func(_ int, q []byte) []emission { return after(20*time.Millisecond, plain(q)) })
 		s.ok(0, 0x30, x10)
 		s.asked("1:3/0x0030+2", "1:3/0x0030+1", "1:4/0x0010+2")

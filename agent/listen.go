@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -29,7 +30,12 @@ type Keeper interface {
 // keeper is the Keeper of the drivers of an agent.
 type keeper struct{ *Agent }
 
-func (k keeper) Settle() error { return k.recorder.flush() }
+func (k keeper) Settle() error {
+	if !k.opt.Clock.Trusted() {
+		return errors.New("the clock is not to be trusted yet")
+	}
+	return k.recorder.flush()
+}
 
 func (k keeper) Meta(name string) ([]byte, error)    { return k.opt.Store.Meta("driver/" + name) }
 func (k keeper) SetMeta(name string, v []byte) error { return k.opt.Store.SetMeta("driver/"+name, v) }

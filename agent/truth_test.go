@@ -552,3 +552,27 @@ func TestExchangeThatLooksLikeAnAdvance(t *testing.T) {
 		check(t, s.Close())
 	})
 }
+
+// A feed's marks do not move while the clock is not to be believed: what was
+// delivered then was not taken.
+func TestNothingSettlesByAWrongClock(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(400 * 24 * time.Hour)
+		f := newFake(registers{curve(1000)})
+		s := openFaulty(t, path)
+		w := &timeOfDay{off: -90 * 24 * time.Hour}
+		a := newDated(t, f, site(f, time.Minute), s, w.clock())
+		if err := (keeper{a}).Settle(); err == nil {
+			t.Error("settled by a clock that is not to be trusted")
+		}
+		time.AfterFunc(10*time.Minute, func() { w.off, w.synced = 0, true })
+		time.AfterFunc(20*time.Minute, func() {
+			if err := (keeper{a}).Settle(); err != nil {
+				t.Error(err)
+			}
+		})
+		check(t, runFor(a, 30*time.Minute))
+		check(t, s.Close())
+	})
+}

@@ -104,13 +104,14 @@ func (p *parse) heardMeter(n ast.Node, o map[string]ast.Node, name string, b Bus
 	m.Poll = DefaultExpect
 	if d, ok := p.duration(o["expect"], name+": expect", time.Second, 400*Day); ok {
 		m.Poll = d
-	} else if b.Driver == "dcc" {
+	} else if b.Driver == "dcc" && b.Listening.Format != "glow" {
 		m.Poll = 3 * Day // feeds of half-hours come a day late
 	}
 	m.Device, _ = p.text(o["device"], name+": device")
-	if m.Device == "" {
-		m.Device = m.ID
+	if m.Device == "" && b.Driver == "dcc" {
+		m.Device = cmp.Or(m.MPAN, m.MPRN)
 	}
+	m.Device = cmp.Or(m.Device, m.ID)
 	m.Metadata, _ = p.text(o["metadata"], name+": metadata")
 	m.Serial, _ = p.text(o["serial"], name+": serial")
 	p.conversion(o, name, m)

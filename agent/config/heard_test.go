@@ -21,7 +21,7 @@ meters:
     points:
       import: {topic: "plant/{device}/energy", value: "e.total", time: ts, time_format: unix_ms, quality: q, unit: MWh, scale: "0.1"}
       export: {topic: "plant/{device}/power", value: p, unit: kW, scale: "-1"}
-  - {id: office, bus: files, device: "1200023305967", measures: [import, export], mpan: "1200023305967"}
+  - {id: office, bus: files, measures: [import, export], mpan: "1200023305967"}
 `
 
 // A meter on a bus that speaks by itself: where its registers are in what is
@@ -44,7 +44,7 @@ func TestHeard(t *testing.T) {
 		t.Errorf("%+v", press)
 	}
 	office := c.Meters[2]
-	if ms := office.Measures(); len(ms) != 2 || ms[1] != energy.Export || office.Poll != 3*Day || office.Registers[0].Heard == nil {
+	if ms := office.Measures(); office.Device != "1200023305967" || len(ms) != 2 || ms[1] != energy.Export || office.Poll != 3*Day || office.Registers[0].Heard == nil {
 		t.Errorf("%+v", office)
 	}
 }

@@ -19,6 +19,7 @@ type serialMeters struct {
 	far, near *os.File
 	units     map[uint8]meterImage
 	baud      uint32
+	done      chan struct{}
 }
 
 func newSerialMeters(t *testing.T, baud uint32, units map[uint8]meterImage) (path string) {
@@ -27,7 +28,6 @@ func newSerialMeters(t *testing.T, baud uint32, units map[uint8]meterImage) (pat
 	if err != nil {
 		t.Skipf("no pseudo-terminals here: %v", err)
 	}
-	t.Cleanup(func() { far.Close() })
 	if err := unix.IoctlSetPointerInt(int(far.Fd()), unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -40,16 +40,21 @@ func newSerialMeters(t *testing.T, baud uint32, units map[uint8]meterImage) (pat
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { near.Close() })
 	if err := unix.IoctlSetTermios(int(near.Fd()), unix.TCSETS, &unix.Termios{Cflag: unix.CS8 | unix.CREAD | unix.CLOCAL | unix.B9600}); err != nil {
 		t.Fatal(err)
 	}
-	m := &serialMeters{far: far, near: near, units: units, baud: baud}
+	m := &serialMeters{far: far, near: near, units: units, baud: baud, done: make(chan struct{})}
+	t.Cleanup(func() {
+		near.Close() // the last of this end: it ends what serve is reading
+		<-m.done
+		far.Close()
+	})
 	go m.serve()
 	return path
 }
 
 func (m *serialMeters) serve() {
+	defer close(m.done)
 	var p [256]byte
 	for {
 		n, err := m.far.Read(p[:])

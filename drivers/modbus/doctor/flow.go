@@ -90,11 +90,9 @@ func Phases(total int64, phases []int64) string {
 			return fmt.Sprintf("the phases add up to %s, the total is %s: that of phase %d has the wrong sign", kilo(sum), kilo(total), i+1)
 		}
 	}
-	if size > 0 && abs(total) > 0 {
-		for _, f := range []int64{10, 100, 1000} {
-			if near(total, sum*f, size*f) || near(total*f, sum, size) {
-				return fmt.Sprintf("the phases add up to %s, the total is %s: one of them is in another unit (%d times)", kilo(sum), kilo(total), f)
-			}
+	for _, f := range []int64{10, 100, 1000} {
+		if near(total, sum*f, size*f) || near(total*f, sum, size) {
+			return fmt.Sprintf("the phases add up to %s, the total is %s: one of them is in another unit (%d times)", kilo(sum), kilo(total), f)
 		}
 	}
 	return fmt.Sprintf("the phases add up to %s, the total is %s: the meter was read wrongly, or is set for another network (3 wires, 1 phase)", kilo(sum), kilo(total))
@@ -113,7 +111,7 @@ func Advance(counted, step int64, before, after int64, apart time.Duration) Chec
 	mean := float64(abs(before)+abs(after)) / 2
 	expected := mean * apart.Hours()
 	switch {
-	case (before < 0) != (after < 0) && before != 0 && after != 0:
+	case min(before, after) < 0 && max(before, after) > 0:
 		return Check{Says: "the power changed its direction between the two readings: probe again"}
 	case max(abs(before), abs(after)) > 2*min(abs(before), abs(after))+100:
 		return Check{Says: "the power changed too much between the two readings: probe again"}

@@ -60,6 +60,8 @@ func TestJudge(t *testing.T) {
 		{"falls", u, ok(1000), ok(999), time.Hour, kW70, Impossible, "fell by 0.001 kWh in 1h0m0s"},
 		{"second lost", u, ok(1000), absent, time.Hour, kW70, Stands, ""},
 		{"second senseless", f, ok(1000), nan, time.Hour, kW70, Impossible, "NaN"},
+		{"doubtful and falls", u, Look{Value: 0x20000, Raw: 0x20000}, Look{Value: 0x10000, Raw: 0x10000}, time.Hour, 0, Impossible, "it fell"},
+		{"moves to a round number", u, Look{Value: 0xFFFF, Raw: 0xFFFF}, Look{Value: 0x10000, Raw: 0x10000}, time.Hour, kW70, Moves, ""},
 		{"doubt stays", u, Look{Value: 0x10000, Raw: 0x10000}, Look{Value: 0x10001, Raw: 0x10001}, time.Hour, 0, Doubtful, "wrong way round"},
 	} {
 		got, why := Judge(Seen{c.p, c.first, c.second, c.apart}, c.perHour)
@@ -175,7 +177,7 @@ func TestWords(t *testing.T) {
 // and none is there twice.
 func TestOthers(t *testing.T) {
 	for _, typ := range modbus.Types() {
-		for _, address := range []uint16{0, 1, 0x48, 0xFFFC} {
+		for _, address := range []uint16{0, 1, 0x48, 0xFFFA, 0xFFFB, 0xFFFC, 0xFFFD, 0xFFFE, 0xFFFF} {
 			p := point(typ, "kWh")
 			p.Address = address
 			if p.Check() != nil {

@@ -102,7 +102,8 @@ func TestSignsAreStrict(t *testing.T) {
 		{"- {for: [], source: s}", "for"},
 		{"- {for: [a, a], source: s}", "twice"},
 		{"- {for: [a], source: s, model: {address: 0, table: input, type: uint16}}", "nothing under is"},
-		{"- {for: [a], source: s, model: {address: 0, table: input, type: uint64}, is: {a: [123456789x]}}", "8 characters"},
+		{"- {for: [a], source: s, model: {address: 0, table: input, type: uint64}, is: {a: [12345678x]}}", "8 characters"},
+		{"- {for: [a], source: s, model: {address: 0, table: input, type: uint64}, is: {a: [1234567x]}}", ""},
 	} {
 		if _, err := parseSigns([]byte(c.in)); (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.in, err)
@@ -126,12 +127,12 @@ func TestModelMatches(t *testing.T) {
 
 func TestByName(t *testing.T) {
 	var templates []config.Template
-	for _, n := range []string{"schneider-iem31", "schneider-iem3155", "siemens-pac3200", "carlo-gavazzi-em24-e1", "x-1"} {
+	for _, n := range []string{"schneider-iem31", "schneider-iem3155", "siemens-pac3200", "schneider-iem3156", "carlo-gavazzi-em24-e1", "x-1"} {
 		templates = append(templates, config.Template{Name: n})
 	}
 	for says, want := range map[string]string{
 		"Schneider Electric iEM3155 V1.2": "schneider-iem3155", "Schneider Electric iEM-3100": "schneider-iem31", "SIEMENS SENTRON PAC3200": "siemens-pac3200",
-		"Siemens iEM3155": "", "iEM3155": "", "Carlo Gavazzi EM24 E1": "carlo-gavazzi-em24-e1", "x 1": "", "": "",
+		"Schneider iEM3155 iEM3156": "schneider-iem3155 schneider-iem3156", "Siemens iEM3155": "", "iEM3155": "", "Carlo Gavazzi EM24 E1": "carlo-gavazzi-em24-e1", "x 1": "", "": "",
 	} {
 		if got := strings.Join(byName(says, templates), " "); got != want {
 			t.Errorf("%q: %q, want %q", says, got, want)

@@ -16,10 +16,10 @@ import (
 // serialMeters answers at the far end of a serial wire, but only while the port
 // is set as the meters are: others hear noise, and stay silent.
 type serialMeters struct {
-	far, near *os.File
-	units     map[uint8]meterImage
-	baud      uint32
-	done      chan struct{}
+	far   *os.File // it shows how the other end is set
+	units map[uint8]meterImage
+	baud  uint32
+	done  chan struct{}
 }
 
 func newSerialMeters(t *testing.T, baud uint32, units map[uint8]meterImage) (path string) {
@@ -43,7 +43,7 @@ func newSerialMeters(t *testing.T, baud uint32, units map[uint8]meterImage) (pat
 	if err := unix.IoctlSetTermios(int(near.Fd()), unix.TCSETS, &unix.Termios{Cflag: unix.CS8 | unix.CREAD | unix.CLOCAL | unix.B9600}); err != nil {
 		t.Fatal(err)
 	}
-	m := &serialMeters{far: far, near: near, units: units, baud: baud, done: make(chan struct{})}
+	m := &serialMeters{far: far, units: units, baud: baud, done: make(chan struct{})}
 	t.Cleanup(func() {
 		near.Close() // the last of this end: it ends what serve is reading
 		<-m.done
@@ -94,7 +94,7 @@ func (m *serialMeters) serve() {
 // hears reports whether the port has the meters' speed. A pseudo-terminal has no
 // parity: Linux takes it back.
 func (m *serialMeters) hears() bool {
-	s, err := unix.IoctlGetTermios(int(m.near.Fd()), unix.TCGETS)
+	s, err := unix.IoctlGetTermios(int(m.far.Fd()), unix.TCGETS)
 	return err == nil && s.Cflag&unix.CBAUD == m.baud
 }
 

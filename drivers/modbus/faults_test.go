@@ -247,7 +247,7 @@ func (f *faulty) check(t *testing.T, sum tally) {
 	if len(missing) > 0 && sum.good+sum.failed > 2000 {
 		t.Errorf("faults that did not happen: %s", strings.Join(missing, ", "))
 	}
-	if sum.good*3 < sum.failed {
+	if sum.good*10 < sum.failed { // at such a rate of faults most rounds are taken back
 		t.Errorf("%v: too few were read", sum)
 	}
 }

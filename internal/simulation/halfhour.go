@@ -222,7 +222,9 @@ func (o *oracle) quality(w *watched, before, h, after *energy.HalfHour, wrong fu
 	if w.isLate(h.Evidence.First) || w.isLate(h.Evidence.Last) {
 		return // what a late sample improves is judged with care
 	}
-	if before != nil && after != nil && before.Quality > energy.Substituted && after.Quality > energy.Substituted && h.Quality < best {
+	// What was bridged over an exchange names the readings around the exchange, not those around its ends.
+	bridged := before != nil && before.Evidence.Rule == energy.RuleExchange || after != nil && after.Evidence.Rule == energy.RuleExchange
+	if !bridged && before != nil && after != nil && before.Quality > energy.Substituted && after.Quality > energy.Substituted && h.Quality < best {
 		wrong("quality", "its samples allow %s", best)
 	}
 }

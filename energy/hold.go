@@ -40,7 +40,7 @@ func (a *Accumulator) lasted() bool {
 //     from the last good sample to it are Missing.
 func (a *Accumulator) judge(p point, dst []HalfHour) ([]HalfHour, Event) {
 	h := &a.held
-	fell := h.first.value < a.base.value
+	fell := h.first.value < a.base.value // mutate: the same value is never held
 	fromBase, back := a.goesOn(p)
 	_, agrees := a.reg.follows(h.last, p, 0, a.longest)
 	agrees = agrees && !a.reg.leaps(h.last, p)

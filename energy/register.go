@@ -65,7 +65,7 @@ func (r *Register) spend(ahead, energy, elapsed int64) (now int64, ok bool) {
 		return 0, false
 	}
 	need, rest := bits.Div64(hi, lo, uint64(r.MaxPower))
-	if need > math.MaxInt64/4 {
+	if need > math.MaxInt64/4 { // mutate: at the bound it is far beyond the grace below
 		return 0, false
 	}
 	if rest > 0 {
@@ -80,7 +80,7 @@ func (r *Register) spend(ahead, energy, elapsed int64) (now int64, ok bool) {
 // than half the modulus takes at MaxPower. After a longer one it can have
 // wrapped once more than it seems, and a guess would invent energy.
 func (r *Register) longest() int64 {
-	if r.Modulus <= 0 || r.MaxPower <= 0 {
+	if r.Modulus <= 0 || r.MaxPower <= 0 { // mutate: without a ceiling the quotient saturates at maxGap too
 		return maxGap
 	}
 	return int64(min(mulDiv(uint64(r.Modulus/2), uint64(time.Hour), uint64(r.MaxPower)), uint64(maxGap)))
@@ -96,7 +96,7 @@ func (r *Register) holds(v int64) bool {
 // modulus (feeds.md 3.1, rule 4), the advance is at most a tenth of the
 // modulus, and the meter can have delivered it in the time.
 func (r *Register) wrapped(v0, v1, ahead, elapsed int64) (advance, bool) {
-	if r.Modulus <= 0 || v1 >= v0 {
+	if r.Modulus <= 0 || v1 >= v0 { // mutate: a whole modulus is refused below
 		return advance{}, false
 	}
 	tenth := r.Modulus / 10

@@ -143,8 +143,7 @@ func (b *bus) clockChanged(ch clock.Change, generation uint64) {
 					continue
 				}
 				for at, s := range reg.shelf.Take(ch.Shift) {
-					b.another(m, reg, s.serial)
-					b.feed(m, reg, energy.Sample{At: at.Truncate(time.Millisecond), Value: s.value}, s.raw)
+					b.feed(m, reg, energy.Sample{At: at.Truncate(time.Millisecond), Value: s.value}, s.raw, s.serial)
 				}
 				reg.shelf = nil
 			case clock.Stepped:

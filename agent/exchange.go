@@ -43,6 +43,13 @@ func (x *exchanges) open(id string) bool {
 	return x.done[id] == "" && !x.refused[id]
 }
 
+// took reports whether a statement was taken in.
+func (x *exchanges) took(id string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.done[id] != ""
+}
+
 // keep stores what came of the statements, where that is news.
 func (x *exchanges) keep(a *Agent) {
 	x.mu.Lock()
@@ -215,7 +222,7 @@ func (b *bus) another(m *meter, reg *register, serial string) {
 	if !ok {
 		return
 	}
-	if base, open := acc.Base(); !open || m.exchangeSince(base.At, serial) {
+	if base, open := acc.Base(); !open || b.exchangedAt(m, reg, base.At, serial) {
 		return
 	}
 	reg.oldSerial = before
@@ -224,6 +231,26 @@ func (b *bus) another(m *meter, reg *register, serial string) {
 	b.agent.notes.add(b.agent.Now(), m.cfg.ID, fmt.Sprintf("The meter says that its serial number is %s (before: %s): %s begins anew. State the closing and opening readings under exchanges.", serial, before, reg.key.Measure))
 	b.found(reg, reg.check.Change(b.agent.Now(), "serial "+serial, "serial "+before, b.words[:0]))
 	acc.Break()
+}
+
+// exchangedAt reports whether the operator's statement of an exchange, to the
+// meter of this serial number where one is stated, is what a register stands
+// on: it was taken in, and nothing was read since.
+func (b *bus) exchangedAt(m *meter, reg *register, base time.Time, serial string) bool {
+	for i := range m.cfg.Exchanges {
+		x := &m.cfg.Exchanges[i]
+		// One stated a little before the old meter's last reading is dated just after it.
+		since := base.Sub(x.At)
+		if since < 0 || since > energy.Period || x.NewSerial != "" && x.NewSerial != serial {
+			continue
+		}
+		for _, read := range x.Reads {
+			if read.Measure == reg.key.Measure && b.agent.recorder.exchanges.took(statementID(reg.key, x, read)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // exchangeSince reports whether the operator has stated an exchange at or

@@ -29,10 +29,9 @@ func (b *bus) sample(m *meter, reg *register, r *drivers.Reading, now time.Time,
 			reg.shelf.Put(s.At, shelved{s.Value, r.Raw, m.serial})
 		}
 	default:
-		b.another(m, reg, m.serial)
 		b.found(reg, reg.check.Reading(m.facts(r, s, now), b.words[:0]))
 		if reg.check.Counts() {
-			b.feed(m, reg, s, r.Raw)
+			b.feed(m, reg, s, r.Raw, m.serial)
 		}
 	}
 }
@@ -78,8 +77,9 @@ func words(err error) string {
 	return err.Error()
 }
 
-// feed gives one dated sample to its register's counter.
-func (b *bus) feed(m *meter, reg *register, s energy.Sample, raw uint64) {
+// feed gives one dated sample, of the meter of that serial number, to its
+// register's counter.
+func (b *bus) feed(m *meter, reg *register, s energy.Sample, raw uint64, serial string) {
 	if b.agent.recorder.resting.Load() {
 		// What was settled cannot be kept and memory for it has run out: the
 		// register rests. Its advance over the rest is spread, as over any gap.
@@ -88,6 +88,7 @@ func (b *bus) feed(m *meter, reg *register, s energy.Sample, raw uint64) {
 	if len(m.cfg.Exchanges) > 0 {
 		b.exchangeBefore(m, reg, s.At)
 	}
+	b.another(m, reg, serial) // after it: only a statement that was taken in explains another serial number
 	var e energy.Event
 	b.settled, e = reg.counter.Add(s, b.settled[:0])
 	b.settle(m, reg, e, raw)

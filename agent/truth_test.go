@@ -576,3 +576,38 @@ func TestNothingSettlesByAWrongClock(t *testing.T) {
 		check(t, s.Close())
 	})
 }
+
+// A statement of another exchange, which has not come yet, does not explain
+// the serial number of a meter that nobody has spoken of.
+func TestAnotherSerialNumberBeforeAStatedExchange(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		at := epoch.Add(3*time.Hour + 10*time.Minute)
+		f := newFake(registers{exchanged(at, 5_000_000, 5_000_900)})
+		s := openFaulty(t, path)
+		c := site(f, 10*time.Second)
+		c.Meters[0].Exchanges = []config.Exchange{{At: at.Add(20 * time.Hour), Reads: []config.ExchangeRead{{Measure: energy.Import, Closing: 6_000_000, Opening: 0}}}}
+		a, err := New(Options{
+			Config: c, Store: s, Logger: quietLog, Version: "test",
+			Drivers: map[string]Factory{"fake": func(config.Bus, []config.Meter, func() time.Time, *slog.Logger) (drivers.Poller, error) {
+				return identified{f, func() string {
+					if time.Now().Before(at) {
+						return "OLD"
+					}
+					return "NEW"
+				}}, nil
+			}},
+		})
+		check(t, err)
+		check(t, runFor(a, 6*time.Hour))
+		for _, h := range halfHours(t, s, key("a")) {
+			if h.Energy > 1800 {
+				t.Errorf("%v: %d Wh", h.Start, h.Energy)
+			}
+		}
+		if said := statements(t, s); len(said) != 2 || said[1].Kind != energy.ExchangeStatement || said[1].Gap != energy.GapUnknown {
+			t.Errorf("%+v", said)
+		}
+		check(t, s.Close())
+	})
+}

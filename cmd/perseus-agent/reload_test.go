@@ -53,6 +53,16 @@ func TestReload(t *testing.T) {
 		}
 		return resp.StatusCode, string(b)
 	}
+	// The meter was read: there is something to close.
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		code, out, errs := cli(t, "statements", "--config", cfg)
+		if code == done && strings.Contains(out, "opening") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("exit %d\n%s%s", code, out, errs)
+		}
+	}
 	text, err := os.ReadFile(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,201 @@
+package agent
+
+import (
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/agent/clock"
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// timeOfDay is a machine's clock that can be wrong, and a time service that
+// may keep it.
+type timeOfDay struct {
+	off    time.Duration // added to the true time
+	synced bool
+}
+
+func (w *timeOfDay) clock() *clock.Clock {
+	return clock.New(clock.Options{
+		Wall:   func() time.Time { return time.Now().Add(w.off) },
+		Mono:   func() time.Duration { return time.Since(epoch) },
+		Sync:   func() clock.Sync { return clock.Sync{Synchronised: w.synced, Board: true, Boot: "one"} },
+		Logger: quietLog,
+	})
+}
+
+// dated is a fake bus whose readings are dated by the agent, as a driver's are.
+func dated(f *fakeBus) map[string]Factory {
+	return map[string]Factory{"fake": func(_ config.Bus, _ []config.Meter, now func() time.Time, _ *slog.Logger) (drivers.Poller, error) {
+		f.now = now
+		return f, nil
+	}}
+}
+
+// trueTime makes a register go by the true time whatever its readings are dated.
+func trueTime(curve func(time.Time) (int64, error)) func(time.Time) (int64, error) {
+	return func(time.Time) (int64, error) { return curve(time.Now()) }
+}
+
+func newDated(t *testing.T, f *fakeBus, c *config.Config, s Store, k *clock.Clock) *Agent {
+	t.Helper()
+	a, err := New(Options{Config: c, Store: s, Drivers: dated(f), Clock: k, Now: time.Now, Logger: quietLog, Flush: 10 * time.Minute, Version: "test"})
+	check(t, err)
+	return a
+}
+
+// A board without a battery clock boots a year ago and learns the time after
+// 40 minutes: what was read before is dated as it should have been.
+func TestClockLearntLate(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(400 * 24 * time.Hour) // there is a year to be wrong by
+		from := time.Now()
+		w := &timeOfDay{off: -365 * 24 * time.Hour}
+		f := newFake(registers{trueTime(curve(1000))})
+		s := openFaulty(t, path)
+		a := newDated(t, f, site(f, time.Minute), s, w.clock())
+		if a.Status().Clock.Trusted {
+			t.Fatal("trusted at once")
+		}
+		time.AfterFunc(40*time.Minute+7*time.Second, func() {
+			if n := len(all(t, s, key("a"))); n != 0 {
+				t.Errorf("%d half-hours while nobody knows the time", n)
+			}
+			w.off, w.synced = 0, true
+		})
+		check(t, runFor(a, 3*time.Hour+time.Minute))
+		hs := all(t, s, key("a"))
+		q := conserved(t, key("a"), hs, curve(1000), interpolating)
+		if len(hs) != 6 || q[energy.Measured] != 6 || !hs[0].Start.Equal(from) {
+			t.Errorf("%d half-hours from %v: %v", len(hs), hs[0].Start, q)
+		}
+		check(t, s.Close())
+	})
+}
+
+// The power fails before the time was known: nothing was dated, and nothing is
+// lost but the detail.
+func TestClockNeverLearnt(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(400 * 24 * time.Hour)
+		right := &timeOfDay{synced: true}
+		f := newFake(registers{trueTime(curve(1000))})
+		s := openFaulty(t, path)
+		check(t, runFor(newDated(t, f, site(f, time.Minute), s, right.clock()), 2*time.Hour+time.Minute))
+		wrong := &timeOfDay{off: -90 * 24 * time.Hour}
+		check(t, runFor(newDated(t, f, site(f, time.Minute), s, wrong.clock()), 2*time.Hour))
+		check(t, runFor(newDated(t, f, site(f, time.Minute), s, right.clock()), 2*time.Hour))
+		hs := all(t, s, key("a"))
+		q := conserved(t, key("a"), hs, curve(1000), interpolating)
+		if len(hs) != 12 || q[energy.Estimated] < 4 || q[energy.Measured] < 6 {
+			t.Errorf("%d half-hours: %v", len(hs), q)
+		}
+		check(t, s.Close())
+	})
+}
+
+// A clock that ran a day ahead, and was believed, is put right: what was dated
+// in the future is withdrawn, and the series goes on at once.
+func TestClockSetBackADay(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(400 * 24 * time.Hour)
+		w := &timeOfDay{off: 24 * time.Hour, synced: true}
+		f := newFake(registers{trueTime(curve(1000))})
+		s := openFaulty(t, path)
+		a := newDated(t, f, site(f, time.Minute), s, w.clock())
+		var back time.Time
+		time.AfterFunc(5*time.Hour+20*time.Second, func() { w.off, back = 0, time.Now() })
+		check(t, runFor(a, 10*time.Hour+time.Minute))
+		good := 0
+		for _, h := range all(t, s, key("a")) {
+			switch {
+			case h.Quality == energy.Missing:
+			case h.Start.Before(back):
+				t.Errorf("%v: %v", h.Start, h.Quality)
+			default:
+				good++
+				want, _ := curve(1000)(h.Start.Add(energy.Period))
+				if off := h.Cumulative - want; off < -interpolating || off > interpolating {
+					t.Errorf("%v: register %d, the truth is %d", h.Start, h.Cumulative, want)
+				}
+			}
+		}
+		if good < 9 {
+			t.Errorf("%d half-hours after the clock was put right, want 9", good)
+		}
+		said := statements(t, s)
+		if last := said[len(said)-1]; last.Kind != energy.ClockStatement {
+			t.Errorf("the last statement is %q", last.Kind)
+		}
+		found := 0
+		for x, err := range s.Findings(epoch, epoch.AddDate(9, 0, 0)) {
+			check(t, err)
+			if x.Rule == 12 || x.Rule == 11 {
+				found++
+			}
+		}
+		if found < 2 {
+			t.Errorf("%d findings about the clock", found)
+		}
+		check(t, s.Close())
+	})
+}
+
+// While the clock is not to be believed no raw sample is kept either: its time
+// would be a wrong one for ever.
+func TestNoSampleOfAWrongClock(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(400 * 24 * time.Hour)
+		from := time.Now()
+		w := &timeOfDay{off: -365 * 24 * time.Hour}
+		f := newFake(registers{trueTime(curve(1000))})
+		s := openFaulty(t, path)
+		a := newDated(t, f, site(f, 15*time.Minute), s, w.clock())
+		a.opt.Flush = time.Minute
+		time.AfterFunc(50*time.Minute, func() { w.off, w.synced = 0, true })
+		check(t, runFor(a, 3*time.Hour))
+		n := 0
+		for x, err := range s.Samples(key("a"), epoch, epoch.AddDate(9, 0, 0)) {
+			check(t, err)
+			if n++; x.At.Before(from) {
+				t.Errorf("a sample of %v is kept", x.At)
+			}
+		}
+		if n == 0 {
+			t.Error("no sample is kept at all")
+		}
+		check(t, s.Close())
+	})
+}
+
+// A feed's marks do not move while the clock is not to be believed: what was
+// delivered then was not taken.
+func TestNothingSettlesByAWrongClock(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(400 * 24 * time.Hour)
+		f := newFake(registers{curve(1000)})
+		s := openFaulty(t, path)
+		w := &timeOfDay{off: -90 * 24 * time.Hour}
+		a := newDated(t, f, site(f, time.Minute), s, w.clock())
+		if err := (keeper{a}).Settle(); err == nil {
+			t.Error("settled by a clock that is not to be trusted")
+		}
+		time.AfterFunc(10*time.Minute, func() { w.off, w.synced = 0, true })
+		time.AfterFunc(20*time.Minute, func() {
+			if err := (keeper{a}).Settle(); err != nil {
+				t.Error(err)
+			}
+		})
+		check(t, runFor(a, 30*time.Minute))
+		check(t, s.Close())
+	})
+}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,15 +16,32 @@ import (
 // timeOfDay is a machine's clock that can be wrong, and a time service that
 // may keep it.
 type timeOfDay struct {
+	mu     sync.Mutex    // the agent looks at it while a test sets it
 	off    time.Duration // added to the true time
 	synced bool
 }
 
+// learn lets a time service put the clock right.
+func (w *timeOfDay) learn() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.off, w.synced = 0, true
+}
+
+func (w *timeOfDay) read() (now time.Time, synced bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Add(w.off), w.synced
+}
+
 func (w *timeOfDay) clock() *clock.Clock {
 	return clock.New(clock.Options{
-		Wall:   func() time.Time { return time.Now().Add(w.off) },
-		Mono:   func() time.Duration { return time.Since(epoch) },
-		Sync:   func() clock.Sync { return clock.Sync{Synchronised: w.synced, Board: true, Boot: "one"} },
+		Wall: func() time.Time { now, _ := w.read(); return now },
+		Mono: func() time.Duration { return time.Since(epoch) },
+		Sync: func() clock.Sync {
+			_, synced := w.read()
+			return clock.Sync{Synchronised: synced, Board: true, Boot: "one"}
+		},
 		Logger: quietLog,
 	})
 }
@@ -66,7 +84,7 @@ func TestClockLearntLate(t *testing.T) {
 			if n := len(all(t, s, key("a"))); n != 0 {
 				t.Errorf("%d half-hours while nobody knows the time", n)
 			}
-			w.off, w.synced = 0, true
+			w.learn()
 		})
 		check(t, runFor(a, 3*time.Hour+time.Minute))
 		hs := all(t, s, key("a"))
@@ -111,7 +129,7 @@ func TestClockSetBackADay(t *testing.T) {
 		s := openFaulty(t, path)
 		a := newDated(t, f, site(f, time.Minute), s, w.clock())
 		var back time.Time
-		time.AfterFunc(5*time.Hour+20*time.Second, func() { w.off, back = 0, time.Now() })
+		time.AfterFunc(5*time.Hour+20*time.Second, func() { w.learn(); back = time.Now() })
 		check(t, runFor(a, 10*time.Hour+time.Minute))
 		good := 0
 		for _, h := range all(t, s, key("a")) {
@@ -160,7 +178,7 @@ func TestNoSampleOfAWrongClock(t *testing.T) {
 		s := openFaulty(t, path)
 		a := newDated(t, f, site(f, 15*time.Minute), s, w.clock())
 		a.opt.Flush = time.Minute
-		time.AfterFunc(50*time.Minute, func() { w.off, w.synced = 0, true })
+		time.AfterFunc(50*time.Minute, func() { w.learn() })
 		check(t, runFor(a, 3*time.Hour))
 		n := 0
 		for x, err := range s.Samples(key("a"), epoch, epoch.AddDate(9, 0, 0)) {
@@ -189,7 +207,7 @@ func TestNothingSettlesByAWrongClock(t *testing.T) {
 		if err := (keeper{a}).Settle(); err == nil {
 			t.Error("settled by a clock that is not to be trusted")
 		}
-		time.AfterFunc(10*time.Minute, func() { w.off, w.synced = 0, true })
+		time.AfterFunc(10*time.Minute, func() { w.learn() })
 		time.AfterFunc(20*time.Minute, func() {
 			if err := (keeper{a}).Settle(); err != nil {
 				t.Error(err)

@@ -176,7 +176,7 @@ func TestAnotherSerialNumberOnTheShelf(t *testing.T) {
 		}
 		run(2*time.Hour, &timeOfDay{synced: true})
 		w := &timeOfDay{off: -90 * 24 * time.Hour}
-		time.AfterFunc(2*time.Hour, func() { w.off, w.synced = 0, true }) // well after the exchange
+		time.AfterFunc(2*time.Hour, func() { w.learn() }) // well after the exchange
 		run(4*time.Hour, w)
 		missing := 0
 		for _, h := range all(t, s, key("a")) {

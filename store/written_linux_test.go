@@ -45,7 +45,7 @@ func TestWrittenIsWhatWasWritten(t *testing.T) {
 	calls, err := os.ReadFile(trace)
 	must(t, err)
 	var seen Written
-	for _, line := range strings.Split(string(calls), "\n") {
+	for _, line := range whole(string(calls)) {
 		if !strings.Contains(line, path+">") {
 			continue
 		}
@@ -63,6 +63,33 @@ func TestWrittenIsWhatWasWritten(t *testing.T) {
 	seen.Commits = said.Commits
 	if said != seen || said.Commits != 31 || said.Syncs <= 2*said.Commits {
 		t.Errorf("Written says %+v, the system did %+v", said, seen)
+	}
+}
+
+// whole puts calls together again that strace wrote in two parts, because
+// another thread's came in between.
+func whole(trace string) (calls []string) {
+	begun := map[string]string{} // by thread
+	for _, line := range strings.Split(trace, "\n") {
+		thread, call, _ := strings.Cut(line, " ")
+		call = strings.TrimSpace(call)
+		if part, ok := strings.CutSuffix(call, " <unfinished ...>"); ok {
+			begun[thread] = part
+			continue
+		}
+		if strings.HasPrefix(call, "<... ") {
+			_, rest, _ := strings.Cut(call, " resumed>")
+			call = begun[thread] + rest
+		}
+		calls = append(calls, call)
+	}
+	return calls
+}
+
+func TestWholeCalls(t *testing.T) {
+	got := whole("7 fsync(5</d/agent.db> <unfinished ...>\n8 write(1, \"x\", 1) = 1\n7 <... fsync resumed>)      = 0\n")
+	if len(got) < 2 || got[0] != `write(1, "x", 1) = 1` || got[1] != "fsync(5</d/agent.db>)      = 0" {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
 // description is .demo/demo.json, read by what the demo contract says of it and
@@ -69,7 +70,7 @@ var runningDemo = sync.OnceValues(func() (*description, error) {
 	if err != nil {
 		return nil, err
 	}
-	base, err := portRange(60)
+	base, err := ports.Row(60)
 	if err != nil {
 		return nil, err
 	}
@@ -124,15 +125,4 @@ func theDemo(t testing.TB) *description {
 		t.Fatal(err)
 	}
 	return d
-}
-
-// portRange finds n ports in a row that are free.
-func portRange(n int) (int, error) {
-	for range 50 {
-		base := 20_000 + rand.IntN(12_000) // below what the system gives out by itself
-		if free(base, n) {
-			return base, nil
-		}
-	}
-	return 0, errors.New("no ports are free")
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 	"github.com/perseus-edge/perseus-edge/internal/rehearsal"
 	"github.com/perseus-edge/perseus-edge/sim/meter"
 )
@@ -36,7 +37,7 @@ func alone(t *testing.T) (*gateway, *load) {
 // simulated serves a load as unit 1 and gives its address.
 func simulated(t *testing.T, now func() time.Time, l *load) string {
 	t.Helper()
-	address := fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])
+	address := ports.Address(t)
 	sim, err := meter.NewServer("tcp://"+address, now, map[uint8]meter.Unit{1: {Import: l.Register}}, meter.Faults{})
 	if err == nil {
 		err = sim.Start()
@@ -161,7 +162,7 @@ func TestSecondInstanceRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	elsewhere := fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])
+	elsewhere := ports.Address(t)
 	other := writeFile(t, g.dir, "other.yaml", strings.Replace(string(text), strings.TrimPrefix(g.page, "http://"), elsewhere, 1))
 	for _, config := range []string{g.config, other} {
 		_, errs, code := run(t, "perseus-agent", "run", "--config", config)

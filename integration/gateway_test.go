@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
 // gateway is one agent: its configuration, and its process while it runs.
@@ -24,7 +25,7 @@ type gateway struct {
 // newGateway writes a configuration whose web address is filled in. text has
 // a %s for it.
 func newGateway(t testing.TB, dir, text string) *gateway {
-	listen := fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])
+	listen := ports.Address(t)
 	return &gateway{t: t, dir: dir, page: "http://" + listen, config: writeFile(t, dir, "agent.yaml", fmt.Sprintf(text, listen))}
 }
 

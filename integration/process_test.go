@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -203,44 +201,6 @@ func (l *tail) String() string {
 func (l *tail) last(n int) string {
 	lines := strings.Split(strings.TrimRight(l.String(), "\n"), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
-}
-
-// freePorts picks ports on loopback that nobody uses right now, and none twice.
-// They lie below those that the system gives to outgoing connections, which
-// would take a program's port while it is down.
-func freePorts(t testing.TB, n int) (ports []int) {
-	t.Helper()
-	handedOut.Lock()
-	defer handedOut.Unlock()
-	for range 1000 {
-		port := 10_000 + rand.IntN(10_000)
-		if handedOut.ports[port] || !free(port, 1) {
-			continue
-		}
-		handedOut.ports[port] = true
-		if ports = append(ports, port); len(ports) == n {
-			return ports
-		}
-	}
-	t.Fatal("no ports are free")
-	return nil
-}
-
-var handedOut = struct {
-	sync.Mutex
-	ports map[int]bool
-}{ports: map[int]bool{}}
-
-// free reports whether n ports in a row can be listened on.
-func free(base, n int) bool {
-	for i := range n {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+i))
-		if err != nil {
-			return false
-		}
-		defer l.Close()
-	}
-	return true
 }
 
 func writeFile(t testing.TB, dir, name, text string) string {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 	"github.com/perseus-edge/perseus-edge/internal/rehearsal"
 	"github.com/perseus-edge/perseus-edge/sim/meter"
 )
@@ -67,7 +68,7 @@ func newWorld(t testing.TB, clock rehearsal.Clock, meters string, units map[uint
 	if w.scheme, err = scheme.New(registry); err != nil {
 		t.Fatal(err)
 	}
-	p := freePorts(t, 4)
+	p := ports.Free(t, 4)
 	listen := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", p[i]) }
 	public := func(i int) string { return fmt.Sprintf("https://localhost:%d", p[i]) }
 	w.url.issuer, w.url.server, w.url.directory = public(0), public(1), public(2)

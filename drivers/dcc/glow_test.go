@@ -22,7 +22,7 @@ func healthy(err error) bool { return err == nil }
 
 // It hears displays, outlives the broker, and ends with its context.
 func TestGlowListens(t *testing.T) {
-	b := newBroker(t, "127.0.0.1:0", false)
+	b := newBroker(t, "", false)
 	x := listenGlow(t, Config{URLs: []string{"mqtt://" + b.address + "/site/glow"}, Devices: []Device{elec}})
 	b.waitSubscribed(t, "site/glow/+/SENSOR/+")
 	x.healthIs(healthy)
@@ -59,7 +59,7 @@ func TestGlowListens(t *testing.T) {
 
 // Displays that say nothing, and a broker that lets nobody read.
 func TestGlowHealth(t *testing.T) {
-	b := newBroker(t, "127.0.0.1:0", false)
+	b := newBroker(t, "", false)
 	c := &clock{t: now}
 	x := listenGlow(t, Config{URLs: []string{"mqtt://" + b.address}, Devices: []Device{elec}, Now: c.now})
 	b.waitSubscribed(t, "glow/+/SENSOR/+")
@@ -79,7 +79,7 @@ func TestGlowHealth(t *testing.T) {
 	x.healthIs(healthy)
 	x.end()
 
-	b = newBroker(t, "127.0.0.1:0", true)
+	b = newBroker(t, "", true)
 	x = listenGlow(t, Config{URLs: []string{"mqtt://" + b.address}, User: "me", Devices: []Device{elec}})
 	x.healthIs(func(err error) bool {
 		return kindOf(err) == drivers.Refused && strings.Contains(err.Error(), `give the user "me" the right`)

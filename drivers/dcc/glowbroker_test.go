@@ -3,7 +3,6 @@ package dcc
 import (
 	"context"
 	"log/slog"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
 // limit bounds each wait of these tests; none takes nearly as long.
@@ -54,10 +54,7 @@ func newBroker(t *testing.T, address string, refuse bool) *testBroker {
 	if err := b.AddHook(hook, nil); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := ports.Listen(t, address)
 	if err := b.AddListener(listeners.NewNet("t", l)); err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	wire "github.com/simonvetter/modbus"
 
 	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
 // registers is a device for the library's server: register a holds a.
@@ -64,13 +65,6 @@ func certificate(t *testing.T, dir, name string) (cert, key string) {
 	return cert, key
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l := listen(t)
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	deviceCert, deviceKey := certificate(t, dir, "device")
@@ -86,7 +80,7 @@ func TestTLS(t *testing.T) {
 	}
 	clients := x509.NewCertPool()
 	clients.AppendCertsFromPEM(ours)
-	address := freePort(t)
+	address := ports.Address(t)
 	server, err := wire.NewServer(&wire.ServerConfiguration{
 		URL: "tcp+tls://" + address, Timeout: 5 * time.Second, MaxClients: 5, TLSServerCert: &pair, TLSClientCAs: clients,
 	}, registers{})

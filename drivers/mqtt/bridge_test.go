@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
 // TestBACnetBridge is a real chain: a BACnet/IP device (bacpypes3), read by
@@ -41,7 +42,7 @@ func TestBACnetBridge(t *testing.T) {
 	_ = busy.Close()
 
 	dir := t.TempDir()
-	address := freePort(t)
+	address := ports.Address(t)
 	mosquitto(t, address, dir)
 	const host = "127.0.0.77" // of the device
 	set := runDevice(t, python, host)
@@ -70,16 +71,6 @@ func TestBACnetBridge(t *testing.T) {
 	c.ClientID = "another" // which gets what is retained
 	_, got, _ = listen(t, c)
 	await(1_000_500, 5_000_300)
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func runDevice(t *testing.T, python, address string) (set func(kwh float64, pulses int)) {
@@ -125,7 +116,7 @@ func runBridge(t *testing.T, bridge, dir, device, broker string) {
 		}
 	}
 	host, port, _ := net.SplitHostPort(broker)
-	_, web, _ := net.SplitHostPort(freePort(t))
+	_, web, _ := net.SplitHostPort(ports.Address(t))
 	ctx, cancel := context.WithCancel(context.Background())
 	c := exec.CommandContext(ctx, "node", filepath.Join(bridge, "src/app.js"))
 	c.Dir = dir

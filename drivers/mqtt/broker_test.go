@@ -12,7 +12,7 @@ import (
 )
 
 func TestUDMI(t *testing.T) {
-	m := newTestBroker(t, "127.0.0.1:0")
+	m := newTestBroker(t, "")
 	b, got, _ := listen(t, Config{URLs: []string{m.url()}, Format: "udmi", Now: fixed("2026-03-01T12:00:00Z"), Devices: udmiMain()})
 	healthy(t, b, true)
 	m.say(t, "/devices/EM-1/events/pointset", event("2026-03-01T11:59:58.5Z", 6613.405), false)
@@ -26,7 +26,7 @@ func TestUDMI(t *testing.T) {
 
 // A broker that goes away and comes back: the session is subscribed anew.
 func TestBrokerComesBack(t *testing.T) {
-	m := newTestBroker(t, "127.0.0.1:0")
+	m := newTestBroker(t, "")
 	b, got, _ := listen(t, Config{URLs: []string{m.url()}, Format: "udmi", Now: fixed("2026-03-01T12:00:00Z"), Devices: udmiMain()})
 	healthy(t, b, true)
 	m.die()
@@ -40,7 +40,7 @@ func TestBrokerComesBack(t *testing.T) {
 // While we are away the broker keeps what is meant for us, and nothing of it
 // is dated by when it comes.
 func TestSessionKeepsMessages(t *testing.T) {
-	m := newTestBroker(t, "127.0.0.1:0")
+	m := newTestBroker(t, "")
 	c := Config{URLs: []string{m.url()}, Format: "udmi", Now: fixed("2026-03-01T12:00:00Z"), Devices: udmiMain()}
 	b, _, stop := listen(t, c)
 	healthy(t, b, true)
@@ -64,7 +64,7 @@ func TestSessionKeepsMessages(t *testing.T) {
 // A message whose readings could not be delivered is not acknowledged: it
 // comes again. One that was delivered and comes again is dropped.
 func TestUnacknowledgedComesAgain(t *testing.T) {
-	m := newTestBroker(t, "127.0.0.1:0")
+	m := newTestBroker(t, "")
 	c := Config{URLs: []string{m.url()}, ClientID: "agent", Format: "udmi", Now: fixed("2026-03-01T12:00:00Z"), Devices: udmiMain()}
 	b, err := New(c)
 	if err != nil {
@@ -88,7 +88,7 @@ func TestUnacknowledgedComesAgain(t *testing.T) {
 }
 
 func TestSwitchOver(t *testing.T) {
-	first, second := newTestBroker(t, "127.0.0.1:0"), newTestBroker(t, "127.0.0.1:0")
+	first, second := newTestBroker(t, ""), newTestBroker(t, "")
 	b, got, _ := listen(t, Config{URLs: []string{first.url(), second.url()}, Format: "udmi", Now: fixed("2026-03-01T12:00:00Z"), Devices: udmiMain()})
 	healthy(t, b, true)
 	if u := b.Stats().URL; !strings.Contains(u, first.address) {
@@ -108,7 +108,7 @@ func TestSwitchOver(t *testing.T) {
 }
 
 func TestRetained(t *testing.T) {
-	m := newTestBroker(t, "127.0.0.1:0")
+	m := newTestBroker(t, "")
 	devices := []Device{{Meter: "m", Name: "d", Points: []Point{
 		{Measure: energy.Import, Topic: "a", Value: "v", Time: "t", UnitName: "kWh"},
 		{Measure: energy.Export, Topic: "b", UnitName: "kWh"},

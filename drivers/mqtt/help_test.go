@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
 // patience bounds each wait of these tests; none takes nearly as long.
@@ -64,10 +64,7 @@ func newGuardedBroker(t *testing.T, address string, r *rights, secure *tls.Confi
 	if err := s.AddHook(r, nil); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := ports.Listen(t, address)
 	if secure != nil {
 		l = tls.NewListener(l, secure)
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
 // mosquitto runs the broker that most sites have, on a port of its own.
@@ -60,12 +62,7 @@ func mosquitto(t *testing.T, address, dir string) (stop func()) {
 // too: all comes, once, in order, with the times of the source; what has no
 // time is not kept.
 func TestMosquitto(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
+	address := ports.Address(t)
 	dir := t.TempDir()
 	stop := mosquitto(t, address, dir)
 	devices := append(udmiMain()[:0:0], Device{Meter: "m", Name: "d", Points: []Point{

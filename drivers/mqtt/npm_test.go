@@ -83,7 +83,7 @@ func TestSparkplugPayload(t *testing.T) {
 	if len(all) != len(session) {
 		t.Fatalf("%d payloads", len(all))
 	}
-	m := newTestBroker(t, "127.0.0.1:0")
+	m := newTestBroker(t, "")
 	b, got, _ := listen(t, Config{URLs: []string{m.url()}, Format: "sparkplug", Now: fixed("2026-03-01T12:00:00Z"), Devices: []Device{{Meter: "main", Name: "Plant/GW/M1", Points: []Point{
 		{Measure: energy.Import, Name: "Import"}, {Measure: energy.Export, Name: "Export"}, {Measure: energy.Import, Power: true, Name: "Power"}}}}})
 	healthy(t, b, true)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
 // freezer stands between a client and a broker. Frozen it passes nothing on,
@@ -91,7 +92,7 @@ func (f *freezer) set(frozen bool) {
 // telegraf 16038 and others: the connection is there, but nothing comes. It
 // is noticed, and the other broker taken.
 func TestBrokerFreezes(t *testing.T) {
-	first, second := newTestBroker(t, "127.0.0.1:0"), newTestBroker(t, "127.0.0.1:0")
+	first, second := newTestBroker(t, ""), newTestBroker(t, "")
 	f := newFreezer(t, first.address)
 	b, got, _ := listen(t, Config{URLs: []string{"mqtt://" + f.Addr().String(), second.url()}, Format: "udmi", Now: fixed("2026-03-01T12:00:00Z"), Devices: udmiMain()})
 	healthy(t, b, true)
@@ -110,7 +111,7 @@ func TestBrokerFreezes(t *testing.T) {
 
 // Many short lives leave nothing behind, whether they ever connected or not.
 func TestNothingIsLeftBehind(t *testing.T) {
-	m := newTestBroker(t, "127.0.0.1:0")
+	m := newTestBroker(t, "")
 	live := func(url string, wait bool) {
 		b, err := New(Config{URLs: []string{url}, ClientID: "agent", Format: "udmi", Devices: udmiMain()})
 		if err != nil {
@@ -131,17 +132,13 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			t.Error("healthy without a listener")
 		}
 	}
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = closed.Close()
+	closed := ports.Address(t)
 	live(m.url(), true)
 	before := runtime.NumGoroutine()
 	for range 10 {
 		live(m.url(), true)
 		live(m.url(), false)
-		live("mqtt://"+closed.Addr().String(), false)
+		live("mqtt://"+closed, false)
 	}
 	until(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
@@ -149,7 +146,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 // A publisher that drops off, a thousand messages a second: all are delivered
 // in order, and once.
 func TestFlood(t *testing.T) {
-	m := newTestBroker(t, "127.0.0.1:0")
+	m := newTestBroker(t, "")
 	b, got, _ := listen(t, Config{URLs: []string{m.url()}, Format: "udmi", Now: fixed("2026-03-01T12:00:00Z"), Devices: udmiMain()})
 	healthy(t, b, true)
 	p := publisher(t, m.url())

@@ -65,7 +65,7 @@ func (a *authority) pool() *x509.CertPool {
 
 func TestClientCertificate(t *testing.T) {
 	site, other := newAuthority(t), newAuthority(t)
-	m := newGuardedBroker(t, "127.0.0.1:0", &rights{}, &tls.Config{Certificates: []tls.Certificate{site.issue(t, "broker")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: site.pool(), MinVersion: tls.VersionTLS12})
+	m := newGuardedBroker(t, "", &rights{}, &tls.Config{Certificates: []tls.Certificate{site.issue(t, "broker")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: site.pool(), MinVersion: tls.VersionTLS12})
 	url := "mqtts://" + m.address
 	config := func(c *tls.Config) Config {
 		return Config{URLs: []string{url}, TLS: c, Format: "udmi", Now: fixed("2026-03-01T12:00:00Z"), Devices: udmiMain()}
@@ -90,7 +90,7 @@ func TestClientCertificate(t *testing.T) {
 }
 
 func TestPassword(t *testing.T) {
-	m := newGuardedBroker(t, "127.0.0.1:0", &rights{user: "agent", password: "right"}, nil)
+	m := newGuardedBroker(t, "", &rights{user: "agent", password: "right"}, nil)
 	c := Config{URLs: []string{m.url()}, User: "agent", Password: "wrong", Format: "udmi", Devices: udmiMain()}
 	b, _, stop := listen(t, c)
 	until(t, "a refusal", func() bool {
@@ -108,7 +108,7 @@ func TestPassword(t *testing.T) {
 // A broker that takes the connection but not the subscription is no health.
 func TestSubscriptionRefused(t *testing.T) {
 	var given atomic.Bool
-	m := newGuardedBroker(t, "127.0.0.1:0", &rights{readable: func(topic string) bool { return given.Load() || !strings.HasSuffix(topic, "/state") }}, nil)
+	m := newGuardedBroker(t, "", &rights{readable: func(topic string) bool { return given.Load() || !strings.HasSuffix(topic, "/state") }}, nil)
 	b, _, _ := listen(t, Config{URLs: []string{m.url()}, Format: "udmi", Devices: udmiMain()})
 	until(t, "a refusal", func() bool {
 		err := b.Health()

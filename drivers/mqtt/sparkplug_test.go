@@ -124,7 +124,7 @@ func failed(t *testing.T, got <-chan heard, kind drivers.Kind, text string) {
 func at(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339Nano) }
 
 func TestSparkplugSession(t *testing.T) {
-	m := newTestBroker(t, "127.0.0.1:0")
+	m := newTestBroker(t, "")
 	n := newEdgeNode(t, m.url())
 	n.session = 3
 	var minutes atomic.Int64 // the last request must be half a minute ago
@@ -152,14 +152,17 @@ func TestSparkplugSession(t *testing.T) {
 	failed(t, got, drivers.Timeout, "Plant/GW: timeout: it has left the broker")
 	n.birth()
 	expect(t, got, 0, 0, at(n.at), 1_004_000)
-	if s := b.Stats(); s.Gaps != 1 || s.Rebirths != 2 {
-		t.Errorf("%+v, want 1 gap and 2 requests", s)
+	// The second request is counted when it has been sent, which may be after
+	// it has arrived.
+	until(t, "2 requests to be counted", func() bool { return b.Stats().Rebirths == 2 })
+	if s := b.Stats(); s.Gaps != 1 {
+		t.Errorf("%+v, want 1 gap", s)
 	}
 }
 
 // A retained birth is of a session long ago: its aliases mean nothing.
 func TestSparkplugRetainedBirth(t *testing.T) {
-	m := newTestBroker(t, "127.0.0.1:0")
+	m := newTestBroker(t, "")
 	m.say(t, "spBv1.0/Plant/NBIRTH/GW", string(newWire(noon, 0).bdSeq(1)), true)
 	m.say(t, "spBv1.0/Plant/DBIRTH/GW/M1", string(newWire(noon, 1).double("kWh", 5, true, 7)), true)
 	n := newEdgeNode(t, m.url())
@@ -175,7 +178,7 @@ func TestSparkplugRetainedBirth(t *testing.T) {
 
 // Who may not publish waits for the next birth.
 func TestSparkplugSilent(t *testing.T) {
-	m := newTestBroker(t, "127.0.0.1:0")
+	m := newTestBroker(t, "")
 	n := newEdgeNode(t, m.url())
 	b, got, _ := listen(t, Config{URLs: []string{m.url()}, Format: "sparkplug", Silent: true, Now: fixed("2026-03-01T12:00:00Z"), Devices: sparkplugMain()})
 	healthy(t, b, true)
@@ -190,7 +193,7 @@ func TestSparkplugSilent(t *testing.T) {
 
 // After a reconnect the births are not those of before.
 func TestSparkplugReconnect(t *testing.T) {
-	m := newTestBroker(t, "127.0.0.1:0")
+	m := newTestBroker(t, "")
 	n := newEdgeNode(t, m.url())
 	b, got, _ := listen(t, Config{URLs: []string{m.url()}, Format: "sparkplug", Now: fixed("2026-03-01T12:00:00Z"), Devices: sparkplugMain()})
 	healthy(t, b, true)

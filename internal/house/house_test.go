@@ -27,11 +27,12 @@ var allowed = map[string][]string{
 	"provenance":          {},
 	"directory":           {},
 	"relay":               {"energy", "uplink/batch", "uplink/grant", "provenance", "configs"},
-	"sim":                 {"energy", "provenance", "drivers", "internal/rehearsal"},
+	"sim":                 {"energy", "provenance", "drivers", "internal/rehearsal", "agent/config", "configs"},
 	"internal/rehearsal":  {},
 	"internal/bench":      {"*"},
 	"internal/house":      {},
 	"internal/mutate":     {},
+	"internal/ports":      {}, // for tests alone
 	"internal/simulation": {"*"},
 	"integration":         {"*"},
 	"cmd/perseus-agent":   {"agent", "drivers", "energy", "store", "uplink", "configs", "packaging", "internal/rehearsal"},

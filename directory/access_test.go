@@ -15,6 +15,7 @@ func TestAccess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		service := must(w.AddDataService(ctx, DataService{Application: w.providerApp.ID, Title: "x", ConformsTo: "https://x.example/", Endpoint: "https://x.example/"}))(t)
 		_, csr := newKeyCSR(t)
 		_, other := newKeyCSR(t)
 		spare := func() string { // a certificate of the provider to revoke
@@ -26,6 +27,8 @@ func TestAccess(t *testing.T) {
 			switch {
 			case strings.HasSuffix(path, "/certificates"):
 				return map[string]string{"type": "client", "csr": csr}
+			case path == "/sparql":
+				return "ASK {}"
 			case path == "/members/gateways":
 				return map[string]string{"name": "Unit 5", "site": "Riverside"}
 			case path == "/gateway/v1/enrollments":
@@ -50,7 +53,13 @@ func TestAccess(t *testing.T) {
 			{"GET", "/style.css", public(200)},
 			{"GET", "/m/" + w.provider.ID, public(200)},
 			{"GET", "/a/" + w.providerApp.ID, public(200)},
+			{"GET", "/d/" + service.ID, public(200)},
 			{"GET", "/g/" + g.ID, public(200)},
+			{"GET", "/catalog", public(200)},
+			{"GET", "/allowlist/trust-framework", public(200)},
+			{"GET", "/allowlist/scheme/perseus", public(200)},
+			{"GET", "/sparql?query=ASK%7B%7D", public(200)},
+			{"POST", "/sparql", public(200)},
 			{"GET", "/query/organizations", public(200)},
 			{"GET", "/query/members-with-role", public(200)},
 			{"GET", "/query/data-services?conformsTo=https://x.example/", public(200)},
@@ -77,6 +86,9 @@ func TestAccess(t *testing.T) {
 		}
 		for _, row := range table {
 			for i, headers := range bearers {
+				if row.path == "/sparql" {
+					headers = append(slices.Clone(headers), "Content-Type", "application/sparql-query")
+				}
 				r := w.call(row.method, row.path, newBody(row.path), headers...)
 				if r.Code != row.status[i] {
 					t.Errorf("%s %s with bearer %d: %d, want %d: %s", row.method, row.path, i, r.Code, row.status[i], r.Body)

@@ -24,6 +24,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/directory/registry"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 )
 
@@ -46,6 +47,7 @@ type Config struct {
 	Authorities *Authorities
 	Scheme      scheme.Scheme
 	RelayURL    string           // where enrolled gateways send their batches
+	Terms       *registry.Terms  // the registry's terms, for queries and catalogue entries. Nil: none are known
 	Now         func() time.Time // nil: time.Now
 	Logger      *slog.Logger     // nil: slog.Default()
 
@@ -58,7 +60,10 @@ type Config struct {
 // Service is a running directory. Its methods are safe for concurrent use.
 type Service struct {
 	Config
-	guard *guard
+	guard   *guard
+	listed  listingState
+	data    datasetState
+	queries *turnstile
 }
 
 // New checks the configuration, brings the database to the current schema and
@@ -91,7 +96,11 @@ func New(c Config) (*Service, error) {
 	if err := c.Migrate(context.Background(), files); err != nil {
 		return nil, fmt.Errorf("directory: migrate: %w", err)
 	}
-	return &Service{Config: c, guard: newGuard(c.Now)}, nil
+	// A listing from before its changes were counted: it changed some time ago.
+	if _, err := c.DB.Exec(`UPDATE directory_listing SET changed_at = $1 WHERE changed_at = 0`, c.Now().Unix()); err != nil {
+		return nil, fmt.Errorf("directory: %w", err)
+	}
+	return &Service{Config: c, guard: newGuard(c.Now), queries: newTurnstile()}, nil
 }
 
 // MemberURL, ApplicationURL and GatewayURL are the public addresses by which
@@ -122,6 +131,7 @@ func (s *Service) inTx(ctx context.Context, f func(tx *sql.Tx) error) error {
 	if err := f(tx); err != nil {
 		return err
 	}
+	defer s.listed.dirty.Store(true) // the listing is read anew if its revision has changed
 	return tx.Commit()
 }
 

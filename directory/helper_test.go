@@ -94,7 +94,7 @@ func onBoth(t *testing.T, f func(t *testing.T, w *world)) {
 	})
 }
 
-func newWorld(t *testing.T, dsn string) *world {
+func newWorld(t testing.TB, dsn string) *world {
 	t.Helper()
 	w := &world{clock: &clock{t: start}, logs: &logs{}}
 	w.Service = w.open(t, dsn)
@@ -121,7 +121,7 @@ func newWorld(t *testing.T, dsn string) *world {
 }
 
 // open opens a directory on a database that may have one already.
-func (w *world) open(t *testing.T, dsn string) *Service {
+func (w *world) open(t testing.TB, dsn string) *Service {
 	t.Helper()
 	db := must(database.Open(dsn))(t)
 	t.Cleanup(func() { db.Close() })

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/perseus-edge/perseus-edge/directory/rdf"
 )
 
 // maxBody bounds every request body: 64 KiB.
@@ -21,7 +23,10 @@ const maxBody = 64 << 10
 //
 //	GET /                                        what this is, and who the members are (HTML)
 //	GET /healthz                                 {"status":"ok"}, or 503 when the database does not answer
-//	GET /m/{id} /a/{id} /g/{id}                  a member, an application, a gateway (JSON, JSON-LD or HTML by Accept)
+//	GET /m/{id} /a/{id} /d/{id} /g/{id}          a member, an application, a data service, a gateway (JSON, JSON-LD, Turtle, RDF/XML or HTML by Accept)
+//	GET /catalog                                 the catalogue of all data services (the same forms)
+//	GET /allowlist/trust-framework               DNS names of the members' servers; also /allowlist/scheme/perseus
+//	GET, POST /sparql                            a query of the listing and of the registry's terms (JSON, XML, CSV or HTML)
 //	GET /query/organizations?role=URL            members with a role: {"members":[..]}; also /query/members-with-role
 //	GET /query/data-services?conformsTo=URL      catalogued APIs: {"apis":[..]}; also /query/data-catalog/api
 //	GET /crl/{client,signing,server}.crl         revocation list (DER)
@@ -72,7 +77,13 @@ func (s *Service) routes() []route {
 		{"GET", "/style.css", s.getStyle},
 		{"GET", "/m/{id}", s.getMember},
 		{"GET", "/a/{id}", s.getApplication},
+		{"GET", "/d/{id}", s.getService},
 		{"GET", "/g/{id}", s.getGateway},
+		{"GET", "/catalog", s.getCatalog},
+		{"GET", "/allowlist/trust-framework", s.getAllowlist},
+		{"GET", "/allowlist/scheme/perseus", s.getAllowlist},
+		{"GET", "/sparql", s.sparql},
+		{"POST", "/sparql", s.sparql},
 		{"GET", "/query/organizations", s.queryMembers},
 		{"GET", "/query/members-with-role", s.queryMembers},
 		{"GET", "/query/data-services", s.queryServices},
@@ -205,11 +216,9 @@ func cached(w http.ResponseWriter, r *http.Request, etag string, age time.Durati
 	h := w.Header()
 	h.Set("Cache-Control", "public, max-age="+itoa(int64(age/time.Second)))
 	h.Set("ETag", etag)
-	for _, t := range strings.Split(r.Header.Get("If-None-Match"), ",") {
-		if t = strings.TrimPrefix(strings.TrimSpace(t), "W/"); t == etag || t == "*" {
-			w.WriteHeader(http.StatusNotModified)
-			return true
-		}
+	if !rdf.Matches(r.Header.Values("If-None-Match"), etag) {
+		return false
 	}
-	return false
+	w.WriteHeader(http.StatusNotModified)
+	return true
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/perseus-edge/perseus-edge/directory/rdf"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 )
 
@@ -53,7 +54,7 @@ func TestListings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, accept := range []string{"", typeJSON, typeLD, typeHTML} {
+		for _, accept := range []string{"", rdf.TypeJSON, rdf.TypeJSONLD, rdf.TypeTurtle, rdf.TypeXML, rdf.TypeHTML} {
 			r := w.call("GET", "/g/"+g.ID, nil, "Accept", accept)
 			if r.Code != 200 && accept != "" || strings.Contains(r.Body.String(), "Secret") {
 				t.Errorf("gateway as %q: %d %s", accept, r.Code, r.Body)
@@ -95,30 +96,6 @@ func TestPages(t *testing.T) {
 	}
 }
 
-func TestAccepts(t *testing.T) {
-	for _, x := range []struct{ header, want string }{
-		{"*/*", typeJSON},
-		{"application/json", typeJSON},
-		{"application/ld+json", typeLD},
-		{"text/html", typeHTML},
-		{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", typeHTML},
-		{"application/ld+json;q=0.5, application/json;q=0.4", typeLD},
-		{"application/*", typeJSON},
-		{"application/json;q=0, */*", typeLD},
-		{"TEXT/HTML", typeHTML},
-		{"text/turtle", ""},
-		{"application/json;q=nonsense", ""},
-		{"", ""},
-	} {
-		if got := accepts([]string{x.header}); got != x.want {
-			t.Errorf("%q: %q, want %q", x.header, got, x.want)
-		}
-	}
-	if got := accepts(nil); got != typeJSON {
-		t.Errorf("no header: %q", got)
-	}
-}
-
 func TestCaching(t *testing.T) {
 	w := newWorld(t, "sqlite:"+t.TempDir()+"/d.db")
 	for _, path := range []string{"/m/" + w.provider.ID, "/crl/client.crl", "/ca/signing.pem"} {
@@ -132,7 +109,7 @@ func TestCaching(t *testing.T) {
 		}
 	}
 	a := w.call("GET", "/m/"+w.provider.ID, nil).Header().Get("ETag")
-	if b := w.call("GET", "/m/"+w.provider.ID, nil, "Accept", typeHTML).Header().Get("ETag"); a == b {
+	if b := w.call("GET", "/m/"+w.provider.ID, nil, "Accept", rdf.TypeHTML).Header().Get("ETag"); a == b {
 		t.Error("two forms with one ETag")
 	}
 }

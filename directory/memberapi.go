@@ -55,11 +55,15 @@ func (s *Service) actsFor(r *http.Request, b bearer) (Member, error) {
 
 // getMe serves GET /members/me: the member, with its applications.
 func (s *Service) getMe(w http.ResponseWriter, r *http.Request, m Member) error {
-	v, err := s.memberView(r.Context(), m)
+	l, err := s.listing(r.Context())
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, v)
+	e, err := find(l.members, "member", m.ID)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, s.memberView(e))
 }
 
 // gatewayJSON is a gateway as its own member sees it.

@@ -69,7 +69,7 @@ func (s *Service) AddMember(ctx context.Context, m Member) (Member, error) {
 				return err
 			}
 		}
-		return nil
+		return s.listingChanged(ctx, tx, m.ID)
 	})
 }
 
@@ -105,7 +105,7 @@ func (s *Service) AddApplication(ctx context.Context, a Application) (Applicatio
 				return err
 			}
 		}
-		return nil
+		return s.listingChanged(ctx, tx, a.Member)
 	})
 }
 
@@ -118,13 +118,19 @@ func (s *Service) AddDataService(ctx context.Context, d DataService) (DataServic
 		checkURL("endpoint", d.Endpoint), checkOptionalURL("OAuth issuer", d.OAuthIssuer)); err != nil {
 		return DataService{}, err
 	}
-	if _, err := s.Application(ctx, d.Application); err != nil {
+	a, err := s.Application(ctx, d.Application)
+	if err != nil {
 		return DataService{}, err
 	}
-	r, err := s.DB.ExecContext(ctx, `INSERT INTO directory_data_services (id, application, title, conforms_to, endpoint_url, oauth_issuer)
-		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
-		d.ID, d.Application, d.Title, d.ConformsTo, d.Endpoint, d.OAuthIssuer)
-	return d, one(r, err, ErrExists, "data service", d.ID)
+	return d, s.inTx(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `INSERT INTO directory_data_services (id, application, title, conforms_to, endpoint_url, oauth_issuer)
+			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
+			d.ID, d.Application, d.Title, d.ConformsTo, d.Endpoint, d.OAuthIssuer)
+		if err := one(r, err, ErrExists, "data service", d.ID); err != nil {
+			return err
+		}
+		return s.listingChanged(ctx, tx, a.Member)
+	})
 }
 
 // Member finds a member by its id.

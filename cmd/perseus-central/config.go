@@ -23,6 +23,7 @@ type config struct {
 	Database  string          `yaml:"database"` // sqlite:PATH (default sqlite:central.db) or postgres://...
 	Roles     []string        `yaml:"roles"`    // directory, relay or both (the default)
 	Registry  string          `yaml:"registry"` // the registry whose terms are spoken
+	Terms     termsConfig     `yaml:"terms"`
 	Directory directoryConfig `yaml:"directory"`
 	Relay     relayConfig     `yaml:"relay"`
 
@@ -119,7 +120,7 @@ func (c *config) check() (err error) {
 	if c.Relay.Carbon.PerSecond == 0 {
 		c.Relay.Carbon.PerSecond = 1
 	}
-	problems := []error{address("directory.url", c.Directory.URL)}
+	problems := []error{address("directory.url", c.Directory.URL), c.checkTerms()}
 	if c.has("directory") {
 		// A directory alone needs the relay's address too: it tells it to the
 		// gateways that enrol.

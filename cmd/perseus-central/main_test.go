@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
 const example = `database: sqlite:central.db
@@ -30,18 +30,11 @@ relay:
   history: 30d
 `
 
-// ports gives n ports that are free now.
-func ports(t *testing.T, n int) (out []any) {
+// listened gives the example, with three addresses that are free.
+func listened(t *testing.T) (text string, p []int) {
 	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		out = append(out, l.Addr().(*net.TCPAddr).Port)
-	}
-	return out
+	p = ports.Free(t, 3)
+	return fmt.Sprintf(example, p[0], p[1], p[2]), p
 }
 
 func write(t *testing.T, text string) string {
@@ -72,6 +65,15 @@ func TestConfigurationMistakes(t *testing.T) {
 		`"30 days" is not a duration such as 400d`: strings.Replace(good, "30d", "30 days", 1),
 		"use directory, relay or both":             good + "roles: [bank]\n",
 		"needs certificate and key":                good + "roles: [relay]\n",
+		"serve and fetch exclude each other":       good + "terms: {serve: true, fetch: true}\n",
+		"terms.listen: of use only with":           good + "terms: {listen: \"127.0.0.1:4\"}\n",
+		"terms.cache and terms.ca: of use only":    good + "terms: {cache: x}\n",
+		`unknown field "server"`:                   good + "terms: {server: true}\n",
+		"make it https://localhost:1/registry":     good + "terms: {serve: true}\n",
+		`terms.listen: "4"`:                        good + "terms: {serve: true, listen: \"4\"}\n",
+		"terms are served and fetched over https":  strings.Replace(good, "registry: https", "registry: http", 1) + "terms: {fetch: true}\n",
+		"lies below directory.url":                 strings.Replace(good, "registry: https://registry.example", "registry: https://localhost:1/registry", 1) + "terms: {serve: true, listen: \"127.0.0.1:4\"}\n",
+		"terms.serve: needs the role directory":    good + "roles: [relay]\nterms: {serve: true}\n",
 	} {
 		code, _, errs := call(t, "serve", "--config", write(t, text))
 		if code != 2 || !strings.Contains(errs, want) || strings.Contains(errs, "wrong usage") {
@@ -100,8 +102,8 @@ func TestUsageMistakes(t *testing.T) {
 // A newcomer's first quarter of an hour: init (twice), a bank, a gateway,
 // serve; then every address answers as it should, and stop.
 func TestFromNothingToServing(t *testing.T) {
-	p := ports(t, 3)
-	path := write(t, fmt.Sprintf(example, p...))
+	text, p := listened(t)
+	path := write(t, text)
 	dir := filepath.Dir(path)
 	for range 2 {
 		if code, _, errs := call(t, "init", "--config", path); code != 0 {
@@ -174,15 +176,15 @@ func TestFromNothingToServing(t *testing.T) {
 		if code != 0 {
 			t.Errorf("serve ended with %d:\n%s", code, log.String())
 		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("serve does not stop")
+	case <-time.After(time.Minute):
+		t.Fatal("serve does not stop within a minute")
 	}
 }
 
-// status gives the answer's code; it waits for the listener for ten seconds.
+// status gives the answer's code; it waits for the listener for a minute.
 func status(t *testing.T, c *http.Client, url string) int {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		resp, err := c.Get(url)
 		if err == nil {
@@ -199,13 +201,10 @@ func status(t *testing.T, c *http.Client, url string) int {
 }
 
 func TestTakenPortIsSaidAtOnce(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text, p := listened(t)
+	l := ports.Listen(t, fmt.Sprintf("127.0.0.1:%d", p[2]))
 	defer l.Close()
-	p := append(ports(t, 2), l.Addr().(*net.TCPAddr).Port)
-	path := write(t, fmt.Sprintf(example, p...))
+	path := write(t, text)
 	if code, _, errs := call(t, "init", "--config", path); code != 0 {
 		t.Fatal(errs)
 	}

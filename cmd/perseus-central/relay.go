@@ -19,7 +19,7 @@ import (
 
 // relaySites makes the relay's two addresses: one for people, which asks nobody
 // for a certificate, and one for programs, which demands one.
-func relaySites(ctx context.Context, c *config, db *database.DB, dir *directory.Service, logger *slog.Logger) ([]site, []func(context.Context) error, error) {
+func relaySites(ctx context.Context, c *config, db *database.DB, dir *directory.Service, words map[string]string, logger *slog.Logger) ([]site, []func(context.Context) error, error) {
 	folder := c.path(c.Relay.Identity)
 	chain, err := identity.ReadCertificates(filepath.Join(folder, signingCert))
 	if err != nil {
@@ -52,7 +52,7 @@ func relaySites(ctx context.Context, c *config, db *database.DB, dir *directory.
 		DB: db, Scheme: c.scheme, Issuer: c.Relay.Issuer, Server: c.Relay.Server, Organisation: c.Relay.Organisation, Members: c.Relay.Gateways,
 		SigningRoots: identity.Pool(signingRoots...), Signer: key, Chain: chain, SealKey: seal, History: time.Duration(c.Relay.History),
 		Carbon:  neso.Config{BaseURL: c.Relay.Carbon.URL, Interval: time.Duration(float64(time.Second) / c.Relay.Carbon.PerSecond)},
-		Revoked: revocations.Revoked, Logger: logger,
+		Revoked: revocations.Revoked, Words: words, Logger: logger,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -46,17 +46,26 @@ func serve(ctx context.Context, c *config, stderr io.Writer) error {
 	}
 	defer db.Close()
 
+	terms, background, err := loadTerms(ctx, c, logger)
+	if err != nil {
+		return err
+	}
 	var sites []site
-	var background []func(context.Context) error
 	if dir != nil {
+		dir.Terms = terms
+		handler, more, err := termsSites(ctx, c, dir)
+		if err != nil {
+			return err
+		}
+		sites = append(sites, more...)
 		certs, err := dir.ServerCertificates(ctx, host(c.Directory.URL))
 		if err != nil {
 			return err
 		}
-		sites = append(sites, site{"directory", c.Directory.Listen, c.Directory.URL, dir.Handler(), identity.ServerTLS(certs.Certificate, nil)})
+		sites = append(sites, site{"directory", c.Directory.Listen, c.Directory.URL, handler, identity.ServerTLS(certs.Certificate, nil)})
 	}
 	if c.has("relay") {
-		more, run, err := relaySites(ctx, c, db, dir, logger)
+		more, run, err := relaySites(ctx, c, db, dir, words(terms), logger)
 		if err != nil {
 			return err
 		}

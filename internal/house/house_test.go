@@ -25,9 +25,9 @@ var allowed = map[string][]string{
 	"configs":             {},
 	"packaging":           {},
 	"provenance":          {},
-	"directory":           {},
+	"directory":           {"configs"},
 	"relay":               {"energy", "uplink/batch", "uplink/grant", "provenance", "configs"},
-	"sim":                 {"energy", "provenance", "drivers", "internal/rehearsal", "agent/config", "configs"},
+	"sim":                 {"energy", "provenance", "drivers", "internal/rehearsal", "agent/config"}, // its configuration and templates: the simulator plays what the agent would read
 	"internal/rehearsal":  {},
 	"internal/bench":      {"*"},
 	"internal/house":      {},

@@ -105,7 +105,7 @@ func startChromium(t *testing.T, path string) *chromium {
 	must(t, cmd.Start())
 	c := &chromium{t: t}
 	t.Cleanup(func() {
-		kill := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+		kill := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 		defer kill.Stop()
 		if c.ws == nil {
 			cmd.Process.Kill()
@@ -126,22 +126,35 @@ func startChromium(t *testing.T, path string) *chromium {
 			for lines.Scan() {
 			}
 		}()
-		res, err := http.Get("http://" + m[1] + "/json/list")
+		c.ws, err = websocket.Dial(firstPage(t, m[1]), "", "http://"+m[1])
 		must(t, err)
-		defer res.Body.Close()
-		var pages []struct{ Type, WebSocketDebuggerURL string }
-		must(t, json.NewDecoder(res.Body).Decode(&pages))
-		for _, p := range pages {
-			if p.Type == "page" {
-				c.ws, err = websocket.Dial(p.WebSocketDebuggerURL, "", "http://"+m[1])
-				must(t, err)
-				must(t, c.ws.SetDeadline(time.Now().Add(40*time.Second)))
-				return c
-			}
-		}
+		must(t, c.ws.SetDeadline(time.Now().Add(5*time.Minute)))
+		return c
 	}
 	t.Fatal("chromium did not start")
 	return nil
+}
+
+// firstPage gives the page's address, once there is one: a browser listens
+// before it has opened it.
+func firstPage(t *testing.T, host string) string {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; {
+		res, err := http.Get("http://" + host + "/json/list")
+		must(t, err)
+		var pages []struct{ Type, WebSocketDebuggerURL string }
+		err = json.NewDecoder(res.Body).Decode(&pages)
+		res.Body.Close()
+		must(t, err)
+		for _, p := range pages {
+			if p.Type == "page" {
+				return p.WebSocketDebuggerURL
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("chromium shows no page: %+v", pages)
+		}
+	}
 }
 
 func (c *chromium) read() event {

@@ -83,7 +83,7 @@ func (s *Service) coversOf(site Site, license, parts string) []grant.Cover {
 			if emissionsOnly && measure != energy.Import && measure != energy.Gas {
 				continue
 			}
-			if c := (grant.Cover{Meter: m.ID, Measure: measure}); measure.Valid() && !slices.Contains(out, c) {
+			if c := (grant.Cover{Meter: m.ID, Measure: measure}); measure.Carried() && !slices.Contains(out, c) {
 				out = append(out, c)
 			}
 		}

@@ -1,35 +1,30 @@
 package permission
 
 import (
-	"embed"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"unicode"
 
+	"github.com/perseus-edge/perseus-edge/configs"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 )
 
-// The permission texts that hold where the configuration gives no others: our
-// own words, one file for each licence. Their form is that of the registry's
-// texts: paragraphs between blank lines, list items that begin with "* ", and
-// names in square brackets: [EDP], [CAP], [FSP], [CAP process] (where to
-// withdraw), [EDP privacy policy link].
-//
-//go:embed words/*.txt
-var ownWords embed.FS
-
 // loadWords gives the text of every licence, those of the configuration first.
+// Where it gives none, our own words hold (configs/permission). Their form is
+// that of the registry's texts: paragraphs between blank lines, list items that
+// begin with "* ", and names in square brackets: [EDP], [CAP], [FSP],
+// [CAP process] (where to withdraw), [EDP privacy policy link].
 func loadWords(sc scheme.Scheme, configured map[string]string) (map[string]string, error) {
 	own := map[string]string{
-		sc.LicenseConsumption(): "words/consumption.txt",
-		sc.LicenseCombined():    "words/combined.txt",
-		sc.LicenseEmissions():   "words/emissions.txt",
+		sc.LicenseConsumption(): "permission/consumption.txt",
+		sc.LicenseCombined():    "permission/combined.txt",
+		sc.LicenseEmissions():   "permission/emissions.txt",
 	}
 	out := map[string]string{}
 	for license, file := range own {
-		b, err := ownWords.ReadFile(file)
+		b, err := configs.PermissionTexts.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}

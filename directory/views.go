@@ -1,0 +1,202 @@
+package directory
+
+import (
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/perseus-edge/perseus-edge/directory/rdf"
+)
+
+// brand is the name by which the public knows a member.
+type brand struct {
+	Name string `json:"name"`
+}
+
+// memberJSON is a member as the JSON queries of directory 1.0 have it.
+type memberJSON struct {
+	ID           string   `json:"id"` // URL
+	Identifier   string   `json:"identifier"`
+	Type         string   `json:"type"`
+	LegalName    string   `json:"legalName"`
+	Brand        brand    `json:"brand"`
+	Roles        []string `json:"roles"`
+	Applications []string `json:"applications,omitempty"` // URLs
+}
+
+type applicationJSON struct {
+	ID              string   `json:"id"` // URL
+	Identifier      string   `json:"identifier"`
+	Type            string   `json:"type"`
+	Title           string   `json:"title"`
+	Publisher       string   `json:"publisher"` // member URL
+	Scheme          string   `json:"scheme"`
+	Roles           []string `json:"roles"`
+	HomePage        string   `json:"homePageURL,omitempty"`
+	MessageDelivery string   `json:"messageDelivery,omitempty"`
+	DataServices    []string `json:"dataServices,omitempty"` // URLs
+}
+
+// serviceJSON is a data service in the answer to a query.
+type serviceJSON struct {
+	Title       string `json:"title"`
+	Publisher   string `json:"publisher"` // member URL
+	ConformsTo  string `json:"conformsTo"`
+	Endpoint    string `json:"endpointURL"`
+	OAuthIssuer string `json:"oauthIssuer,omitempty"`
+}
+
+// entryJSON is a data service's catalogue entry.
+type entryJSON struct {
+	ID         string `json:"id"` // URL
+	Identifier string `json:"identifier"`
+	Type       string `json:"type"`
+	serviceJSON
+	Application    string   `json:"application"` // URL
+	TrustFramework string   `json:"trustFramework"`
+	Scheme         string   `json:"scheme"`
+	License        []string `json:"license,omitempty"`
+	Sensitivity    []string `json:"sensitivityClass,omitempty"`
+	AccessRoles    []string `json:"roleRequiredToAccess,omitempty"`
+}
+
+// publicGatewayJSON is all that strangers see of a gateway: whose it is. Names
+// of sites are the member's own business.
+type publicGatewayJSON struct {
+	ID          string `json:"id"` // URL
+	Identifier  string `json:"identifier"`
+	Type        string `json:"type"`
+	Member      string `json:"member"`                // URL
+	Application string `json:"application,omitempty"` // URL
+}
+
+// ServiceURL is the address of a data service's catalogue entry, by which the
+// catalogue knows it.
+func (s *Service) ServiceURL(id string) string { return s.BaseURL + "/d/" + id }
+
+func (s *Service) memberJSON(m Member) memberJSON {
+	return memberJSON{ID: s.MemberURL(m.ID), Identifier: m.ID, Type: "Organization",
+		LegalName: m.LegalName, Brand: brand{m.BrandName}, Roles: list(m.Roles)}
+}
+
+// memberView is memberJSON with the member's applications.
+func (s *Service) memberView(m *memberEntry) memberJSON {
+	v := s.memberJSON(m.Member)
+	for _, a := range m.applications {
+		v.Applications = append(v.Applications, s.ApplicationURL(a.ID))
+	}
+	return v
+}
+
+func (s *Service) applicationView(a *applicationEntry) applicationJSON {
+	v := applicationJSON{ID: s.ApplicationURL(a.ID), Identifier: a.ID, Type: "Application", Title: a.Name,
+		Publisher: s.MemberURL(a.Member), Scheme: s.Scheme.URL(), Roles: list(a.Roles), HomePage: a.HomePage, MessageDelivery: a.MessageDelivery}
+	for _, d := range a.services {
+		v.DataServices = append(v.DataServices, s.ServiceURL(d.ID))
+	}
+	return v
+}
+
+func (s *Service) serviceView(o offer) entryJSON {
+	v := entryJSON{ID: s.ServiceURL(o.ID), Identifier: o.ID, Type: "DataService",
+		serviceJSON: serviceJSON{o.Title, s.MemberURL(o.app.Member), o.ConformsTo, o.Endpoint, o.OAuthIssuer},
+		Application: s.ApplicationURL(o.app.ID), TrustFramework: s.Scheme.TrustFramework(), Scheme: s.Scheme.URL()}
+	demanded := s.demanded(o.ConformsTo)
+	for to, predicate := range map[*[]string]string{&v.License: "dcterms:license", &v.Sensitivity: "ib1:sensitivityClass", &v.AccessRoles: "ib1:roleRequiredToAccess"} {
+		for _, t := range demanded[rdf.Expand(predicate)] {
+			*to = append(*to, t.Value)
+		}
+	}
+	return v
+}
+
+// demanded is what the registry demands of the entries of a standard: they
+// conform, so they have it (data-catalog-records 1.0).
+func (s *Service) demanded(standard string) map[string][]rdf.Term {
+	if s.Terms == nil {
+		return nil
+	}
+	d, _ := s.Terms.Requirements(standard)
+	return d
+}
+
+func (s *Service) memberGraph(m *memberEntry) *rdf.Graph {
+	g, self := &rdf.Graph{}, rdf.Ref(s.MemberURL(m.ID))
+	g.Add(self, rdf.TypeIRI, rdf.Ref(rdf.Expand("schema:Organization")))
+	g.Add(self, rdf.Expand("schema:legalName"), rdf.Text(m.LegalName))
+	name := g.NewNode()
+	g.Add(self, rdf.Expand("schema:brand"), name)
+	g.Add(name, rdf.TypeIRI, rdf.Ref(rdf.Expand("schema:Brand")))
+	g.Add(name, rdf.Expand("schema:name"), rdf.Text(m.BrandName))
+	g.Add(self, rdf.Expand("ib1:role"), refs(m.Roles...)...)
+	return g
+}
+
+func (s *Service) applicationGraph(a *applicationEntry) *rdf.Graph {
+	g, self := &rdf.Graph{}, rdf.Ref(s.ApplicationURL(a.ID))
+	g.Add(self, rdf.TypeIRI, rdf.Ref(rdf.Expand("ib1:Application")))
+	g.Add(self, rdf.Expand("dcterms:publisher"), rdf.Ref(s.MemberURL(a.Member)))
+	g.Add(self, rdf.Expand("dcterms:title"), rdf.Text(a.Name))
+	g.Add(self, rdf.Expand("ib1:scheme"), rdf.Ref(s.Scheme.URL()))
+	g.Add(self, rdf.Expand("ib1:role"), refs(a.Roles...)...)
+	g.Add(self, rdf.Expand("ib1:homePageURL"), refs(a.HomePage)...)
+	g.Add(self, rdf.Expand("ib1:messageDelivery"), refs(a.MessageDelivery)...)
+	return g
+}
+
+// serviceGraph is the catalogue entry of a data service (data-catalog-records
+// 1.0): what the member entered, and what the registry demands of all entries
+// of its standard.
+func (s *Service) serviceGraph(o offer) *rdf.Graph {
+	g, self := &rdf.Graph{}, rdf.Ref(s.ServiceURL(o.ID))
+	g.Add(self, rdf.TypeIRI, rdf.Ref(rdf.Expand("dcat:DataService")))
+	g.Add(self, rdf.Expand("dcterms:title"), rdf.Text(o.Title))
+	g.Add(self, rdf.Expand("dcterms:publisher"), rdf.Ref(s.MemberURL(o.app.Member)))
+	g.Add(self, rdf.Expand("dcterms:conformsTo"), rdf.Ref(o.ConformsTo))
+	g.Add(self, rdf.Expand("dcat:endpointURL"), rdf.Ref(o.Endpoint))
+	g.Add(self, rdf.Expand("ib1:oauthIssuer"), refs(o.OAuthIssuer)...)
+	g.Add(self, rdf.Expand("ib1:trustFramework"), rdf.Ref(s.Scheme.TrustFramework()))
+	g.Add(self, rdf.Expand("ib1:scheme"), rdf.Ref(s.Scheme.URL()))
+	demanded := s.demanded(o.ConformsTo)
+	for _, predicate := range []string{"dcat:endpointDescription", "ib1:heartbeatDescription", "dcterms:license", "ib1:sensitivityClass", "ib1:roleRequiredToAccess"} {
+		for _, t := range demanded[rdf.Expand(predicate)] {
+			if t.Kind == rdf.IRI {
+				g.Add(self, rdf.Expand(predicate), t)
+			}
+		}
+	}
+	return g
+}
+
+// graph of a gateway: directory 1.0 has no class for it, so only its publisher
+// is said.
+func (v publicGatewayJSON) graph() *rdf.Graph {
+	g := &rdf.Graph{}
+	g.Add(rdf.Ref(v.ID), rdf.Expand("dcterms:publisher"), rdf.Ref(v.Member))
+	return g
+}
+
+// refs are the terms of the URLs that are not empty.
+func refs(urls ...string) []rdf.Term {
+	var out []rdf.Term
+	for _, u := range urls {
+		if u != "" {
+			out = append(out, rdf.Ref(u))
+		}
+	}
+	return out
+}
+
+// dnsName is the DNS name in a URL, in lower case; "" where there is none, as
+// with an IP address.
+func dnsName(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || net.ParseIP(u.Hostname()) != nil {
+		return ""
+	}
+	h := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if !hostForm.MatchString(h) {
+		return ""
+	}
+	return h
+}

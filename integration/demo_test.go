@@ -95,7 +95,7 @@ var runningDemo = sync.OnceValues(func() (*description, error) {
 	if err != nil {
 		return nil, err
 	}
-	deadline := time.After(150 * time.Second)
+	deadline := time.After(5 * time.Minute)
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -108,7 +108,7 @@ var runningDemo = sync.OnceValues(func() (*description, error) {
 		case <-p.done:
 			return nil, fmt.Errorf("the demo ended: %v\n%s", p.err, p.log.last(40))
 		case <-deadline:
-			return nil, fmt.Errorf("the demo was not up within 150 s\n%s", p.log.last(40))
+			return nil, fmt.Errorf("the demo was not up within five minutes\n%s", p.log.last(40))
 		case <-tick.C:
 			if !errors.Is(err, fs.ErrNotExist) {
 				return nil, err

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/perseus-edge/perseus-edge/energy"
-	"github.com/perseus-edge/perseus-edge/internal/rehearsal"
 )
 
 // limit sets the largest size of a file that a running process may write. What
@@ -45,7 +44,7 @@ const fullYAML = `site: {name: "Full"}
 store: {path: agent.db}
 web: {listen: "%%s"}
 buses:
-  - {id: plant-room, driver: modbus, url: "tcp://%s", timeout: 1s}
+  - {id: plant-room, driver: modbus, url: "tcp://%s", timeout: 10s}
 meters:
   - {id: unit-1, bus: plant-room, unit: 1, poll: 100ms, registers: {import: {address: 0x0100, type: uint64, unit: Wh}}}
 `
@@ -61,10 +60,7 @@ func TestFullFileSystem(t *testing.T) {
 		t.Skipf("no file system of its own for the agent: %v (needs root)", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
-	clock, err := rehearsal.New(time.Now(), time.Now().Add(-5*24*time.Hour), 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
+	clock, _ := rehearsed(t, 12*24*time.Hour)
 	l := &load{base: 77_000_000, rate: 9876}
 	g := newGateway(t, dir, fmt.Sprintf(fullYAML, simulated(t, clock.Now, l)))
 	g.run("--rehearse", clock.String())

@@ -28,7 +28,8 @@ var programs = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	atExit = append(atExit, func() { os.RemoveAll(dir) })
-	cmd := exec.Command("go", "build", "-trimpath", "-o", dir+string(filepath.Separator),
+	// Without git's word: it is not to be had of a checkout that another owns.
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", dir+string(filepath.Separator),
 		"./cmd/perseus-agent", "./cmd/perseus-central", "./cmd/perseus-sim")
 	cmd.Dir = ".."
 	if out, err := cmd.CombinedOutput(); err != nil {

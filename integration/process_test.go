@@ -78,15 +78,15 @@ func (p *process) kill() {
 }
 
 // stop asks the process to end, as a service manager does, and gives how it
-// ended. It is killed when it has not after 20 s, which is an error too.
+// ended. It is killed when it has not after a minute, which is an error too.
 func (p *process) stop() error {
 	p.cmd.Process.Signal(terminate)
 	select {
 	case <-p.done:
 		return p.err
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		p.kill()
-		return fmt.Errorf("%s did not stop within 20 s of being asked\n%s", p.name, p.log.last(40))
+		return fmt.Errorf("%s did not stop within a minute of being asked\n%s", p.name, p.log.last(40))
 	}
 }
 
@@ -103,7 +103,7 @@ func (p *process) ended() bool {
 // output, its standard error and its exit code.
 func run(t testing.TB, prog string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program(t, prog), args...)
 	cmd.SysProcAttr = childAttr()

@@ -12,7 +12,7 @@ period: 1s
 store: {path: agent.db}
 web: {listen: "%%s"}
 buses:
-  - {id: plant-room, driver: modbus, url: "tcp://%s", timeout: 1s}
+  - {id: plant-room, driver: modbus, url: "tcp://%s", timeout: 10s}
 meters:
   - {id: main, bus: plant-room, unit: 1, poll: 100ms, registers: {import: {address: 40, type: uint64, unit: Wh}}}
 `

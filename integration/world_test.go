@@ -55,9 +55,25 @@ store: {path: agent.db}
 web: {listen: "%%s"}
 uplink: {url: "%s", identity: identity}
 buses:
-  - {id: plant-room, driver: modbus, url: "tcp://%s", timeout: 1s}
+  - {id: plant-room, driver: modbus, url: "tcp://%s", timeout: 10s}
 meters:
 %s`
+
+// rehearsed gives a clock that is that much behind and runs a thousand times as
+// fast as life, and so catches up with the present after a thousandth of it. The
+// programs are built before it begins: where nothing was built yet that takes
+// minutes, of which the clock must not run.
+func rehearsed(t testing.TB, behind time.Duration) (clock rehearsal.Clock, from time.Time) {
+	t.Helper()
+	program(t, "perseus-agent")
+	anchor := time.Now()
+	from = anchor.Add(-behind)
+	clock, err := rehearsal.New(anchor, from, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clock, from
+}
 
 // newWorld makes it; the central process runs, the gateway does not yet. The
 // units answer in the test's own process, by the world's clock.

@@ -25,6 +25,8 @@ const usage = `perseus-sim plays a site on a desk. Everything listens on loopbac
 
   perseus-sim demo [--headless] [--dir DIR] [--port-base N] [--bin DIR]
       the whole way, from a simulated meter to the bank's monthly figure
+  perseus-sim site [--config agent.yaml | --meter TEMPLATE@UNIT --mqtt FORMAT --dcc FEED] [--fault late=5%,lost=2%] [--truth FILE]
+      a whole site to rehearse with: Modbus, BMS points over MQTT, DCC feeds, and the faults of the field (perseus-sim site --help)
   perseus-sim meters [--listen ADDR] [--fault zero=1%,late=5%] [--rehearse CLOCK]
       a Modbus TCP gateway with two meters: unit 1 import at 0x0100 and export at 0x0104, unit 2 import at 0x0100,
       each a uint64 of Wh
@@ -34,7 +36,10 @@ const usage = `perseus-sim plays a site on a desk. Everything listens on loopbac
 Exit status: 0 done, 1 failed, 2 wrong usage.
 `
 
-var errUsage = errors.New("wrong usage: see perseus-sim help")
+var (
+	errUsage  = errors.New("wrong usage: see perseus-sim help")
+	errConfig = errors.New("this site cannot be played")
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -47,7 +52,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch {
 	case err == nil || errors.Is(err, flag.ErrHelp) || errors.Is(err, context.Canceled):
 		return 0
-	case errors.Is(err, errUsage):
+	case errors.Is(err, errUsage), errors.Is(err, errConfig):
 		fmt.Fprintln(stderr, "perseus-sim:", err)
 		return 2
 	default:
@@ -86,6 +91,13 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 			return err
 		}
 		return demo.Run(ctx, o)
+	case "site":
+		var o siteFlags
+		o.define(flags)
+		if err := parse(); err != nil {
+			return err
+		}
+		return playSite(ctx, &o, stdout)
 	case "meters":
 		listen := flags.String("listen", "127.0.0.1:1502", "loopback `address`")
 		siteOf := flags.String("site-of", "", "`instant` (RFC 3339) that the site's history is made for; now when absent")

@@ -26,13 +26,14 @@ import (
 // A file stays where it is until all that it held is stored: whatever dies in
 // between, it is taken again, and nothing is lost.
 type folder struct {
+	*counts
 	cfg   Config
 	path  string
 	label hhfile.Label
 
-	mu   sync.Mutex
-	err  error
-	seen map[string]look // files that may still be written to
+	health sync.Mutex
+	err    error
+	seen   map[string]look // files that may still be written to
 }
 
 // look is a file as it was when it was seen to have changed.
@@ -89,13 +90,13 @@ func openFolder(c Config) (drivers.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &folder{cfg: c, path: filepath.FromSlash(u.Path), label: label, err: errNotYet, seen: map[string]look{}}, nil
+	return &folder{counts: newCounts(len(c.Devices)), cfg: c, path: filepath.FromSlash(u.Path), label: label, err: errNotYet, seen: map[string]look{}}, nil
 }
 
 // Health says why the folder, or a file in it, cannot be used; nil where it can.
 func (f *folder) Health() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.health.Lock()
+	defer f.health.Unlock()
 	return f.err
 }
 
@@ -105,9 +106,9 @@ func (f *folder) Listen(ctx context.Context, deliver func(int, []drivers.Reading
 	defer t.Stop()
 	for {
 		err := f.look(ctx, deliver)
-		f.mu.Lock()
+		f.health.Lock()
 		f.err = err
-		f.mu.Unlock()
+		f.health.Unlock()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -185,7 +186,11 @@ func (f *folder) file(name string, info os.FileInfo, deliver func(int, []drivers
 	if err != nil {
 		return f.put(name, "bad", 0, []string{err.Error()})
 	}
-	taken, ids, err := f.take(parsed, deliver)
+	spoken := map[int]bool{}
+	taken, ids, err := f.take(parsed, func(i int, r []drivers.Reading) {
+		spoken[i] = true
+		deliver(i, r)
+	})
 	if err == nil {
 		err = f.cfg.Marks.Settle()
 	}
@@ -199,7 +204,15 @@ func (f *folder) file(name string, info os.FileInfo, deliver func(int, []drivers
 	if taken == 0 {
 		return f.put(name, "bad", 0, append([]string{"no half-hour of a configured meter and measure is in it: it holds " + listed(ids)}, notes...))
 	}
-	return f.put(name, "done", taken, notes)
+	if err := f.put(name, "done", taken, notes); err != nil {
+		return err
+	}
+	for i := range spoken {
+		f.tallies[i].Heard(len(data))
+	}
+	f.gave(f.cfg.Now(), func(c *drivers.FeedCounts) { c.FilesDone++ })
+	f.with(func(w *drivers.Wire) { w.Traffic = w.Add(drivers.Traffic{Requests: 1, BytesIn: uint64(len(data))}) })
+	return nil
 }
 
 // take delivers what a file holds. An error means that it could not be stored.

@@ -22,15 +22,17 @@ import (
 // one meter of its kind is configured, it may be anything. A path in the url is
 // the first part of the topics, where it is not "glow".
 type glow struct {
+	*counts
 	cfg    Config
 	prefix string
 
-	mu     sync.Mutex
+	state  sync.Mutex // of what follows
 	client paho.Client
 	up     bool      // connected and subscribed
 	since  time.Time // when it came up
 	heard  time.Time // the last message of a display
 	err    error
+	url    string // tried last
 }
 
 // The times of a connection. There is no session to be kept: the registers go
@@ -83,7 +85,8 @@ func broker(s string) (address, prefix string, err error) {
 }
 
 func openGlow(c Config) (drivers.Listener, error) {
-	g := &glow{cfg: c, err: errNotYet}
+	g := &glow{counts: newCounts(len(c.Devices)), cfg: c, err: errNotYet}
+	g.with(func(w *drivers.Wire) { w.Messages = &drivers.MessageCounts{} })
 	g.cfg.URLs = slices.Clone(c.URLs)
 	for i, s := range c.URLs {
 		address, prefix, err := broker(s)
@@ -100,7 +103,7 @@ func openGlow(c Config) (drivers.Listener, error) {
 	}
 	for _, d := range c.Devices {
 		for _, m := range d.Measures {
-			if m == energy.ReactiveImport || m == energy.ReactiveExport {
+			if m != energy.Import && m != energy.Export && m != energy.Gas {
 				return nil, fmt.Errorf("meter %s: a Glow display does not give %s: it has import, export and gas", d.Meter, m)
 			}
 		}
@@ -127,16 +130,28 @@ func (g *glow) Listen(ctx context.Context, deliver func(int, []drivers.Reading))
 	defer client.Disconnect(quiesce)
 	defer g.use(nil)
 	defer cancel() // first of all: lets go of whoever waits to be heard
-	h := newGlowHearer(g.cfg, g.prefix, deliver)
+	size := 0
+	h := newGlowHearer(g.cfg, g.prefix, func(i int, r []drivers.Reading) {
+		g.tallies[i].Heard(size)
+		deliver(i, r)
+	})
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case a := <-inbox:
-			if h.hear(a) {
-				g.mu.Lock()
+			size = len(a.payload)
+			spoke := h.hear(a)
+			g.with(func(w *drivers.Wire) {
+				w.Traffic = w.Add(drivers.Traffic{Requests: 1, BytesIn: uint64(size)})
+				if w.Messages.Heard++; !spoke {
+					w.Messages.Unread++
+				}
+			})
+			if spoke {
+				g.state.Lock()
 				g.heard = a.at
-				g.mu.Unlock()
+				g.state.Unlock()
 			}
 		}
 	}
@@ -160,9 +175,16 @@ func (g *glow) options(ctx context.Context, inbox chan<- arrival) *paho.ClientOp
 		case <-ctx.Done():
 		}
 	})
-	o.SetOnConnectHandler(func(c paho.Client) { go g.subscribe(ctx, c) })
+	o.SetOnConnectHandler(func(c paho.Client) {
+		g.with(func(w *drivers.Wire) { w.Connects++ })
+		go g.subscribe(ctx, c)
+	})
 	o.SetConnectionNotificationHandler(func(_ paho.Client, n paho.ConnectionNotification) {
 		switch n := n.(type) {
+		case paho.ConnectionNotificationBroker:
+			g.state.Lock()
+			g.url = n.Broker.Redacted()
+			g.state.Unlock()
 		case paho.ConnectionNotificationBrokerFailed:
 			g.down(&drivers.Error{Kind: drivers.Refused, Op: "connect to " + n.Broker.Redacted(), Err: n.Reason, Hint: "is the address right and the broker on?"})
 		case paho.ConnectionNotificationLost:
@@ -210,28 +232,28 @@ func (g *glow) trySubscribe(ctx context.Context, c paho.Client) error {
 	if err != nil {
 		return &drivers.Error{Kind: drivers.Refused, Op: "subscribe to " + topic, Err: err, Hint: fmt.Sprintf("give the user %q the right to read it", g.cfg.User)}
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.state.Lock()
+	defer g.state.Unlock()
 	g.up, g.since = true, g.cfg.Now()
 	return nil
 }
 
 func (g *glow) use(c paho.Client) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.state.Lock()
+	defer g.state.Unlock()
 	g.client, g.up, g.err = c, false, errNotYet
 }
 
 func (g *glow) down(err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.state.Lock()
+	defer g.state.Unlock()
 	g.up, g.err = false, err
 }
 
 // Health says how the broker and the displays do; see drivers.Listener.
 func (g *glow) Health() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.state.Lock()
+	defer g.state.Unlock()
 	if g.client == nil || !g.up || !g.client.IsConnectionOpen() {
 		return g.err
 	}
@@ -246,4 +268,15 @@ func (g *glow) Health() error {
 		}
 	}
 	return nil
+}
+
+// Wire is that of the broker; see drivers.Observer.
+func (g *glow) Wire() drivers.Wire {
+	w := g.counts.Wire()
+	g.state.Lock()
+	defer g.state.Unlock()
+	if g.client != nil && g.up && g.client.IsConnectionOpen() {
+		w.Using = g.url
+	}
+	return w
 }

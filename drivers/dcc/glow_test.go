@@ -16,6 +16,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
 func healthy(err error) bool { return err == nil }
@@ -98,12 +99,7 @@ func TestGlowMosquitto(t *testing.T) {
 			t.Skip("mosquitto is absent: apt-get install mosquitto")
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
+	address := ports.Address(t)
 	file := filepath.Join(t.TempDir(), "mosquitto.conf")
 	_, port, _ := net.SplitHostPort(address)
 	if err := os.WriteFile(file, []byte(fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\nuser root\n", port)), 0o600); err != nil {

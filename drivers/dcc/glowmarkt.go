@@ -46,7 +46,7 @@ func openGlowmarkt(c Config) (drivers.Listener, error) {
 	}
 	for _, d := range c.Devices {
 		for _, m := range d.Measures {
-			if m == energy.ReactiveImport || m == energy.ReactiveExport {
+			if m != energy.Import && m != energy.Export && m != energy.Gas {
 				return nil, fmt.Errorf("meter %s: glowmarkt does not give %s", d.Meter, m)
 			}
 		}

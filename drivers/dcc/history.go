@@ -69,7 +69,7 @@ func (p *puller) store(s *series, w window, all []half, now time.Time, deliver f
 			}
 			continue
 		}
-		readings = append(readings, drivers.Reading{Point: s.point, Interval: energy.Period, Sample: energy.Sample{At: h.end, Value: h.value}})
+		readings = append(readings, drivers.Reading{Point: s.point, Took: s.took, Interval: energy.Period, Sample: energy.Sample{At: h.end, Value: h.value}})
 	}
 	if wrong > 0 {
 		deliver(s.device, []drivers.Reading{{Point: s.point, Err: &drivers.Error{

@@ -72,7 +72,7 @@ func openN3rgy(c Config) (drivers.Listener, error) {
 	}
 	for _, d := range c.Devices {
 		for _, m := range d.Measures {
-			if m == energy.ReactiveImport || m == energy.ReactiveExport {
+			if m != energy.Import && m != energy.Export && m != energy.Gas {
 				return nil, fmt.Errorf("meter %s: n3rgy does not give %s: it has import, export and gas", d.Meter, m)
 			}
 		}

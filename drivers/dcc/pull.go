@@ -16,6 +16,7 @@ type source interface {
 	every() time.Duration // between two rounds
 	// fetch gives what it has of the half-hours that end in (from, to], in any order.
 	fetch(ctx context.Context, s *series, from, to time.Time) ([]half, error)
+	counted() *counts
 }
 
 // What is read again, and how far back.
@@ -31,14 +32,15 @@ const (
 // puller asks a source for what is new, for what was corrected and, at first,
 // for the history.
 type puller struct {
+	*counts
 	cfg    Config
 	src    source
 	series []*series
 	first  int                                             // the series that is asked first
 	wait   func(ctx context.Context, d time.Duration) bool // false: ctx ended
 
-	mu  sync.Mutex
-	err error
+	health sync.Mutex
+	err    error
 }
 
 // series is one measure of one device.
@@ -54,10 +56,11 @@ type series struct {
 	deep          time.Time       // when deepBack was read again last
 	next          time.Time       // when it is to be asked again
 	failures      int             // in a row
+	took          time.Duration   // the last request that was answered
 }
 
 func newPuller(c Config, src source) *puller {
-	p := &puller{cfg: c, src: src, wait: wait, err: errNotYet}
+	p := &puller{counts: src.counted(), cfg: c, src: src, wait: wait, err: errNotYet}
 	for i, d := range c.Devices {
 		for j, m := range d.Measures {
 			p.series = append(p.series, &series{
@@ -82,14 +85,14 @@ func wait(ctx context.Context, d time.Duration) bool {
 
 // Health says why nothing can be read; nil where at least one meter can.
 func (p *puller) Health() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.health.Lock()
+	defer p.health.Unlock()
 	return p.err
 }
 
 func (p *puller) healthIs(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.health.Lock()
+	defer p.health.Unlock()
 	p.err = err
 }
 
@@ -196,10 +199,14 @@ func (p *puller) pull(ctx context.Context, s *series, deliver func(int, []driver
 		if i > 0 && !p.wait(ctx, politely) {
 			return nil
 		}
+		asked := time.Now()
+		p.to = &p.tallies[s.device]
 		all, err := p.src.fetch(ctx, s, w.from, w.to)
 		if err != nil {
 			return failed(op, err)
 		}
+		p.gave(now, nil)
+		s.took = time.Since(asked)
 		if f := p.store(s, w, tidy(all, now), now, deliver); f != nil {
 			f.Op = op
 			return f

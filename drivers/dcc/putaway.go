@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/perseus-edge/perseus-edge/drivers"
 )
 
 // put moves a file to done/ or bad/, under a name that no other has, with what
@@ -29,6 +31,12 @@ func (f *folder) put(name, sub string, taken int, notes []string) error {
 	}
 	switch {
 	case sub == "bad":
+		f.with(func(w *drivers.Wire) {
+			if w.Feed == nil {
+				w.Feed = &drivers.FeedCounts{}
+			}
+			w.Feed.FilesBad++
+		})
 		f.cfg.Logger.Warn("a file in the drop folder is no good", "file", name, "reason", notes[0])
 	case len(notes) > 0:
 		f.cfg.Logger.Info("a file was taken from the drop folder", "file", name, "half_hours", taken, "problems", len(notes), "first", notes[0])

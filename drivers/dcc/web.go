@@ -63,13 +63,14 @@ func (e *webError) Error() string {
 type web struct {
 	client *http.Client
 	base   string // without a slash at its end
+	counts *counts
 	now    func() time.Time
 }
 
 func newWeb(c Config) web {
 	u, _ := url.Parse(c.URLs[0])
 	u.RawQuery, u.Fragment = "", ""
-	w := web{base: strings.TrimRight(u.String(), "/"), now: c.Now}
+	w := web{base: strings.TrimRight(u.String(), "/"), counts: newCounts(len(c.Devices)), now: c.Now}
 	client := http.Client{Timeout: webTimeout}
 	if c.HTTP != nil {
 		client = *c.HTTP
@@ -86,6 +87,8 @@ func newWeb(c Config) web {
 	return w
 }
 
+func (w web) counted() *counts { return w.counts }
+
 // ask makes a request and returns the whole body of a success.
 func (w web) ask(ctx context.Context, method, path string, body io.Reader, headers map[string]string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, w.base+path, body)
@@ -99,8 +102,10 @@ func (w web) ask(ctx context.Context, method, path string, body io.Reader, heade
 	for k, v := range headers {
 		r.Header.Set(k, v)
 	}
+	sent := len(r.URL.RequestURI()) + int(max(0, r.ContentLength))
 	answer, err := w.client.Do(r)
 	if err != nil {
+		w.counts.answered(sent, 0, 0)
 		var u *url.Error
 		if errors.As(err, &u) {
 			err = u.Err // without the address: it holds the meter's number
@@ -109,6 +114,7 @@ func (w web) ask(ctx context.Context, method, path string, body io.Reader, heade
 	}
 	defer answer.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	w.counts.answered(sent, len(data), answer.StatusCode)
 	if err == nil && len(data) > maxAnswer { // mutate: a byte more or less
 		err = fmt.Errorf("the answer is larger than %d MiB", maxAnswer>>20)
 	}

@@ -43,7 +43,7 @@ type gatewayReading struct {
 // right, and the relay has acknowledged all that the permission covers.
 func (d *demo) deliver(ctx context.Context) error {
 	truth := NewSite(d.now)
-	err := d.until(ctx, 80*time.Second, "the gateway measures its first half-hour", func(ctx context.Context) error {
+	err := d.until(ctx, 3*time.Minute, "the gateway measures its first half-hour", func(ctx context.Context) error {
 		var readings struct{ Data []gatewayReading }
 		link := d.gateway() + "/api/v1/readings?" + url.Values{"meter": {"shop"}, "measure": {"import"}, "from": {d.seam.Format(time.RFC3339)}}.Encode()
 		if _, err := getJSON(ctx, d.browser(), link, "", &readings); err != nil {
@@ -63,7 +63,7 @@ func (d *demo) deliver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.until(ctx, 60*time.Second, "the relay acknowledges everything", func(ctx context.Context) error {
+	return d.until(ctx, 3*time.Minute, "the relay acknowledges everything", func(ctx context.Context) error {
 		s, err := d.gatewayStatus(ctx)
 		if err != nil {
 			return err
@@ -95,7 +95,7 @@ func (d *demo) months() (from, to time.Time) {
 
 func (d *demo) report(ctx context.Context) error {
 	from, to := d.months()
-	return d.until(ctx, 60*time.Second, "the bank's report is complete", func(ctx context.Context) error {
+	return d.until(ctx, 3*time.Minute, "the bank's report is complete", func(ctx context.Context) error {
 		r, err := d.bank.report(ctx, from, to)
 		if err != nil {
 			return err

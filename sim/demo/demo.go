@@ -137,7 +137,7 @@ func (d *demo) startCentral(ctx context.Context) error {
 		return err
 	}
 	d.serverRoots = identity.Pool(roots...)
-	return d.until(ctx, 20*time.Second, "the directory answers", func(ctx context.Context) error {
+	return d.until(ctx, 3*time.Minute, "the directory answers", func(ctx context.Context) error {
 		var health struct{ Status string }
 		if _, err := getJSON(ctx, d.browser(), d.directory()+"/healthz", "", &health); err != nil {
 			return err
@@ -176,7 +176,7 @@ func (d *demo) startSite(ctx context.Context) error {
 	if err := d.start("agent", filepath.Join(d.programs.bin, "perseus-agent"), "run", "--config", d.path("agent.yaml"), "--rehearse", clock.String()); err != nil {
 		return err
 	}
-	return d.until(ctx, 20*time.Second, "the gateway registers its site with the relay", func(ctx context.Context) error {
+	return d.until(ctx, 3*time.Minute, "the gateway registers its site with the relay", func(ctx context.Context) error {
 		s, err := d.gatewayStatus(ctx)
 		if err != nil {
 			return err

@@ -44,7 +44,7 @@ func (p *programs) build(ctx context.Context) error {
 	if err := os.MkdirAll(p.bin, 0o755); err != nil {
 		return err
 	}
-	_, err = output(ctx, strings.TrimSpace(string(root)), "go", "build", "-trimpath", "-o", p.bin+string(filepath.Separator),
+	_, err = output(ctx, strings.TrimSpace(string(root)), "go", "build", "-trimpath", "-buildvcs=false", "-o", p.bin+string(filepath.Separator),
 		"./cmd/perseus-agent", "./cmd/perseus-central")
 	return err
 }

@@ -56,6 +56,9 @@ func (l *Load) Register(t time.Time) int64 {
 	return l.sums[i] + (l.sums[i+1]-l.sums[i])*part/energy.Period.Milliseconds()
 }
 
+// Origin is the half-hour boundary from which on the register is known.
+func (l *Load) Origin() time.Time { return l.origin }
+
 // HalfHour is the true energy, in Wh, of the half-hour that starts at t.
 func (l *Load) HalfHour(t time.Time) int64 {
 	return l.Register(t.Add(energy.Period)) - l.Register(t)

@@ -1,13 +1,12 @@
 package meter
 
 import (
-	"fmt"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
 func TestLoadIsBelievableAndExact(t *testing.T) {
@@ -52,7 +51,7 @@ func TestLoadIsBelievableAndExact(t *testing.T) {
 func TestServerThroughTheDriver(t *testing.T) {
 	now := time.Date(2026, 3, 3, 10, 10, 0, 0, time.UTC)
 	l := NewLoad("shop", Shop, now.AddDate(0, -1, 0), now.AddDate(0, 1, 0))
-	url := "tcp://" + freeAddress(t)
+	url := "tcp://" + ports.Address(t)
 	s, err := NewServer(url, func() time.Time { return now }, map[uint8]Unit{3: {Serial: 77, Import: l.Register, Export: func(time.Time) int64 { return 42 }}}, Faults{})
 	if err != nil {
 		t.Fatal(err)
@@ -113,14 +112,4 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s: %d of 1000, want about %d", k, counts[k], want)
 		}
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return fmt.Sprint(l.Addr())
 }

@@ -3,7 +3,6 @@ package doctor
 import (
 	"encoding/binary"
 	"math"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
 // image is a device's registers, read through the real driver.
@@ -136,12 +136,7 @@ func TestMisreadThroughTheDriver(t *testing.T) {
 
 func served(t *testing.T, m *image, others []Other) *modbus.Bus {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	url := "tcp://" + l.Addr().String()
-	l.Close()
+	url := "tcp://" + ports.Address(t)
 	s, err := wire.NewServer(&wire.ServerConfiguration{URL: url, MaxClients: 4}, m)
 	if err != nil {
 		t.Fatal(err)

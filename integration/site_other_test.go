@@ -1,0 +1,6 @@
+//go:build !linux
+
+package integration
+
+// serialPorts says that perseus-sim can play a serial port here.
+const serialPorts = false

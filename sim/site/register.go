@@ -1,0 +1,252 @@
+package site
+
+import (
+	"hash/fnv"
+	"math"
+	"math/big"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/drivers/modbus"
+	"github.com/perseus-edge/perseus-edge/drivers/mqtt/bacnet"
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/unit"
+	"github.com/perseus-edge/perseus-edge/sim/fault"
+	"github.com/perseus-edge/perseus-edge/sim/meter"
+)
+
+// register is one register of a simulated meter: what has flowed, what it
+// shows of that, and how it writes it.
+type register struct {
+	meter   string
+	cfg     config.Register
+	load    *meter.Load
+	factor  *big.Rat // base units to one count, or to one of the source's unit
+	unit    string   // in which the source speaks; "" for a count
+	modulus *big.Int // counts at which it begins anew; nil: never
+	dice    *fault.Dice
+	shift   *big.Int // counts that were on it before: so that it runs over when it is to
+}
+
+// How much of a load is made: of a feed of half-hours from 13 months before the
+// start on, what a smart meter keeps; of a register a few days. After a quarter
+// the registers stand still.
+const (
+	historyMonths = 13
+	daysBack      = 3
+	ahead         = 92 * 24 * time.Hour
+)
+
+// newRegister makes a register of a meter. like is the meter whose load it has:
+// its own, or that of the one that it checks.
+func newRegister(m config.Meter, like string, r config.Register, from, start time.Time) (*register, error) {
+	out := &register{meter: m.ID, cfg: r, shift: new(big.Int)}
+	var err error
+	if r.Heard != nil {
+		err = out.heard()
+	} else if out.factor, err = r.Factor(); err == nil {
+		out.factor.Abs(out.factor)
+		out.modulus = countsOf(r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.load = meter.NewLoad(like+"/"+r.Measure.String(), shapeOf(like, r), from.Truncate(24*time.Hour), start.Add(ahead))
+	return out, nil
+}
+
+// heard is how a source that speaks by itself writes the register.
+func (r *register) heard() error {
+	p := r.cfg.Heard
+	if r.unit = p.UnitName; r.unit == "" {
+		r.unit = map[string]string{"Wh": "kWh", "varh": "kvarh", "L": "m3"}[r.cfg.Measure.BaseUnit()]
+		if p.Power {
+			r.unit = map[string]string{"Wh": "kW", "varh": "kvar"}[r.cfg.Measure.BaseUnit()]
+		}
+	}
+	u, ok := unit.Named(r.unit)
+	if !ok {
+		u, _ = unit.Named("Wh")
+	}
+	r.factor = u.Factor()
+	if p.Scale != "" {
+		s, err := bacnet.Scale(p.Scale)
+		if err != nil {
+			if s, err = unit.Decimal(p.Scale); err != nil {
+				return err
+			}
+		}
+		r.factor.Mul(r.factor, s.Abs(s))
+	}
+	if r.cfg.Modulus > 0 {
+		r.modulus = r.counts(r.cfg.Modulus)
+	}
+	return nil
+}
+
+// countsOf is at how many counts a Modbus register begins anew.
+func countsOf(r config.Register) *big.Int {
+	bits := map[string]uint{"uint16": 16, "int16": 15, "uint32": 32, modbus.TypeSunSpec: 32, "int32": 31, "uint64": 64, "int64": 63}[r.Type]
+	switch {
+	case r.Power:
+		return nil
+	case r.Type == "bcd":
+		return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(8, 2*len(r.Order)))), nil)
+	case bits == 0:
+		return nil
+	}
+	all := new(big.Int).Lsh(big.NewInt(1), bits)
+	if f, err := r.Factor(); err == nil && r.Modulus > 0 { // the file may say that it runs over sooner
+		sooner := new(big.Rat).Quo(big.NewRat(r.Modulus, 1), f)
+		if n := new(big.Int).Quo(sooner.Num(), sooner.Denom()); n.Cmp(all) < 0 {
+			return n
+		}
+	}
+	return all
+}
+
+// shapeOf is a load that the meter can carry: by the kind of what it measures,
+// one of two businesses, and no more than its rating allows.
+func shapeOf(id string, r config.Register) meter.Shape {
+	h := fnv.New32a()
+	h.Write([]byte(id))
+	shape, most := meter.Shop, 20_000.0
+	if h.Sum32()%2 == 1 {
+		shape = meter.Bakery
+	}
+	switch r.Measure {
+	case energy.Export, energy.Generation:
+		shape = meter.Solar
+	case energy.ReactiveImport, energy.ReactiveExport:
+		shop := shape
+		shape = func(t time.Time, noise float64) float64 { return 0.3 * shop(t, noise) }
+	case energy.Gas:
+		shape, most = heating, 6_000
+	case energy.Water:
+		shape, most = tap, 1_000
+	}
+	if r.Power && r.Measure != energy.Import && r.Measure != energy.ReactiveImport {
+		// One register of power shows import above 0 and export below: this site
+		// takes.
+		return func(time.Time, float64) float64 { return 0 }
+	}
+	down := min(1, float64(r.MaxPower)/most)
+	return func(t time.Time, noise float64) float64 { return down * shape(t, noise) }
+}
+
+// heating is a boiler, in litres of gas an hour.
+func heating(t time.Time, noise float64) float64 {
+	season := math.Cos(2 * math.Pi * float64(t.YearDay()-15) / 365)
+	w := 120 + 30*noise // hot water
+	if h := t.Hour(); h >= 6 && h < 18 {
+		w += 1500 * max(0, 0.3+season) * (1 + 0.1*noise)
+	}
+	return max(w, 40)
+}
+
+// tap is water, in litres an hour.
+func tap(t time.Time, noise float64) float64 {
+	if h := t.Hour(); h < 7 || h >= 19 {
+		return 2
+	}
+	return max(5, 60+25*noise)
+}
+
+// flowed is what has flowed by then, in base units.
+func (r *register) flowed(t time.Time) int64 { return r.load.Register(t) }
+
+// total is what the meter shows, in base units, with all that happens to it
+// but the momentary faults.
+func (r *register) total(t time.Time) int64 {
+	if r.dice != nil {
+		for _, f := range r.dice.All("freeze") {
+			if from := r.dice.Start().Add(f.At); t.After(from) && t.Before(from.Add(f.For)) {
+				t = from
+			}
+		}
+	}
+	v := r.flowed(t)
+	if at, ok := r.exchanged(t); ok {
+		v -= r.flowed(at) - opening
+	}
+	return v
+}
+
+// opening is what the meter that is put in shows, in base units.
+const opening = 20
+
+// exchanged is when the meter was exchanged last, by then.
+func (r *register) exchanged(t time.Time) (at time.Time, ok bool) {
+	if r.dice == nil {
+		return at, false
+	}
+	for _, f := range r.dice.All("exchange") {
+		if when := r.dice.Start().Add(f.At); !t.Before(when) && when.After(at) {
+			at, ok = when, true
+		}
+	}
+	return at, ok
+}
+
+// counts is an amount in counts, rounded down, as a meter counts.
+func (r *register) counts(base int64) *big.Int {
+	v := new(big.Rat).Quo(big.NewRat(base, 1), r.factor)
+	return new(big.Int).Quo(v.Num(), v.Denom())
+}
+
+// raw is the register in counts, run over where it runs over.
+func (r *register) raw(t time.Time) *big.Int {
+	n := r.counts(r.total(t))
+	n.Add(n, r.shift)
+	if r.modulus != nil {
+		n.Mod(n, r.modulus)
+	}
+	return n
+}
+
+// runOver sets the register so that it begins anew at that time.
+func (r *register) runOver(at time.Time) {
+	if r.modulus != nil {
+		r.shift.Sub(r.modulus, r.counts(r.total(at)))
+		r.shift.Mod(r.shift, r.modulus)
+	}
+}
+
+// power is what flows at a time, in W, var or litres an hour.
+func (r *register) power(t time.Time) int64 {
+	start := t.Truncate(energy.Period)
+	return 2 * r.load.HalfHour(start)
+}
+
+// value is the register in the source's own unit, exactly: for formats that
+// write numbers.
+func (r *register) value(t time.Time) *big.Rat {
+	if r.cfg.Power {
+		return new(big.Rat).Quo(big.NewRat(r.power(t), 1), r.factor)
+	}
+	if r.modulus != nil {
+		return new(big.Rat).SetInt(r.raw(t))
+	}
+	return new(big.Rat).Quo(big.NewRat(r.total(t), 1), r.factor)
+}
+
+// shown is the register as the agent should know it, in base units.
+func (r *register) shown(t time.Time) int64 {
+	if r.modulus == nil {
+		return r.total(t)
+	}
+	v := new(big.Rat).Mul(new(big.Rat).SetInt(r.raw(t)), r.factor)
+	return new(big.Int).Quo(v.Num(), v.Denom()).Int64()
+}
+
+// text writes a number plainly, with as many decimals as it needs, to nine.
+func text(v *big.Rat) string {
+	s := v.FloatString(9)
+	for s[len(s)-1] == '0' {
+		s = s[:len(s)-1]
+	}
+	if s[len(s)-1] == '.' {
+		s = s[:len(s)-1]
+	}
+	return s
+}

@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: make demo, make test.
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check build bench simulate wires mutate fuzz race cross clean
+.PHONY: help demo test peers check build bench bench-telegraf simulate wires mutate fuzz race cross clean
 
 AGENT_SIDE = ./agent/... ./drivers/... ./energy/... ./store/... ./uplink/... ./identity/... ./cmd/perseus-agent/...
 FUZZTIME  ?= 30s
@@ -10,7 +10,7 @@ YEARS     ?= 1
 METERS    ?= 16
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 demo: ## the whole way on this machine, from a simulated meter to the bank (ARGS=--headless for no questions)
 	go run ./cmd/perseus-sim demo $(ARGS)
@@ -32,6 +32,9 @@ race: ## the tests of the gateway's side under the race detector
 
 bench: ## the measures, side by side with their baselines in one run
 	go run ./internal/bench
+
+bench-telegraf: ## perseus-agent beside Telegraf: requests for the same fields; CPU and memory with 1,000 meters (fetches and builds Telegraf)
+	cd internal/bench/telegraf && export GOFLAGS="$$GOFLAGS -mod=mod" && go test -count 1 -v . && go run . $(ARGS)
 
 simulate: ## years of a whole site under faults, against the simulator's own truth (SEEDS=8 YEARS=1 SEED=1 METERS=16 MORE=-sparse)
 	go test ./internal/simulation -cpu 1 -timeout 0 -count 1 -v -run TestSimulation -args -seeds $(SEEDS) -seed $(SEED) -years $(YEARS) -meters $(METERS) $(MORE)

@@ -154,7 +154,7 @@ func (a *Agent) newBus(c config.Bus) (*bus, error) {
 		a.log.Warn("no meter is on this bus", "bus", c.ID)
 		return nil, nil
 	}
-	b := &bus{cfg: c, log: a.log, agent: a, errs: map[drivers.Kind]uint64{}}
+	b := &bus{cfg: c, log: a.log, agent: a, since: a.started, errs: map[drivers.Kind]uint64{}}
 	var err error
 	if listens := a.opt.Listeners[c.Driver]; listens != nil {
 		b.listener, err = listens(c, meters, a.date, keeper{a}, a.log)
@@ -172,7 +172,7 @@ func (a *Agent) newBus(c config.Bus) (*bus, error) {
 		m.registers = make([]register, len(mc.Registers))
 		for i := range mc.Registers {
 			rc := &mc.Registers[i]
-			m.registers[i] = register{key: energy.Key{Meter: mc.ID, Measure: rc.Measure}, cfg: rc, origin: originOf(c, mc, rc)}
+			m.registers[i] = register{key: energy.Key{Meter: mc.ID, Measure: rc.Measure}, cfg: rc, origin: originOf(c, mc, rc), learnt: rc.Learnt}
 			a.restore(m, &m.registers[i])
 		}
 		b.meters = append(b.meters, m)
@@ -196,6 +196,7 @@ func (a *Agent) restore(m *meter, r *register) {
 	if r.previous == ([32]byte{}) {
 		r.previous = lastStated(a.opt.Store, r.key)
 	}
+	a.restoreConversion(m, r)
 }
 
 // lastStated is the hash of a register's last statement, zero where there is

@@ -29,6 +29,7 @@ type bus struct {
 	agent *Agent
 	beat  atomic.Int64 // unix nanoseconds of the last sign of life
 
+	retry    atomic.Int64      // when the wire is tried again while it is down, unix nanoseconds
 	readings []drivers.Reading // of the present poll; the goroutine's own
 
 	mu         sync.Mutex
@@ -42,6 +43,7 @@ type bus struct {
 	generation uint64              // of the clock that dates the readings
 	down       int                 // polls in a row at which the wire could not be used
 	err        error
+	since      time.Time // when it began to be usable, or not
 	polls      uint64
 	errs       map[drivers.Kind]uint64
 	busy       time.Duration // spent asking, since the start
@@ -85,6 +87,7 @@ func (b *bus) run(ctx context.Context) {
 		switch {
 		case b.down > 0:
 			s.asked(i, now, 0)
+			b.retry.Store(now.Add(backoff(b.down, wireLimit)).UnixNano())
 			if !b.sleep(ctx, backoff(b.down, wireLimit)) {
 				return
 			}
@@ -94,6 +97,7 @@ func (b *bus) run(ctx context.Context) {
 		default:
 			s.asked(i, now, backoff(b.meters[i].failures, deviceLimit))
 		}
+		b.meters[i].due.Store(s.devices[i].due.UnixNano())
 	}
 }
 
@@ -155,7 +159,7 @@ func (b *bus) take(i int, took time.Duration, end time.Time, generation uint64, 
 	}
 	if b.down > 0 {
 		b.log.Info("bus is back", "bus", b.cfg.ID, "failures", b.down)
-		b.down, b.err = 0, nil
+		b.down, b.err, b.since = 0, nil, end
 	}
 	if err != nil { // the connection broke on the way: what was not reached is unread
 		for j := range m.registers {
@@ -163,15 +167,21 @@ func (b *bus) take(i int, took time.Duration, end time.Time, generation uint64, 
 		}
 	}
 	b.identify(i, m)
-	good, first := 0, error(nil)
+	b.alarms(i, m, end)
+	b.checks(m, b.readings, end)
+	good, first, slowest, before := 0, error(nil), time.Duration(0), (*drivers.Error)(nil)
 	for k := range b.readings {
 		r := &b.readings[k]
+		if r.Point == len(m.registers) {
+			continue // its check_power
+		}
 		reg := &m.registers[r.Point]
-		before := reg.err
+		was := reg.err
 		reg.err = r.Err
 		if r.Err != nil {
-			b.unread(reg, r, before, end)
-			b.errs[kindOf(r.Err)]++
+			b.unread(reg, r, was, end)
+			b.errs[drivers.KindOf(r.Err)]++
+			before = m.erred(r.Err, before)
 			if first == nil {
 				first = r.Err
 			}
@@ -180,14 +190,20 @@ func (b *bus) take(i int, took time.Duration, end time.Time, generation uint64, 
 		if good++; good == 1 {
 			m.heardClock(r, end)
 		}
+		slowest = max(slowest, r.Took)
 		b.sample(m, reg, r, end, dated)
+	}
+	if good > 0 {
+		m.latency.add(slowest)
 	}
 	b.judge(m, good, first, end)
 }
 
 func (b *bus) wireFailed(m *meter, err error, now time.Time) {
-	b.errs[kindOf(err)]++
+	b.errs[drivers.KindOf(err)]++
+	m.erred(err, nil)
 	if b.down == 0 {
+		b.since = now
 		b.log.Warn("bus cannot be used", "bus", b.cfg.ID, "error", err)
 	}
 	b.down++

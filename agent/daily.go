@@ -1,10 +1,13 @@
 package agent
 
 import (
+	"math"
+	"math/bits"
 	"slices"
 	"strconv"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/energy/substitute"
 	"github.com/perseus-edge/perseus-edge/energy/validate"
@@ -110,6 +113,21 @@ func (r *recorder) judgeDay(m *meter, reg *register, day energy.Day) (found []en
 	return found
 }
 
+// most is what a register can count in one period, base units; 0 where nothing
+// is known. What rule V05 judges by is left out where only the ceiling of its
+// power is known, and no value may be put in place that is beyond that.
+func most(r *config.Register, period time.Duration) int64 {
+	if r.MaxEnergy > 0 {
+		return r.MaxEnergy
+	}
+	hi, lo := bits.Mul64(uint64(max(r.MaxPower, 0)), uint64(period))
+	if hi >= uint64(time.Hour) { // more than can be written: no ceiling
+		return 0
+	}
+	e, _ := bits.Div64(hi, lo, uint64(time.Hour))
+	return int64(min(e, math.MaxInt64))
+}
+
 // fill puts values in place of missing half-hours, where a meter's operator
 // asks for it and late actual values have had their time to come.
 func (r *recorder) fill(now time.Time, round *store.Round) error {
@@ -133,7 +151,7 @@ func (r *recorder) fill(now time.Time, round *store.Round) error {
 			for i := range m.registers {
 				reg := &m.registers[i]
 				o := substitute.Options{
-					Methods: methods, From: from, To: to, Now: now, Period: c.Period, Modulus: reg.cfg.Modulus, MaxEnergy: reg.cfg.MaxEnergy,
+					Methods: methods, From: from, To: to, Now: now, Period: c.Period, Modulus: reg.cfg.Modulus, MaxEnergy: most(reg.cfg, c.Period),
 				}
 				if m.cfg.CheckMeter != "" {
 					check := energy.Key{Meter: m.cfg.CheckMeter, Measure: reg.key.Measure}

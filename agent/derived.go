@@ -30,12 +30,12 @@ func derivedOf(e GasEnergy) *Derived {
 }
 
 // Readings is Readings with the energy of gas beside its volume.
-func (g *Gas) Readings(s HalfHours, q Query, period time.Duration) iter.Seq2[Reading, error] {
-	return readings(s, q, period, g)
+func (g *Gas) Readings(s Volumes, q Query, period time.Duration) iter.Seq2[Reading, error] {
+	return readings(s, q, period, func(k energy.Key, from time.Time) (*conversion, error) { return g.begin(s, k, from) })
 }
 
 // HalfHours gives the stored half-hours of one gas register with their energy.
-func (g *Gas) HalfHours(s HalfHours, k energy.Key, from, to time.Time) iter.Seq2[GasHalfHour, error] {
+func (g *Gas) HalfHours(s Volumes, k energy.Key, from, to time.Time) iter.Seq2[GasHalfHour, error] {
 	return func(yield func(GasHalfHour, error) bool) {
 		c, err := g.begin(s, k, from)
 		if err != nil {

@@ -31,9 +31,15 @@ func Listeners() map[string]ListenerFactory {
 func newModbus(b config.Bus, meters []config.Meter, now func() time.Time, log *slog.Logger) (drivers.Poller, error) {
 	c := modbus.Config{URL: b.URL, Timeout: b.Timeout, Pause: b.Pause, Now: now, Logger: log}
 	for _, m := range meters {
-		d := modbus.Device{Meter: m.ID, Unit: m.Unit, Serial: m.SerialRegister}
+		d := modbus.Device{Meter: m.ID, Unit: m.Unit, Serial: m.SerialRegister, SunSpec: m.SunSpec}
 		for _, r := range m.Registers {
 			d.Points = append(d.Points, r.Point)
+		}
+		if m.CheckPower != nil {
+			d.Points = append(d.Points, m.CheckPower.Point)
+		}
+		for _, a := range m.Alarms {
+			d.Alarms = append(d.Alarms, a.Alarm)
 		}
 		c.Devices = append(c.Devices, d)
 	}
@@ -66,6 +72,9 @@ func newMQTT(b config.Bus, meters []config.Meter, now func() time.Time, _ Keeper
 		}
 		for _, r := range m.Registers {
 			d.Points = append(d.Points, *r.Heard)
+		}
+		if m.CheckPower != nil {
+			d.Points = append(d.Points, *m.CheckPower.Heard)
 		}
 		c.Devices = append(c.Devices, d)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,9 +32,23 @@ func (n *notes) add(at time.Time, meter, what string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.list) == maxNotes {
-		n.list = append(n.list[:0], n.list[1:]...)
+		i := n.leastMissed()
+		n.list = slices.Delete(n.list, i, i+1)
 	}
 	n.list = append(n.list, Note{at.UTC(), meter, what})
+}
+
+// leastMissed is the note that goes when there is no room: the oldest of the
+// meter that has most, so that one that misbehaves does not push out what
+// happened to the others.
+func (n *notes) leastMissed() int {
+	of := map[string]int{}
+	most := 0
+	for _, x := range n.list {
+		of[x.Meter]++
+		most = max(most, of[x.Meter])
+	}
+	return slices.IndexFunc(n.list, func(x Note) bool { return of[x.Meter] == most })
 }
 
 // newestFirst is a copy of what is kept.
@@ -66,7 +81,7 @@ func (b *bus) event(m *meter, reg *register, e energy.Event, raw uint64) {
 		reg.lastEvent, reg.lastEventAt = e.Kind, e.At
 	}
 	b.found(reg, b.judged(reg, e))
-	if e.Kind == energy.OutOfOrder || e.Kind == energy.Glitch || e.Kind == energy.Retracted || e.Kind == energy.TooFast {
+	if e.Kind == energy.OutOfOrder || e.Kind == energy.Glitch || e.Kind == energy.Retracted || e.Kind == energy.CaughtUp || e.Kind == energy.TooFast {
 		return // these can come with every poll: StatementOf need not be asked
 	}
 	if st, ok := b.statement(m, reg, e, raw); ok {
@@ -85,8 +100,11 @@ func (b *bus) judged(reg *register, e energy.Event) []validate.Finding {
 // describe says an event in plain words.
 func describe(e energy.Event, reg *register) string {
 	m := reg.key.Measure
-	if reg.cfg.Power {
-		return fmt.Sprintf("power of %s: %s", m, e.Kind)
+	switch {
+	case reg.cfg.Power && e.Kind == energy.Opened:
+		return fmt.Sprintf("first reading of the power that %s is worked out from", m)
+	case reg.cfg.Power:
+		return fmt.Sprintf("the power that %s is worked out from: %s", m, e.Kind)
 	}
 	show := func(base int64) string {
 		value, _ := Shown(m.Present(base), m.UnitCode())
@@ -112,6 +130,8 @@ func describe(e energy.Event, reg *register) string {
 		return fmt.Sprintf("%s was not read for so long that its register can have gone round more than once: counted anew from %s %s", m, show(e.After), u)
 	case energy.Retracted:
 		return fmt.Sprintf("%s had shown a value it cannot have counted, which was believed for a while: its half-hours are made again without it", m)
+	case energy.CaughtUp:
+		return fmt.Sprintf("%s stood at %s %s since %s and then leapt to %s: it was frozen, and what it counted meanwhile is spread over that time", m, show(e.Before), u, e.BeforeAt.Format(time.RFC3339), show(e.After))
 	case energy.TooFast:
 		return fmt.Sprintf("%s leapt from %s to %s %s, more than the meter can deliver: held until it is clear", m, show(e.Before), show(e.After), u)
 	}

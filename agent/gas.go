@@ -164,10 +164,11 @@ var ErrNoVolume = errors.New("the volume is not known")
 // the day from its beginning.
 type conversion struct {
 	table *gas.Table
-	meter gas.Meter
-	wrong error // why the meter cannot be converted at all
+	eras  eras
+	wrong error // why nothing can be converted at all
 
 	begun  bool
+	era    int
 	basis  gas.Basis
 	err    error // why the day cannot be converted
 	series gas.Series
@@ -181,9 +182,15 @@ func (c *conversion) next(h energy.HalfHour) GasEnergy {
 	if c.wrong != nil {
 		return GasEnergy{Err: c.wrong}
 	}
-	if day := gas.DayOf(h.Start); !c.begun || day != c.basis.Day {
-		c.begun, c.series = true, gas.Series{}
-		c.basis, c.err = c.table.Basis(day, c.meter)
+	day, era := gas.DayOf(h.Start), c.eras.at(h.Start)
+	if !c.begun || day != c.basis.Day {
+		c.series = gas.Series{}
+	}
+	if !c.begun || day != c.basis.Day || era != c.era {
+		c.begun, c.era = true, era
+		if c.err = c.eras[era].err; c.err == nil {
+			c.basis, c.err = c.table.Basis(day, c.eras[era].meter)
+		}
 		c.basis.Day = day
 	}
 	if c.err != nil {
@@ -198,16 +205,8 @@ func (c *conversion) next(h energy.HalfHour) GasEnergy {
 
 // begin makes the conversion of a register's half-hours from an instant on:
 // those of the same gas day before it are taken in.
-func (g *Gas) begin(s HalfHours, k energy.Key, from time.Time) (*conversion, error) {
-	c := &conversion{}
-	m, ok := g.cfg.Meter(k.Meter)
-	if !ok {
-		c.wrong = errors.New("the meter is not in the configuration any more: nothing says what its volume is converted by")
-		return c, nil
-	}
-	if c.meter, c.wrong = g.cfg.Conversion(m); c.wrong != nil {
-		return c, nil
-	}
+func (g *Gas) begin(s Volumes, k energy.Key, from time.Time) (*conversion, error) {
+	c := &conversion{eras: g.erasOf(s, k)}
 	if c.table, c.wrong = g.values(); c.wrong != nil {
 		return c, nil
 	}

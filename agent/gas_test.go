@@ -23,8 +23,9 @@ var gasKey = energy.Key{Meter: "g", Measure: energy.Gas}
 
 // volumes are the half-hours of gas meter g, in order.
 type volumes struct {
-	of  []energy.HalfHour
-	err error
+	of   []energy.HalfHour
+	said []energy.KeyedStatement
+	err  error
 }
 
 func (v volumes) HalfHours(_ energy.Key, from, to time.Time) iter.Seq2[energy.HalfHour, error] {
@@ -36,6 +37,16 @@ func (v volumes) HalfHours(_ energy.Key, from, to time.Time) iter.Seq2[energy.Ha
 		}
 		if v.err != nil {
 			yield(energy.HalfHour{}, v.err)
+		}
+	}
+}
+
+func (v volumes) Statements(*energy.Key) iter.Seq2[energy.KeyedStatement, error] {
+	return func(yield func(energy.KeyedStatement, error) bool) {
+		for _, s := range v.said {
+			if !yield(s, nil) {
+				return
+			}
 		}
 	}
 }

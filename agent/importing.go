@@ -48,15 +48,19 @@ type ImportSeries struct {
 	Same      int            `json:"same"`      // already here with this value
 	Kept      int            `json:"kept"`      // not taken: this gateway has its own reading, or a better import
 	TooOld    int            `json:"tooOld"`    // not taken: older than what the store keeps
+	Respread  int            `json:"respread"`  // estimated ones beside them that were spread anew, so that the gap still sums to the register's advance
 	Energy    string         `json:"energy"`    // sum of what was taken and corrected, in UnitCode
 	UnitCode  string         `json:"unitCode"`
 	Refused   string         `json:"refused,omitempty"` // why nothing of it was taken
+
+	touched stretch // where half-hours changed
 }
 
 // ImportStore is what an import needs of a store.
 type ImportStore interface {
 	HalfHours
 	Commit(store.Round) error
+	Corrections(k energy.Key, from, to time.Time) ([]store.Correction, error)
 }
 
 // Import takes a half-hourly file into the store of the running agent.
@@ -88,6 +92,9 @@ func (r *recorder) imported(rep ImportReport) error {
 		if s.Taken+s.Corrected > 0 {
 			news.add(energy.Key{Meter: rep.Meter, Measure: s.Measure}, s.From, s.To)
 		}
+		if s.Respread > 0 {
+			news.add(energy.Key{Meter: rep.Meter, Measure: s.Measure}, s.touched.from, s.touched.to)
+		}
 	}
 	r.past.forgetDays()
 	return r.commitDerivedLocked(news)
@@ -114,8 +121,9 @@ func judgeOf(s HalfHours, c *config.Config, m config.Meter, measure energy.Measu
 // ImportFile takes a half-hourly file into a store. What this gateway measured
 // itself is never replaced, an estimate never takes the place of an actual
 // value, and a later file corrects an earlier one. Where the gateway could only
-// spread an advance over a gap, actual values of the file take its place; the
-// spread ones are kept as earlier versions.
+// spread an advance over a gap, actual values of the file take its place, and what
+// is left of the advance is spread over the rest of the gap; the earlier versions
+// are kept.
 func ImportFile(s ImportStore, c *config.Config, r ImportRequest, now time.Time) (ImportReport, error) {
 	rep := ImportReport{File: r.File, Meter: r.Meter}
 	m, ok := c.Meter(r.Meter)
@@ -169,7 +177,7 @@ func ImportFile(s ImportStore, c *config.Config, r ImportRequest, now time.Time)
 		}
 		if !slices.Contains(m.Measures(), x.Measure) {
 			out.Refused = fmt.Sprintf("the configuration does not measure %s on %s: add it to the meter", x.Measure, m.ID)
-		} else if err := importSeries(s, energy.Key{Meter: m.ID, Measure: x.Measure}, x, oldest, judgeOf(s, c, m, x.Measure), &out); err != nil {
+		} else if err := importOne(s, c, m, x, oldest, &out); err != nil {
 			return rep, fmt.Errorf("%s: %w", r.File, err)
 		}
 		rep.Series = append(rep.Series, out)

@@ -25,6 +25,9 @@ type origin struct {
 
 func originOf(b config.Bus, m config.Meter, r *config.Register) origin {
 	words := fmt.Sprintf("%s unit %d %s %#04x %s %s", b.Driver, m.Unit, r.Table, r.Address, r.Type, r.Order)
+	if m.SunSpec != nil {
+		words = fmt.Sprintf("%s unit %d sunspec %s %d", b.Driver, m.Unit, m.SunSpec.Kind, m.SunSpec.Part)
+	}
 	o := origin{words: strings.Join(strings.Fields(words), " ")}
 	if h := r.Heard; h != nil {
 		o.words = strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s %s", b.Driver, b.Listening.Format, m.Device, h.Name, h.Topic)), " ")

@@ -72,12 +72,25 @@ func (r *recorder) rederiveOne(k energy.Key, late []energy.Sample, news touched)
 		if len(mine) == 0 {
 			continue
 		}
-		made, err := energy.Rederive(reg.cfg.Energy(), period, run, mine)
+		made, err := energy.Rederive(reg.cfg.Energy(), period, run, b.boundary(reg, end), mine)
 		if err != nil {
 			r.agent.log.Debug("late readings", "meter", k.Meter, "measure", k.Measure.String(), "error", err)
 		}
 		r.amend(b, reg, made, news)
 	}
+}
+
+// boundary gives how well a register is known at the end of its newest
+// half-hour, where that is still the start of the one in progress.
+func (b *bus) boundary(reg *register, end time.Time) energy.Quality {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if acc, ok := reg.counter.(*energy.Accumulator); ok {
+		if at, q, known := acc.Boundary(); known && at.Equal(end) {
+			return q
+		}
+	}
+	return energy.Missing
 }
 
 // mostRederived bounds the stretch that is looked at for one late reading.
@@ -91,7 +104,9 @@ func (r *recorder) amend(b *bus, reg *register, made []energy.HalfHour, news tou
 		b.found(reg, reg.check.HalfHour(&h, r.past.of(reg.key.Meter), b.words[:0]))
 		r.past.settle(reg.key, h)
 		news.add(reg.key, h.Start, h.Start.Add(r.agent.opt.Config.Period))
-		r.round.HalfHours = append(r.round.HalfHours, keyedHalfHour(reg.key, h))
+		k := keyedHalfHour(reg.key, h)
+		k.Void = true // what stands there was made without the late readings; the evidence counts even where the value is the same
+		r.round.HalfHours = append(r.round.HalfHours, k)
 	}
 	r.round.Findings = append(r.round.Findings, b.findings...)
 	b.findings = nil

@@ -83,6 +83,7 @@ func (b *bus) looked(err error, now time.Time) {
 	defer b.mu.Unlock()
 	switch {
 	case err != nil && b.down == 0:
+		b.since = now
 		b.log.Warn("bus cannot be used", "bus", b.cfg.ID, "error", err)
 		fallthrough
 	case err != nil:
@@ -90,14 +91,17 @@ func (b *bus) looked(err error, now time.Time) {
 		b.err = err
 	case b.down > 0:
 		b.log.Info("bus is back", "bus", b.cfg.ID)
-		b.down, b.err = 0, nil
+		b.down, b.err, b.since = 0, nil, now
 	}
 	for _, m := range b.meters {
 		if since := now.Sub(maxTime(m.answered, b.agent.started)); m.cfg.Poll > 0 && since > m.cfg.Poll {
-			b.judge(m, 0, fmt.Errorf("nothing heard for %s", since.Round(time.Second)), now)
+			b.judge(m, 0, &drivers.Error{Kind: drivers.Timeout, Op: "listen for it", Err: fmt.Errorf("nothing heard for %s", since.Round(time.Second)), Hint: unheard}, now)
 		}
 	}
 }
+
+// unheard is what to try when a device that speaks by itself says nothing.
+const unheard = "does whatever publishes it run, and is its name or topic as it is published?"
 
 func maxTime(a, b time.Time) time.Time {
 	if a.After(b) {
@@ -117,7 +121,8 @@ func (b *bus) hear(device int, readings []drivers.Reading) {
 	m := b.meters[device]
 	b.polls++
 	m.asked = now
-	good, first := 0, error(nil)
+	b.checks(m, readings, now)
+	good, first, last := 0, error(nil), (*drivers.Error)(nil)
 	for k := range readings {
 		r := &readings[k]
 		if r.Point < 0 || r.Point >= len(m.registers) {
@@ -127,11 +132,12 @@ func (b *bus) hear(device int, readings []drivers.Reading) {
 		before := reg.err
 		reg.err = r.Err
 		if r.Err == nil && r.Interval > 0 {
-			reg.err = b.interval(reg, r, now)
+			reg.err = b.interval(m, reg, r, now)
 		}
 		if reg.err != nil {
 			b.unread(reg, r, before, now)
-			b.errs[kindOf(reg.err)]++
+			b.errs[drivers.KindOf(reg.err)]++
+			last = m.erred(reg.err, last)
 			if first == nil {
 				first = reg.err
 			}
@@ -139,6 +145,9 @@ func (b *bus) hear(device int, readings []drivers.Reading) {
 		}
 		if good++; good == 1 && r.Interval == 0 {
 			m.heardClock(r, now)
+		}
+		if good == 1 {
+			m.delay(r, now)
 		}
 		if r.Interval == 0 {
 			// A reading that its source dated says nothing of our clock: while that
@@ -153,7 +162,7 @@ func (b *bus) hear(device int, readings []drivers.Reading) {
 
 // interval takes the total of one half-hour. Later versions of it replace
 // earlier ones, which are kept.
-func (b *bus) interval(reg *register, r *drivers.Reading, now time.Time) error {
+func (b *bus) interval(m *meter, reg *register, r *drivers.Reading, now time.Time) error {
 	period := b.agent.opt.Config.Period
 	end := r.Sample.At.UTC()
 	start := end.Add(-r.Interval)
@@ -183,6 +192,7 @@ func (b *bus) interval(reg *register, r *drivers.Reading, now time.Time) error {
 	if r.Estimated {
 		h.Quality, h.Flags = energy.Estimated, h.Flags.With(14)
 	}
+	b.reconvertedIntervals(m, reg, start, now)
 	b.pending = append(b.pending, keyedHalfHour(reg.key, h))
 	reg.settled++
 	if start.After(reg.newest) {
@@ -193,4 +203,16 @@ func (b *bus) interval(reg *register, r *drivers.Reading, now time.Time) error {
 	}
 	b.agent.recorder.wake()
 	return nil
+}
+
+// delay notes how long a reading took to come: to the question that it
+// answers, or, where nobody asked, since the time that its source gives it. What
+// is old, or dated after its arrival, says nothing of that.
+func (m *meter) delay(r *drivers.Reading, arrived time.Time) {
+	switch old := r.Interval > 0 || r.History || r.Flags != 0 || r.DeviceAt.IsZero(); {
+	case r.Took > 0:
+		m.latency.add(r.Took)
+	case !old && !r.DeviceAt.After(arrived):
+		m.latency.add(arrived.Sub(r.DeviceAt))
+	}
 }

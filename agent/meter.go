@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/clock"
@@ -27,7 +28,12 @@ type meter struct {
 	ever     bool               // it has answered since the start
 	serial   string             // as the meter itself said; empty where it has not
 	clock    *clock.DeviceClock // nil where the device gives no time
+	alarms   []alarm            // what it says is wrong with it; nil before it was asked
 	refused  []string           // the operator's statements that do not fit what was read
+	flow     flow               // the power beside its registers
+	latency  latency
+	errs     [drivers.KindCount]uint64 // by the place of their kind, since the start
+	due      atomic.Int64              // when it is asked next, unix nanoseconds of the machine's clock; 0: not known. The bus's goroutine sets it
 }
 
 // counter turns the readings of one register into half-hours: an
@@ -44,6 +50,7 @@ type register struct {
 	cfg     *config.Register
 	origin  origin // how it is read; see keep.go
 	counter counter
+	learnt  bool   // as cfg.Learnt, which a poll need not fetch from memory
 	serial  string // of the meter that its newest readings are of, as the meter itself said
 	check   *validate.Checker
 	shelf   *clock.Shelf[shelved] // what was read while the clock could not be believed
@@ -69,6 +76,8 @@ type register struct {
 	oldSerial       string        // of the meter before, by its own word, until the exchange is stated
 	shift           time.Duration // by which the clock was put right last
 	previous        [32]byte      // hash of its last statement
+	converts        *conversionOf // of gas: by what its volume becomes energy, as a statement said last; nil: none did
+	reconvert       bool          // it is configured in another way than that: to be stated
 }
 
 // counterOf makes the counter of a register that has not been read before.
@@ -124,10 +133,10 @@ var errNotAsked = errors.New("not read: the connection was lost before its turn"
 // state is the meter's state in one word, for status, page and metrics.
 func (m *meter) state() string {
 	switch {
+	case m.failures > 0: // also of a meter that speaks by itself and never has
+		return "failing"
 	case m.asked.IsZero():
 		return "waiting"
-	case m.failures > 0:
-		return "failing"
 	}
 	for i := range m.registers {
 		if m.registers[i].err != nil {
@@ -137,14 +146,12 @@ func (m *meter) state() string {
 	return "ok"
 }
 
-// kindOf sorts an error for the metrics.
-func kindOf(err error) drivers.Kind {
-	if e, ok := err.(*drivers.Error); ok { // nearly always; errors.As allocates
-		return e.Kind
+// erred counts an error of the meter, once for all the points that one question
+// was to read: they have it in common. It returns what to pass with the next.
+func (m *meter) erred(err error, before *drivers.Error) *drivers.Error {
+	e, ok := err.(*drivers.Error)
+	if !ok || e != before {
+		m.errs[drivers.KindOf(err).Index()]++
 	}
-	var e *drivers.Error
-	if errors.As(err, &e) {
-		return e.Kind
-	}
-	return "other"
+	return e
 }

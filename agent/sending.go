@@ -47,7 +47,9 @@ func (a *Agent) newUplink() (*uplink.Client, error) {
 	c := a.opt.Config
 	site := uplink.Site{Name: c.Site.Name, Outcode: c.Site.Outcode, Code: a.code}
 	for _, m := range c.Meters {
-		site.Meters = append(site.Meters, uplink.SiteMeter{ID: m.ID, Type: m.Type(), Measures: m.Measures()})
+		if sent := m.Sent(); len(sent) > 0 {
+			site.Meters = append(site.Meters, uplink.SiteMeter{ID: m.ID, Type: m.Type(), Measures: sent})
+		}
 	}
 	return uplink.New(uplink.Config{
 		URL: c.Uplink.URL, Dir: c.Uplink.Identity, Site: site, Outbox: a.opt.Store,

@@ -82,6 +82,9 @@ func (b *bus) describe(m *meter, reg *register, s *energy.Statement) {
 		s.Serial = reg.serial
 	}
 	s.CT, s.VT, s.Primary, s.Resolution = m.cfg.CT, m.cfg.VT, m.cfg.Primary, reg.cfg.StepAt(max(0, reg.last.Value))
+	if reg.cfg.Learnt {
+		s.Resolution = max(1, reg.cfg.Step)
+	}
 	s.Multiplier = multiplier(reg.cfg)
 	s.Supply(m.cfg.MPAN, m.cfg.MPRN)
 	s.Acquisition = &energy.Acquisition{Endpoint: endpoint(b.cfg.URL), Poll: config.FormatDuration(m.cfg.Poll), Protocol: b.cfg.Driver}
@@ -90,7 +93,7 @@ func (b *bus) describe(m *meter, reg *register, s *energy.Statement) {
 		s.Method = "power-integral"
 	}
 	if c, err := b.agent.opt.Config.Conversion(m.cfg); err == nil && reg.key.Measure == energy.Gas {
-		s.Factor, s.Corrected, s.Zone = b.agent.gas.Factor(), m.cfg.Corrected, m.cfg.Zone
+		s.Factor, s.Corrected, s.Zone, s.ConvertedFrom = b.agent.gas.Factor(), m.cfg.Corrected, m.cfg.Zone, m.cfg.ConvertedFrom
 		if f, err := c.Factor(); err == nil {
 			s.VCF = f.String()
 		}
@@ -128,6 +131,9 @@ func (b *bus) state(reg *register, s energy.Statement) {
 		return
 	}
 	reg.previous = sha256.Sum256(keyed.Body)
+	if by, ok := statedConversion(keyed); ok {
+		reg.converts, reg.reconvert = &by, false
+	}
 	reg.seq++ // so that the hash is kept with the statement
 	b.said = append(b.said, keyed)
 	b.agent.recorder.wake()

@@ -9,3 +9,10 @@ import "embed"
 //
 //go:embed factors/*.yaml
 var Factors embed.FS
+
+// PermissionTexts holds our own words for what a business agrees to, one file
+// for each licence: permission/*.txt. The sandbox's registry publishes them, and
+// the relay shows them where no registry gives others.
+//
+//go:embed permission/*.txt
+var PermissionTexts embed.FS

@@ -50,6 +50,11 @@ type Reading struct {
 	Estimated bool // the source marks the value as an estimate
 	History   bool // sent later, as history: it may be old
 
+	Modulus int64  // base units at which the device says that its register starts again at 0, where it says so with each reading (SunSpec); 0: as configured
+	Step    int64  // base units that one count of it is just now; 0: as configured
+	Anew    string // why the register does not go on from its last reading: what lies between is not known; "" where it does
+
+	Unit     string       // the unit that the source named, where that is not the configured one (V02); else ""
 	DeviceAt time.Time    // the device's own time of the sample, UTC; zero where it gives none
 	Flags    energy.Flags // what the source itself says against it: V13 stale, V14 bad quality; such a sample is shown, never counted
 }
@@ -59,6 +64,19 @@ type Reading struct {
 type Identifier interface {
 	// Identity is "" while it is not known or the device does not say.
 	Identity(device int) string
+}
+
+// An Alarmer is a Poller that reads what a device says is wrong with it.
+type Alarmer interface {
+	// Alarms is the state of each alarm of a device, in the order that they are
+	// configured in, at its last successful Poll. It is valid until the next.
+	Alarms(device int) []AlarmState
+}
+
+// AlarmState is that of one alarm.
+type AlarmState struct {
+	On  bool
+	Err error // why that is not known
 }
 
 // Kind sorts errors for metrics and for what an installer should do next.

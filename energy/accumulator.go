@@ -34,6 +34,8 @@ type Accumulator struct {
 
 	undo bool     // prev is there:
 	prev progress // what was before base rose to where it is, in case that base turns out to be a glitch
+
+	stall stall // since when the register has shown the value of base, in case that it is frozen
 }
 
 // progress is how far a register has been counted.
@@ -44,6 +46,7 @@ type progress struct {
 
 	// The half-hour in progress: it starts at the last boundary at or before base.
 	known   bool    // the register at its start is known; else it is the partial one that is never given
+	torn    bool    // it is not, and was before the clock was set back into it: Missing when it is over
 	touched bool    // a meter exchange falls into it or around its start
 	energy  int64   // from its start to base
 	quality Quality // of its start boundary
@@ -104,6 +107,15 @@ func (a *Accumulator) Base() (base Sample, ok bool) {
 		return Sample{}, false
 	}
 	return a.base.sample(), true
+}
+
+// Boundary gives the start of the half-hour in progress and how well the
+// register is known there; ok is false where it is not.
+func (a *Accumulator) Boundary() (start time.Time, q Quality, ok bool) {
+	if !a.known {
+		return time.Time{}, Missing, false
+	}
+	return instant(a.half()), a.quality, true
 }
 
 // Held gives the first and the last of the n samples that are held until what

@@ -8,12 +8,14 @@ func (a *Accumulator) take(p point, adv advance, dst []HalfHour) []HalfHour {
 	if adv.energy > 0 {
 		a.undo, a.prev = true, a.progress
 	} else if a.undo && p.at-a.prev.base.at > a.period {
-		a.forget()
+		a.undo, a.prev = false, progress{}
 	}
+	a.dwells(p)
 	return a.settle(p, adv, p.at, dst)
 }
 
-func (a *Accumulator) forget() { a.undo, a.prev = false, progress{} }
+// forget lets go of what was remembered of the time before the baseline.
+func (a *Accumulator) forget() { a.undo, a.prev, a.stall = false, progress{}, stall{} }
 
 // settle moves the baseline to p, which is adv further on, and gives the
 // half-hours whose end is passed.
@@ -55,7 +57,10 @@ func (a *Accumulator) pass(p point, energy, taken int64, stated bool, dst []Half
 				Evidence: Evidence{First: a.before.sample(), Last: p.sample(), Samples: a.samples, Rule: rule},
 			})
 		}
-		a.known, a.touched, a.energy, a.quality, a.samples, counted = true, stated, 0, q, 0, off
+		if a.torn {
+			dst = append(dst, a.missing(b-a.period, p, taken))
+		}
+		a.known, a.torn, a.touched, a.energy, a.quality, a.samples, counted = true, false, stated, 0, q, 0, off
 		a.before = from
 		if b == p.at {
 			a.before = p

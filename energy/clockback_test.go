@@ -42,6 +42,47 @@ func TestClockBack(t *testing.T) {
 	}
 	tell(t, a, []step{{"12:15:00", 0, Nothing, nil}, {"12:20:00", 1330, Opened, nil}})
 
+	// Set back within the half-hour in progress: it is Missing when it is over,
+	// also after a restart, and after another step.
+	a = start()
+	got, _ = a.ClockBack(Sample{at(t, "12:05:00"), 1310}, nil)
+	checkSettled(t, "within", got, nil)
+	got, _ = a.ClockBack(Sample{at(t, "12:01:00"), 1311}, nil)
+	checkSettled(t, "within, again", got, nil)
+	b, err := RestoreAccumulator(reg, Period, a.State(nil))
+	if err != nil || *b != *a {
+		t.Fatalf("restored %+v, %v; want %+v", b, err, a)
+	}
+	tell(t, b, []step{
+		{"12:20:00", 1320, Nothing, nil},
+		{"12:30:00", 1330, Nothing, []hh{{"12:00:00", 0, -1, Missing, 2}}},
+		{"13:00:00", 1340, Nothing, []hh{{"12:30:00", 10, 1340, Measured, 1}}},
+	})
+	// It is taken back with what had ended it, and given again.
+	a.ClockBack(Sample{at(t, "12:00:30"), 1311}, nil)
+	tell(t, a, []step{{"12:29:00", 1320, Nothing, nil}, {"12:31:00", 1420, Nothing, []hh{{"12:00:00", 0, -1, Missing, 2}}}})
+	if b, err = RestoreAccumulator(reg, Period, a.State(nil)); err != nil || *b != *a {
+		t.Fatalf("restored %+v, %v; want %+v", b, err, a)
+	}
+	tell(t, b, []step{
+		{"12:32:00", 1330, Nothing, nil}, {"12:33:00", 1330, Nothing, nil}, {"12:34:00", 1330, Nothing, nil},
+		{"12:35:00", 1330, Nothing, nil}, {"12:36:00", 1330, Retracted, []hh{{"12:00:00", 0, -1, Missing, 2}}},
+	})
+	// Another meter hangs there before it is over.
+	a = start()
+	a.ClockBack(Sample{at(t, "12:05:00"), 1310}, nil)
+	a.Break()
+	tell(t, a, []step{{"12:40:00", 20, Exchanged, []hh{{"12:00:00", 0, -1, Missing, 1}, {"12:30:00", 0, -1, Missing, 0}}}})
+	// To its very start: it is known whole.
+	a = start()
+	a.ClockBack(Sample{at(t, "12:00:00"), 1310}, nil)
+	tell(t, a, []step{{"12:30:00", 1330, Nothing, []hh{{"12:00:00", 20, 1330, Measured, 1}}}})
+	// The half-hour in which the register was opened is never given.
+	a = NewAccumulator(reg, Period)
+	tell(t, a, []step{{"12:10:00", 1300, Opened, nil}})
+	a.ClockBack(Sample{at(t, "12:05:00"), 1310}, nil)
+	tell(t, a, []step{{"12:30:00", 1330, Nothing, nil}})
+
 	// What is no step back is taken as any sample; what cannot be is not taken.
 	a = start()
 	if got, e = a.ClockBack(Sample{at(t, "12:10:01"), 1301}, nil); e.Kind != Nothing || len(got) != 0 {

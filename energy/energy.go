@@ -29,18 +29,45 @@ const (
 	ReactiveImport Measure = 3 // reactive energy imported, varh
 	ReactiveExport Measure = 4 // reactive energy exported, varh
 	Gas            Measure = 5 // gas volume at the meter, litres
+	Generation     Measure = 6 // active energy made on the site (an inverter's output), Wh: some of it is used there, so that it is not Export
+	Heat           Measure = 7 // thermal energy taken for heating, Wh
+	Cooling        Measure = 8 // thermal energy given off for cooling, Wh
+	Water          Measure = 9 // water volume, litres
 )
 
 var measureNames = [...]string{
 	Import: "import", Export: "export",
 	ReactiveImport: "reactive-import", ReactiveExport: "reactive-export", Gas: "gas",
+	Generation: "generation", Heat: "heat", Cooling: "cooling", Water: "water",
 }
 
 // Measures lists every measure, in the order of their numbers.
-func Measures() []Measure { return []Measure{Import, Export, ReactiveImport, ReactiveExport, Gas} }
+func Measures() []Measure {
+	return []Measure{Import, Export, ReactiveImport, ReactiveExport, Gas, Generation, Heat, Cooling, Water}
+}
 
 // Valid reports whether m is one of the measures above.
-func (m Measure) Valid() bool { return m >= Import && m <= Gas }
+func (m Measure) Valid() bool { return m >= Import && m <= Water }
+
+// Carried reports whether the uplink takes the measure to the relay. The
+// scheme knows electricity and gas; generation, heat, cooling and water have no
+// place in its API and stay on the gateway.
+func (m Measure) Carried() bool { return m >= Import && m <= Gas }
+
+// Kind is what a meter of the measure is of: "electricity", "gas", "heat" or
+// "water". A meter is of one kind; the first two are the scheme's types.
+func (m Measure) Kind() string {
+	switch m {
+	case Gas:
+		return "gas"
+	case Heat, Cooling:
+		return "heat"
+	case Water:
+		return "water"
+	default:
+		return "electricity"
+	}
+}
 
 // String gives the name used in configuration files and APIs, e.g. "import".
 func (m Measure) String() string {
@@ -55,7 +82,7 @@ func (m Measure) BaseUnit() string {
 	switch m {
 	case ReactiveImport, ReactiveExport:
 		return "varh"
-	case Gas:
+	case Gas, Water:
 		return "L"
 	default:
 		return "Wh"
@@ -69,7 +96,7 @@ func (m Measure) UnitCode() string {
 	switch m {
 	case ReactiveImport, ReactiveExport:
 		return "K3"
-	case Gas:
+	case Gas, Water:
 		return "MTQ"
 	default:
 		return "WHR"
@@ -184,7 +211,7 @@ const (
 	RulePower         Rule = 6  // integrated from power readings: there is no energy register (feeds.md 3.1, rule 7)
 	RuleCheckMeter    Rule = 7  // substituted: the check meter's value (E2)
 	RuleLinear        Rule = 8  // substituted: between its two neighbours (E3)
-	RuleProfileScaled Rule = 9  // the exact advance over a gap, in the shape of like days (E4)
+	RuleProfileScaled Rule = 9  // the exact advance over a gap, in the shape of like days (E4), or less what actual values say of other half-hours in it (see Respread)
 	RuleProfile       Rule = 10 // substituted: the median of like days (E5)
 	RuleExchange      Rule = 11 // across a meter exchange, by the closing and opening reads that the operator stated
 	RuleSum           Rule = 12 // virtual: a sum of meters

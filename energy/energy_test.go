@@ -15,6 +15,10 @@ func TestMeasures(t *testing.T) {
 		{ReactiveImport, "reactive-import", "varh", "K3", "1.234"},
 		{ReactiveExport, "reactive-export", "varh", "K3", "1.234"},
 		{Gas, "gas", "L", "MTQ", "1.234"},
+		{Generation, "generation", "Wh", "WHR", "1234"},
+		{Heat, "heat", "Wh", "WHR", "1234"},
+		{Cooling, "cooling", "Wh", "WHR", "1234"},
+		{Water, "water", "L", "MTQ", "1.234"},
 	} {
 		if c.m.String() != c.name || c.m.BaseUnit() != c.base || c.m.UnitCode() != c.code || c.m.Present(1234) != c.show {
 			t.Errorf("%v: %s %s %s", c.m, c.m.BaseUnit(), c.m.UnitCode(), c.m.Present(1234))
@@ -27,13 +31,13 @@ func TestMeasures(t *testing.T) {
 	if Gas.Present(5) != "0.005" || Gas.Present(-5) != "-0.005" || Gas.Present(0) != "0.000" {
 		t.Error("small amounts")
 	}
-	for _, m := range []Measure{0, 6, 255} {
+	for _, m := range []Measure{0, 10, 255} {
 		if m.Valid() || !strings.HasPrefix(m.String(), "measure(") {
 			t.Errorf("%v is a measure", m)
 		}
 	}
 	m := Export
-	if err := m.UnmarshalText([]byte("heat")); err == nil || m != Export || !strings.Contains(err.Error(), "reactive-import") {
+	if err := m.UnmarshalText([]byte("warmth")); err == nil || m != Export || !strings.Contains(err.Error(), "reactive-import") {
 		t.Errorf("%v, %v", m, err)
 	}
 	if (Key{"a", Gas}).String() != "a/gas" {

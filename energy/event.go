@@ -18,13 +18,14 @@ const (
 	ClockBack  EventKind = 8  // the baseline was dated in the future: the register is opened anew at an earlier time
 	Ambiguous  EventKind = 9  // unseen for so long that the register can have wrapped more than once: a new baseline; the energy of the gap is not known
 	Retracted  EventKind = 10 // the last sample (After) turned out to be a glitch: the half-hours that it had settled are given again and take their place
+	CaughtUp   EventKind = 11 // the register was frozen: it showed the same value (Before, first at BeforeAt) again and again, and leapt to where it stood meanwhile; the half-hours since then are given again and take their place
 )
 
 // EventKinds is how many kinds there are, Nothing included: the length of an
 // array that counts them.
-const EventKinds = 11
+const EventKinds = 12
 
-var eventNames = [...]string{"", "opened", "glitch", "rollover", "reset", "out-of-order", "too-fast", "exchanged", "clock-back", "ambiguous", "retracted"}
+var eventNames = [...]string{"", "opened", "glitch", "rollover", "reset", "out-of-order", "too-fast", "exchanged", "clock-back", "ambiguous", "retracted", "caught-up"}
 
 // String gives the name used in logs and APIs, e.g. "too-fast"; "" for Nothing.
 func (k EventKind) String() string {

@@ -119,8 +119,9 @@ func (a *Accumulator) since(p point) ([]point, error) {
 // time. It appends, as Missing, every half-hour from that of s on that can
 // have been given already: what is stored of them is to be withdrawn. (Those
 // that were spread over the step of the clock begin before s; their evidence
-// ends after it.) The energy since the last good sample before the clock went
-// wrong is not known.
+// ends after it.) Where s lies in the half-hour that is in progress, that one
+// is given as Missing when it is over. The energy since the last good sample
+// before the clock went wrong is not known.
 //
 // A sample that is not before the baseline is added as any other.
 func (a *Accumulator) ClockBack(s Sample, dst []HalfHour) ([]HalfHour, Event) {
@@ -135,6 +136,7 @@ func (a *Accumulator) ClockBack(s Sample, dst []HalfHour) ([]HalfHour, Event) {
 		return dst, a.event(Glitch, p.sample())
 	}
 	e := a.event(ClockBack, p.sample())
+	torn := (a.known || a.torn) && p.at > a.half()
 	for b := max(p.at-p.at%a.period, a.half()-maxGap/a.period*a.period); b < a.half(); b += a.period {
 		dst = append(dst, HalfHour{
 			Start: instant(b), Cumulative: -1, TakenAt: a.takenAt(b+a.period, p.at), Quality: Missing,
@@ -146,5 +148,6 @@ func (a *Accumulator) ClockBack(s Sample, dst []HalfHour) ([]HalfHour, Event) {
 		return dst, e
 	}
 	a.openAt(p)
+	a.torn = torn
 	return dst, e
 }

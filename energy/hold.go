@@ -36,14 +36,16 @@ func (a *Accumulator) lasted() bool {
 //   - wrapped: a Rollover;
 //   - stays between the baseline and the sample before that: the baseline was
 //     the glitch, and is taken back (see retract);
+//   - stays where it can have got to since it first showed what it showed last:
+//     it was frozen, and CaughtUp (see stall);
 //   - stays anywhere else: a Reset. There is a new baseline, and the half-hours
 //     from the last good sample to it are Missing.
 func (a *Accumulator) judge(p point, dst []HalfHour) ([]HalfHour, Event) {
 	h := &a.held
 	fell := h.first.value < a.base.value // mutate: the same value is never held
 	fromBase, back := a.goesOn(p)
-	_, agrees := a.reg.follows(h.last, p, 0, a.longest)
-	agrees = agrees && !a.reg.leaps(h.last, p)
+	_, follows := a.reg.follows(h.last, p, 0, a.longest)
+	agrees := follows && !a.reg.leaps(h.last, p)
 
 	// After a leap, a value that goes on from the leap speaks for the leap
 	// even where enough time has passed that the baseline could have got there.
@@ -61,7 +63,12 @@ func (a *Accumulator) judge(p point, dst []HalfHour) ([]HalfHour, Event) {
 		if p.value > 0 && a.tired(p) {
 			return a.restart(Reset, p, p, dst)
 		}
-		e := a.event(Glitch, h.first.sample())
+		var e Event
+		// A register that wrapped to exactly 0 may well have shown that 0: no
+		// glitch, while it goes on as one that wrapped.
+		if _, round := a.reg.wrapped(a.base.value, p.value, a.ahead, p.at-a.base.at); !follows || !round {
+			e = a.event(Glitch, h.first.sample())
+		}
 		*h = held{n: 1, since: h.since, first: p, last: p}
 		return dst, e
 	}
@@ -78,6 +85,9 @@ func (a *Accumulator) judge(p point, dst []HalfHour) ([]HalfHour, Event) {
 	if h.n >= resetSamples && h.last.at-h.first.at >= a.period/resetPart {
 		if adv, ok := a.withoutBase(h.first); ok && fell {
 			return a.retract(adv, h.first, h.last, dst)
+		}
+		if adv, ok := a.caughtUp(h.first, h.last); ok {
+			return a.thaw(adv, h.first, h.last, dst)
 		}
 		return a.restart(Reset, h.first, h.last, dst)
 	}
@@ -187,15 +197,21 @@ func (a *Accumulator) restart(k EventKind, first, last point, dst []HalfHour) ([
 // baseline lies in, or ends at, as Missing.
 func (a *Accumulator) miss(first point, taken int64, dst []HalfHour) []HalfHour {
 	from := a.half()
-	if !a.known {
+	if !a.known && !a.torn {
 		from += a.period
 	}
 	for ; from < first.at; from += a.period {
-		dst = append(dst, HalfHour{
-			Start: instant(from), Cumulative: -1, TakenAt: a.takenAt(from+a.period, taken), Quality: Missing,
-			Evidence: Evidence{First: a.base.sample(), Last: first.sample(), Samples: a.samples, Rule: RuleNone},
-		})
+		dst = append(dst, a.missing(from, first, taken))
 		a.samples = 0
 	}
 	return dst
+}
+
+// missing is a half-hour that is not known, between the baseline and the next
+// sample that is believed.
+func (a *Accumulator) missing(start int64, next point, taken int64) HalfHour {
+	return HalfHour{
+		Start: instant(start), Cumulative: -1, TakenAt: a.takenAt(start+a.period, taken), Quality: Missing,
+		Evidence: Evidence{First: a.base.sample(), Last: next.sample(), Samples: a.samples, Rule: RuleNone},
+	}
 }

@@ -14,7 +14,9 @@ import (
 // gap that the samples fill. Each boundary inside the window is interpolated
 // anew where a late sample lies nearer to it than what it was interpolated
 // from; the register at the two ends of the window stays as it is, so that the
-// sum over the window is the same as before, exactly (law 1).
+// sum over the window is the same as before, exactly (law 1). End is how well
+// the register is known at the end of the window, where there is no half-hour
+// after it that could tell (see Accumulator.Boundary); else Missing.
 //
 // Only the half-hours that change (their value, quality or evidence) are given,
 // none with a worse quality than before. Half-hours whose register is not known at both ends (missing,
@@ -24,7 +26,7 @@ import (
 // The error names the samples that were refused and why: one that the register
 // cannot have shown between those before and after it is not used. The others
 // are: half-hours can be given together with an error.
-func Rederive(r Register, period time.Duration, window []HalfHour, late []Sample) ([]HalfHour, error) {
+func Rederive(r Register, period time.Duration, window []HalfHour, end Quality, late []Sample) ([]HalfHour, error) {
 	for i := 1; i < len(window); i++ {
 		if !window[i].Start.Equal(window[i-1].Start.Add(period)) {
 			return nil, fmt.Errorf("energy: half-hour %s does not follow the one before it: late samples need a window without holes", window[i].Start.Format(time.RFC3339))
@@ -52,7 +54,11 @@ func Rederive(r Register, period time.Duration, window []HalfHour, late []Sample
 			}
 			return mine
 		})
-		out = append(out, run.changed()...)
+		last := Missing
+		if len(window) == 0 {
+			last = end
+		}
+		out = append(out, run.changed(last)...)
 	}
 	for _, s := range late {
 		refused = append(refused, fmt.Errorf("late reading of %d %s at %s: the register at the ends of its half-hour is not known", s.Value, r.Measure.BaseUnit(), s.At.UTC().Format(time.RFC3339)))
@@ -211,16 +217,17 @@ func (r *run) close() int64 {
 	return int64(DefaultClose(r.period))
 }
 
-// changed gives the half-hours that the late samples change.
-func (r *run) changed() []HalfHour {
+// changed gives the half-hours that the late samples change. Last is how well
+// the end of the run is known, where that is known at all.
+func (r *run) changed(last Quality) []HalfHour {
 	n := len(r.old)
 	ends := make([]end, n+1)
 	for i := 1; i < n; i++ {
 		ends[i] = r.boundary(i)
 	}
-	// How well the ends of the run are known is not kept: no better than their half-hours were.
+	// How well the ends of the run are known is not kept: at least as well as their half-hours were.
 	ends[0] = end{quality: r.old[0].Quality, first: r.old[0].Evidence.First}
-	ends[n] = end{total: r.totals[n], quality: r.old[n-1].Quality, last: r.old[n-1].Evidence.Last}
+	ends[n] = end{total: r.totals[n], quality: max(r.old[n-1].Quality, last), last: r.old[n-1].Evidence.Last}
 	var out []HalfHour
 	for i, h := range r.old {
 		if !ends[i].moved && !ends[i+1].moved {

@@ -54,7 +54,7 @@ func TestRederiveConserves(t *testing.T) {
 			}
 		}
 		rapidlyShuffle(t, kept)
-		got, err := Rederive(reg, Period, y, kept)
+		got, err := Rederive(reg, Period, y, Missing, kept)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestRederiveNonsense(t *testing.T) {
 		for range rapid.IntRange(0, 10).Draw(t, "late") {
 			samples = append(samples, Sample{time.Date(2024, 2, 5, 10, 0, 0, 0, time.UTC).Add(time.Duration(rapid.Int64Range(-100, 7200*20).Draw(t, "at")) * time.Second), rapid.Int64Range(-1, 2000).Draw(t, "value")})
 		}
-		got, _ := Rederive(reg, Period, window, samples)
+		got, _ := Rederive(reg, Period, window, Missing, samples)
 		z, was, is := slices.Clone(window), int64(0), int64(0)
 		for _, h := range got {
 			z[int(h.Start.Sub(z[0].Start)/Period)] = h

@@ -14,6 +14,7 @@ type Register struct {
 	Close    time.Duration // how near to a boundary a sample must lie to make it Measured, see Accumulator; 0: DefaultClose
 	Mantissa int           // bits of the mantissa where the register is a float: 24 (float32) or 53 (float64); 0: an integer
 	Step     int64         // base units of one count (of 1.0, for a float); 0: 1
+	Learnt   bool          // the device itself says Modulus and Step, with each reading: see Accumulator.Learn
 }
 
 // Resolution is the smallest advance that the register can show where it

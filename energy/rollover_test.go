@@ -12,7 +12,7 @@ func TestRollover(t *testing.T) {
 		{"a register that is read seldom and wraps to exactly 0", Register{Measure: Import, Modulus: 1_000_000}, []step{
 			{"00:00:00", 999_999, Opened, nil},
 			{"01:00:00", 0, Nothing, nil},
-			{"03:00:00", 1, Glitch, nil},
+			{"03:00:00", 1, Nothing, nil},
 			{"05:00:00", 2, Rollover, []hh{
 				{"00:00:00", 0, 999_999, Estimated, 1}, {"00:30:00", 0, 999_999, Estimated, 0}, {"01:00:00", 1, 0, Estimated, 0},
 				{"01:30:00", 0, 0, Estimated, 0}, {"02:00:00", 0, 0, Estimated, 0}, {"02:30:00", 1, 1, Estimated, 0},
@@ -42,8 +42,29 @@ func TestRollover(t *testing.T) {
 		{"a register that wraps to exactly 0 and goes on", Register{Measure: Import, MaxPower: 5000, Modulus: 100_000_000}, []step{
 			{"00:00:00", 99_999_900, Opened, nil},
 			{"00:10:00", 0, Nothing, nil},
-			{"00:20:00", 100, Glitch, nil},
+			{"00:20:00", 100, Nothing, nil}, // the 0 was right: nothing is said against it
 			{"00:30:00", 200, Rollover, []hh{{"00:00:00", 300, 200, Measured, 2}}},
+		}},
+		{"a register that wraps to exactly 0, and a leap after it", Register{Measure: Import, MaxPower: 5000, Modulus: 100_000_000}, []step{
+			{"00:00:00", 99_999_900, Opened, nil},
+			{"00:10:00", 0, Nothing, nil},
+			{"00:11:00", 5000, Glitch, nil}, // not what follows a wrap
+			{"00:12:00", 100, Glitch, nil},
+			{"00:30:00", 200, Rollover, []hh{{"00:00:00", 300, 200, Measured, 2}}},
+		}},
+		{"0 near the modulus, and a value that is no wrap", Register{Measure: Import, MaxPower: 5000, Modulus: 100_000_000}, []step{
+			{"00:00:00", 80_000_000, Opened, nil},
+			{"00:10:00", 0, Nothing, nil},
+			{"00:20:00", 100, Glitch, nil},
+			{"00:21:00", 80_000_100, Glitch, nil},
+			{"00:30:00", 80_000_300, Nothing, []hh{{"00:00:00", 300, 80_000_300, Measured, 2}}},
+		}},
+		{"0 and a small value near the modulus, and back", Register{Measure: Import, MaxPower: 5000, Modulus: 100_000_000}, []step{
+			{"00:00:00", 99_999_000, Opened, nil},
+			{"00:10:00", 0, Nothing, nil},
+			{"00:11:00", 100, Nothing, nil},
+			{"00:12:00", 99_999_100, Glitch, nil}, // of what was held last
+			{"00:30:00", 99_999_300, Nothing, []hh{{"00:00:00", 300, 99_999_300, Measured, 2}}},
 		}},
 		{"a register that wraps to exactly 0 and stays there", Register{Measure: Import, MaxPower: 5000, Modulus: 100_000_000}, []step{
 			{"00:00:00", 99_999_900, Opened, nil},

@@ -9,8 +9,9 @@ import (
 
 // stateVersion is the first byte of every state. A change of the encoding, or
 // of what the Accumulator must remember, takes the next number. States of
-// version 1 (which end before what is new in 2) are still read.
-const stateVersion = 2
+// version 1 (which end before what is new in 2) and of version 2 (which know
+// nothing of a half-hour that is torn, nor of a stall) are still read.
+const stateVersion = 3
 
 // Bits of the second byte. Version 1 has the first three only.
 const (
@@ -25,13 +26,21 @@ const (
 	stateAll1       = stateOpen | stateKnown | stateHeld
 )
 
-// The bit above the event that is due.
-const stateSole = 16
+// The bits above the event that is due. Version 2 has the first one only.
+const (
+	stateSole = 1 << (4 + iota)
+	stateTorn
+	stateStall // the register has shown the same value again
+	stateDue2  = 2*stateSole - 1
+	stateDue3  = 2*stateStall - 1
+)
 
 // Bits above the quality of a prev of another half-hour.
 const (
 	prevKnown = 1 << (3 + iota)
 	prevTouched
+	prevTorn
+	prevStated // of a stall only
 )
 
 // State appends everything that is needed to go on exactly from here. An
@@ -39,11 +48,13 @@ const (
 // every later sample as this one would.
 //
 // The encoding: version, flags, then varints: measure, period (ns), modulus,
-// the event that is due and whether the baseline is sole; where open: base time and value, energy, quality,
+// the event that is due, whether the baseline is sole and the half-hour torn; where open: base time and value, energy, quality,
 // samples, the sample before the start (time back from base, value), ahead
 // (ns); where there is a prev: how far back it is in time, value, samples, its
 // ahead, and where it is of another half-hour: its energy, quality and bits,
-// the sample before its start (time back from prev, value); where held: n,
+// the sample before its start (time back from prev, value); where there is a
+// stall: its time and, unless that is too long, how far back it began, samples,
+// ahead, energy, quality and bits, the sample before its start; where held: n,
 // since, first, last (times after base, or since 1970 where there is none).
 func (a *Accumulator) State(dst []byte) []byte {
 	var flags byte
@@ -59,6 +70,12 @@ func (a *Accumulator) State(dst []byte) []byte {
 	if a.sole {
 		due |= stateSole
 	}
+	if a.torn {
+		due |= stateTorn
+	}
+	if a.stall != (stall{}) {
+		due |= stateStall
+	}
 	dst = appendVarints(dst, a.period, a.reg.Modulus, due)
 	if a.open {
 		dst = appendVarints(dst, a.base.at, a.base.value, a.energy, int64(a.quality), int64(a.samples),
@@ -67,14 +84,13 @@ func (a *Accumulator) State(dst []byte) []byte {
 	if p := &a.prev; a.undo {
 		dst = appendVarints(dst, a.base.at-p.base.at, a.base.value-p.base.value, int64(a.samples-p.samples), p.ahead)
 		if crossed {
-			bits := int64(p.quality)
-			if p.known {
-				bits |= prevKnown
-			}
-			if p.touched {
-				bits |= prevTouched
-			}
-			dst = appendVarints(dst, p.energy, bits, p.base.at-p.before.at, p.before.value)
+			dst = appendVarints(dst, p.energy, p.bits(false), p.base.at-p.before.at, p.before.value)
+		}
+	}
+	if s := &a.stall; *s != (stall{}) {
+		dst = appendVarints(dst, s.dwelt)
+		if p := &s.from; s.on {
+			dst = appendVarints(dst, a.base.at-p.base.at, int64(p.samples), p.ahead, p.energy, p.bits(p.stated), p.base.at-p.before.at, p.before.value)
 		}
 	}
 	if h := &a.held; h.n > 0 {
@@ -82,6 +98,21 @@ func (a *Accumulator) State(dst []byte) []byte {
 			h.first.at-a.base.at, h.first.value, h.last.at-a.base.at, h.last.value)
 	}
 	return dst
+}
+
+// bits are a progress's quality and what is true of it.
+func (p *progress) bits(stated bool) int64 {
+	bits := int64(p.quality)
+	for bit, on := range [...]bool{p.known, p.touched, p.torn, stated} {
+		if on {
+			bits |= prevKnown << bit
+		}
+	}
+	return bits
+}
+
+func (p *progress) take(bits int64) {
+	p.known, p.touched, p.torn, p.quality = bits&prevKnown != 0, bits&prevTouched != 0, bits&prevTorn != 0, Quality(bits&(prevKnown-1))
 }
 
 func appendVarints(dst []byte, vs ...int64) []byte {
@@ -108,11 +139,13 @@ func RestoreAccumulator(r Register, period time.Duration, state []byte) (*Accumu
 		return nil, d.err
 	case version == 1 && flags&^stateAll1 != 0:
 		return nil, errDamaged
-	case measure != uint64(r.Measure) || modulus != r.Modulus:
+	case measure != uint64(r.Measure) || modulus != r.Modulus && !(r.Learnt && modulus >= 0):
 		return nil, errors.New("energy: the register's measure or modulus is not what it was when the state was kept: start the register anew")
 	case length != a.period:
 		return nil, fmt.Errorf("energy: the state was kept with a period of %v, not %v: start the register anew", time.Duration(length), time.Duration(a.period))
 	}
+	a.reg.Modulus = modulus
+	a.longest = a.reg.longest()
 	a.read(&d, version, flags)
 	if d.err != nil {
 		return nil, d.err
@@ -127,10 +160,15 @@ func RestoreAccumulator(r Register, period time.Duration, state []byte) (*Accumu
 func (a *Accumulator) read(d *stateReader, version, flags byte) {
 	a.open, a.known = flags&stateOpen != 0, flags&stateKnown != 0
 	a.touched, a.stated = flags&stateTouched != 0, flags&stateStated != 0
+	due := int64(0)
 	switch {
 	case version > 1:
-		due := d.upTo(stateSole + EventKinds - 1)
-		a.anew, a.sole = EventKind(due&^stateSole), due&stateSole != 0
+		most := int64(stateDue3)
+		if version == 2 {
+			most = stateDue2
+		}
+		due = d.upTo(most)
+		a.anew, a.sole, a.torn = EventKind(due&(stateSole-1)), due&stateSole != 0, due&stateTorn != 0
 	case a.open:
 		a.anew = Nothing
 	}
@@ -145,6 +183,9 @@ func (a *Accumulator) read(d *stateReader, version, flags byte) {
 	}
 	if flags&stateUndo != 0 {
 		a.readPrev(d, flags)
+	}
+	if due&stateStall != 0 {
+		a.readStall(d)
 	}
 	if flags&stateHeld == 0 {
 		return
@@ -170,13 +211,27 @@ func (a *Accumulator) readPrev(d *stateReader, flags byte) {
 	p.energy -= a.base.value - p.base.value
 	if flags&stateCrossed != 0 {
 		p.energy = d.varint()
-		bits := d.upTo(prevKnown | prevTouched | int64(Measured))
-		p.known, p.touched, p.quality = bits&prevKnown != 0, bits&prevTouched != 0, Quality(bits&(prevKnown-1))
+		p.take(d.upTo(prevStated - 1))
 		p.before = point{p.base.at - d.varint(), d.varint()}
 	}
 	if (flags&stateCrossed != 0) != (p.half(a.period) != a.half()) {
 		d.err = errDamaged
 	}
+}
+
+func (a *Accumulator) readStall(d *stateReader) {
+	s := &a.stall
+	if s.dwelt = d.upTo(stallMost + 1); s.dwelt > stallMost {
+		return
+	}
+	s.on = true
+	p := &s.from
+	p.base = point{a.base.at - d.varint(), a.base.value}
+	p.samples, p.ahead, p.energy = int(d.upTo(maxSamples)), d.varint(), d.varint()
+	bits := d.upTo(2*prevStated - 1)
+	p.take(bits)
+	p.stated = bits&prevStated != 0
+	p.before = point{p.base.at - d.varint(), d.varint()}
 }
 
 const maxSamples = 1<<31 - 1
@@ -194,15 +249,18 @@ func (a *Accumulator) sound() bool {
 		}
 	}
 	if !a.open {
-		return a.anew == Opened && !a.sole && !a.undo && a.progress == progress{}
+		return a.anew == Opened && !a.sole && !a.undo && a.progress == progress{} && a.stall == stall{}
 	}
 	switch a.anew {
 	case Nothing:
 	case Reset, Exchanged, Ambiguous:
-		if a.undo {
+		if a.undo || a.stall != (stall{}) {
 			return false
 		}
 	default:
+		return false
+	}
+	if s := &a.stall; s.on && (!a.counts(&s.from) || s.from.base.at >= a.base.at) {
 		return false
 	}
 	return a.counts(&a.progress) && (!a.undo || a.counts(&a.prev) && a.prev.base.at < a.base.at && a.prev.base.value < a.base.value)
@@ -212,7 +270,7 @@ func (a *Accumulator) sound() bool {
 func (a *Accumulator) counts(p *progress) bool {
 	return a.clocked(p.base) && a.clocked(p.before) && p.before.at <= p.base.at && (!p.known || p.before.at <= p.half(a.period)) &&
 		p.energy >= 0 && p.ahead >= 0 && p.ahead <= grace && p.samples >= 0 && p.samples <= maxSamples &&
-		p.quality >= Estimated && p.quality <= Measured && (p.touched || !p.stated)
+		p.quality >= Estimated && p.quality <= Measured && (p.touched || !p.stated) && !(p.known && p.torn)
 }
 
 // clocked reports whether a register can have shown p at such a time.

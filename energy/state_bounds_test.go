@@ -36,6 +36,13 @@ func TestRestoreBounds(t *testing.T) {
 		a.Add(Sample{at(t, "00:32:00"), 0}, nil)
 		return a
 	}
+	stalled := func() *Accumulator {
+		a := fresh()
+		a.Add(Sample{at(t, "00:10:00"), 5}, nil)
+		a.Add(Sample{at(t, "00:29:00"), 9}, nil)
+		a.Add(Sample{at(t, "00:31:00"), 9}, nil)
+		return a
+	}
 	for _, c := range []struct {
 		what   string
 		make   func() *Accumulator
@@ -49,6 +56,11 @@ func TestRestoreBounds(t *testing.T) {
 		{"touched, but never opened", fresh, func(a *Accumulator) { a.touched = true }, false},
 		{"something to undo, but never opened", fresh, func(a *Accumulator) { a.undo = true }, false},
 		{"sole, but never opened", fresh, func(a *Accumulator) { a.sole = true }, false},
+		{"torn, but never opened", fresh, func(a *Accumulator) { a.torn = true }, false},
+		{"torn", undo, func(a *Accumulator) { a.known, a.torn = false, true }, true},
+		{"torn and known", undo, func(a *Accumulator) { a.known, a.torn, a.before.at = true, true, a.half() }, false},
+		{"to undo: torn", undo, func(a *Accumulator) { a.prev.torn = true }, true},
+		{"to undo: torn and known", undo, func(a *Accumulator) { a.prev.known, a.prev.torn, a.prev.before.at = true, true, a.prev.half(a.period) }, false},
 		{"sole", undo, func(a *Accumulator) { a.sole = true }, true},
 		{"a zero", zero, func(a *Accumulator) {}, true},
 		{"at the first instant of all", zero, func(a *Accumulator) { a.held.since, a.held.first.at, a.held.last.at = firstTime, firstTime, firstTime }, true},
@@ -79,6 +91,22 @@ func TestRestoreBounds(t *testing.T) {
 		{"to undo: stated and touched", undo, func(a *Accumulator) { a.prev.stated, a.prev.touched = true, true }, true},
 		{"to undo: known, but not bracketed", undo, func(a *Accumulator) { a.prev.known = true }, false},
 		{"to undo: known and bracketed", undo, func(a *Accumulator) { a.prev.known, a.prev.before.at = true, a.prev.half(a.period) }, true},
+		{"a stall", stalled, func(a *Accumulator) {}, true},
+		{"a stall, but never opened", fresh, func(a *Accumulator) { a.stall = stall{dwelt: stallMost + 1} }, false},
+		{"a stall for as long as can be", stalled, func(a *Accumulator) { a.stall.dwelt = stallMost }, true},
+		{"a stall for too long", stalled, func(a *Accumulator) { a.stall = stall{dwelt: stallMost + 1} }, true},
+		{"a stall for longer than is counted", stalled, func(a *Accumulator) { a.stall = stall{dwelt: stallMost + 2} }, false},
+		{"a stall of no time", stalled, func(a *Accumulator) { a.stall.dwelt = 0 }, true},
+		{"a stall of less than no time", stalled, func(a *Accumulator) { a.stall.dwelt = -1 }, false},
+		{"a stall, and another meter", broken, func(a *Accumulator) { a.stall = stalled().stall }, false},
+		{"a stall: not before", stalled, func(a *Accumulator) { a.stall.from.base.at = a.base.at }, false},
+		{"a stall: just before", stalled, func(a *Accumulator) { a.stall.from.base.at = a.base.at - 1 }, true},
+		{"a stall: too far ahead", stalled, func(a *Accumulator) { a.stall.from.ahead = grace + 1 }, false},
+		{"a stall: more samples than can be", stalled, func(a *Accumulator) { a.stall.from.samples = over }, strconv.IntSize == 32},
+		{"a stall: too poor a quality", stalled, func(a *Accumulator) { a.stall.from.quality = Substituted }, false},
+		{"a stall: torn", stalled, func(a *Accumulator) { a.stall.from.torn = true }, true},
+		{"a stall: stated but not touched", stalled, func(a *Accumulator) { a.stall.from.stated = true }, false},
+		{"a stall: stated and touched", stalled, func(a *Accumulator) { a.stall.from.stated, a.stall.from.touched = true, true }, true},
 		{"as far ahead as can be", undo, func(a *Accumulator) { a.ahead = grace }, true},
 		{"further", undo, func(a *Accumulator) { a.ahead = grace + 1 }, false},
 		{"behind", undo, func(a *Accumulator) { a.ahead = -1 }, false},

@@ -23,7 +23,7 @@ func TestStateGolden(t *testing.T) {
 			t.Errorf("restored %+v, %v; want %+v", b, err, a)
 		}
 	}
-	check("0200" + "02" + "80c0e285e368" + "80897a" + "02")
+	check("0300" + "02" + "80c0e285e368" + "80897a" + "02")
 	a.Add(Sample{at(t, "00:29:00"), 500}, nil)
 	a.Add(Sample{at(t, "00:31:00"), 520}, nil)
 	a.Add(Sample{at(t, "00:32:00"), 3}, nil)
@@ -34,7 +34,38 @@ func TestStateGolden(t *testing.T) {
 	}
 }
 
-const stateGolden = "02670280c0e285e36880897a0080a0adfdfd85e8b02f900814080280c0f588fe06e8070080c0f588fe06280000000800e8070480e0ba84bf0380e0ba84bf030680c0f588fe0608"
+const stateGolden = "03670280c0e285e36880897a0080a0adfdfd85e8b02f900814080280c0f588fe06e8070080c0f588fe06280000000800e8070480e0ba84bf0380e0ba84bf030680c0f588fe0608"
+
+// States of version 2, which have no more than this, go on where they stood.
+func TestStateVersion2(t *testing.T) {
+	r := Register{Measure: Export, Modulus: 1_000_000, MaxPower: 10_000}
+	b, err := hex.DecodeString("02" + stateGolden[2:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := RestoreAccumulator(r, Period, b)
+	if err != nil || hex.EncodeToString(a.State(nil)) != stateGolden {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	// What came with version 3 is no part of it.
+	for _, due := range []int64{stateTorn, stateStall} {
+		open := NewAccumulator(r, Period)
+		open.Add(Sample{at(t, "00:29:00"), 500}, nil)
+		b := open.State(nil)
+		i := len(b) - len(appendVarints(nil, open.base.at, 500, 0, int64(Measured), 1, 0, 500, 0)) - 1
+		b = append(appendVarints(bytes.Clone(b[:i]), stateSole|due), b[i+1:]...)
+		if due == stateStall {
+			b = appendVarints(b, stallMost+1)
+		}
+		if _, err := RestoreAccumulator(r, Period, b); err != nil {
+			t.Errorf("due %d: %v", due, err)
+		}
+		b[0] = 2
+		if _, err := RestoreAccumulator(r, Period, b); err == nil {
+			t.Errorf("due %d was taken", due)
+		}
+	}
+}
 
 // States of version 1 go on where they stood.
 func TestStateVersion1(t *testing.T) {
@@ -77,7 +108,7 @@ func TestStateVersion1(t *testing.T) {
 	for _, bad := range []string{
 		"010802" + "80c0e285e368" + "80897a",                    // a bit of version 2
 		"000002" + "80c0e285e368" + "80897a" + "02",             // no version
-		"030002" + "80c0e285e368" + "80897a" + "02",             // a later one
+		"040002" + "80c0e285e368" + "80897a" + "02",             // a later one
 		"010102" + "80c0e285e368" + "80897a" + "02" + held[26:], // an event that is due is of version 2
 	} {
 		b, _ := hex.DecodeString(bad)

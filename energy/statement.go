@@ -23,6 +23,10 @@ const (
 	ClockStatement        StatementKind = "clock"         // the clock that dates the readings was put right: closing as dated by the old one, opening by the new one
 )
 
+// IntervalTotals is the Method of a register that nobody reads: what is counted
+// are the totals of half-hours that a feed gives, which begin at nothing.
+const IntervalTotals = "interval-totals"
+
 // MaxStatement is the most that a statement may take up as JSON, in bytes.
 const MaxStatement = 4096
 
@@ -35,38 +39,39 @@ const MaxStatement = 4096
 // left out where they are empty, so that an older statement keeps its bytes and
 // with them its hash.
 type Statement struct {
-	Acquisition *Acquisition  `json:"acquisition,omitempty"`    // how the readings were come by
-	Agent       string        `json:"agent,omitempty"`          // name and version of the program that read
-	CheckDigit  *bool         `json:"check_digit_ok,omitempty"` // of the MPAN or MPRN; given exactly where one of them is
-	ClockSource string        `json:"clock_source,omitempty"`   // where the time of day in read_at came from, e.g. "ntp"
-	Closing     *Reading      `json:"closing,omitempty"`        // the last reading before the break
-	Config      string        `json:"config,omitempty"`         // SHA-256 of the configuration it was read with, hex
-	Corrected   bool          `json:"corrected,omitempty"`      // gas: a converter in the meter counts standard cubic metres
-	CT          string        `json:"ct,omitempty"`             // current transformer ratio, e.g. "200/5"
-	Factor      string        `json:"factor,omitempty"`         // identifier of the table of factors by which it, or what is derived from it, is worked out
-	Gap         Gap           `json:"gap,omitempty"`            // what became of the energy between closing and opening
-	Measure     Measure       `json:"measure"`                  //
-	Meter       string        `json:"meter"`                    // its name in the configuration
-	Method      string        `json:"method,omitempty"`         // of a derived register: "power-integral", "sum", "difference", "share-area", ...
-	Modulus     int64         `json:"modulus,omitempty"`        // base units
-	MPAN        string        `json:"mpan,omitempty"`           // of an electricity supply, 13 digits
-	MPRN        string        `json:"mprn,omitempty"`           // of a gas supply, 6 to 10 digits
-	Multiplier  string        `json:"multiplier,omitempty"`     // base units are the meter's own times this, e.g. "40" or "150/7": the ratios of the transformers
-	Note        string        `json:"note,omitempty"`           // a person's words, such as the job number of an exchange
-	OldSerial   string        `json:"old_serial,omitempty"`     // of the meter that the closing reading is of, where it is another
-	Opening     *Reading      `json:"opening,omitempty"`        // the first reading after the break
-	Previous    string        `json:"previous,omitempty"`       // SHA-256 of the register's statement before this one, hex
-	Primary     bool          `json:"primary_values,omitempty"` // the meter shows primary values: ct and vt are for the record, nothing was multiplied
-	Register    string        `json:"register,omitempty"`       // where it is read, e.g. "modbus unit 1 input 0x0048 float32 ABCD"
-	Resolution  int64         `json:"resolution,omitempty"`     // the smallest step that the register shows, base units, rounded up
-	Rules       []string      `json:"rules,omitempty"`          // identifiers of the validation rules that spoke (feeds.md 3.4)
-	Serial      string        `json:"serial,omitempty"`         // the meter's serial number
-	Shift       int64         `json:"shift_ms,omitempty"`       // how far the clock was put forward (back: negative), ms; where it is known
-	Kind        StatementKind `json:"statement"`                //
-	Unit        string        `json:"unit"`                     // of every amount here: the measure's base unit
-	VCF         string        `json:"vcf,omitempty"`            // gas: the volume correction factor that its energy is worked out by, e.g. "1.02264"
-	VT          string        `json:"vt,omitempty"`             // voltage transformer ratio, e.g. "11000/110"
-	Zone        string        `json:"zone,omitempty"`           // gas: the local distribution zone whose calorific values it is worked out by
+	Acquisition   *Acquisition  `json:"acquisition,omitempty"`    // how the readings were come by
+	Agent         string        `json:"agent,omitempty"`          // name and version of the program that read
+	CheckDigit    *bool         `json:"check_digit_ok,omitempty"` // of the MPAN or MPRN; given exactly where one of them is
+	ClockSource   string        `json:"clock_source,omitempty"`   // where the time of day in read_at came from, e.g. "ntp"
+	Closing       *Reading      `json:"closing,omitempty"`        // the last reading before the break
+	Config        string        `json:"config,omitempty"`         // SHA-256 of the configuration it was read with, hex
+	ConvertedFrom time.Time     `json:"converted_from,omitzero"`  // gas: from when on its energy is worked out by corrected, vcf and zone, UTC, where the operator stated it; else since this statement
+	Corrected     bool          `json:"corrected,omitempty"`      // gas: a converter in the meter counts standard cubic metres
+	CT            string        `json:"ct,omitempty"`             // current transformer ratio, e.g. "200/5"
+	Factor        string        `json:"factor,omitempty"`         // identifier of the table of factors by which it, or what is derived from it, is worked out
+	Gap           Gap           `json:"gap,omitempty"`            // what became of the energy between closing and opening
+	Measure       Measure       `json:"measure"`                  //
+	Meter         string        `json:"meter"`                    // its name in the configuration
+	Method        string        `json:"method,omitempty"`         // of a derived register: "power-integral", "sum", "difference", "share-area", ...
+	Modulus       int64         `json:"modulus,omitempty"`        // base units
+	MPAN          string        `json:"mpan,omitempty"`           // of an electricity supply, 13 digits
+	MPRN          string        `json:"mprn,omitempty"`           // of a gas supply, 6 to 10 digits
+	Multiplier    string        `json:"multiplier,omitempty"`     // base units are the meter's own times this, e.g. "40" or "150/7": the ratios of the transformers
+	Note          string        `json:"note,omitempty"`           // a person's words, such as the job number of an exchange
+	OldSerial     string        `json:"old_serial,omitempty"`     // of the meter that the closing reading is of, where it is another
+	Opening       *Reading      `json:"opening,omitempty"`        // the first reading after the break
+	Previous      string        `json:"previous,omitempty"`       // SHA-256 of the register's statement before this one, hex
+	Primary       bool          `json:"primary_values,omitempty"` // the meter shows primary values: ct and vt are for the record, nothing was multiplied
+	Register      string        `json:"register,omitempty"`       // where it is read, e.g. "modbus unit 1 input 0x0048 float32 ABCD"
+	Resolution    int64         `json:"resolution,omitempty"`     // the smallest step that the register shows, base units, rounded up
+	Rules         []string      `json:"rules,omitempty"`          // identifiers of the validation rules that spoke (feeds.md 3.4)
+	Serial        string        `json:"serial,omitempty"`         // the meter's serial number
+	Shift         int64         `json:"shift_ms,omitempty"`       // how far the clock was put forward (back: negative), ms; where it is known
+	Kind          StatementKind `json:"statement"`                //
+	Unit          string        `json:"unit"`                     // of every amount here: the measure's base unit
+	VCF           string        `json:"vcf,omitempty"`            // gas: the volume correction factor that its energy is worked out by, e.g. "1.02264"
+	VT            string        `json:"vt,omitempty"`             // voltage transformer ratio, e.g. "11000/110"
+	Zone          string        `json:"zone,omitempty"`           // gas: the local distribution zone whose calorific values it is worked out by
 }
 
 // Acquisition says how a reading was come by.

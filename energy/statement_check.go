@@ -71,8 +71,10 @@ func (s Statement) checkSupply() error {
 	switch {
 	case s.MPAN != "" && s.Measure == Gas || s.MPRN != "" && s.Measure != Gas:
 		return errors.New("statement of baseline: an MPAN is of electricity, an MPRN of gas")
-	case s.Measure != Gas && (s.Corrected || s.VCF != "" || s.Zone != ""):
-		return errors.New("statement of baseline: corrected, vcf and zone are of gas")
+	case s.Measure != Gas && (s.Corrected || s.VCF != "" || s.Zone != "" || !s.ConvertedFrom.IsZero()):
+		return errors.New("statement of baseline: corrected, vcf, zone and converted_from are of gas")
+	case s.ConvertedFrom.Location() != time.UTC:
+		return errors.New("statement of baseline: converted_from is not UTC")
 	case (s.MPAN != "" || s.MPRN != "") != (s.CheckDigit != nil):
 		return errors.New("statement of baseline: check_digit_ok stands beside an MPAN or MPRN, and only there")
 	case s.CheckDigit != nil && *s.CheckDigit != s.digitsRight():

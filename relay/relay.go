@@ -48,6 +48,7 @@ type Config struct {
 
 	Revoked func(serial *big.Int) bool // optional
 	History time.Duration              // optional; see permission.Config
+	Words   map[string]string          // optional; permission texts by licence URL, in place of our own
 	Now     func() time.Time           // optional; time.Now
 	Logger  *slog.Logger               // optional; slog.Default
 }
@@ -88,7 +89,7 @@ func New(ctx context.Context, c Config) (*Relay, error) {
 	})
 	if r.permission, err = permission.New(permission.Config{
 		DB: c.DB, Issuer: c.Issuer, Server: c.Server, Scheme: c.Scheme, Organisation: c.Organisation, Sites: r.ingest,
-		SealKey: c.SealKey, Signer: c.Signer, Chain: c.Chain, History: c.History, Revoked: c.Revoked, Now: c.Now, Logger: c.Logger,
+		SealKey: c.SealKey, Signer: c.Signer, Chain: c.Chain, History: c.History, Words: c.Words, Revoked: c.Revoked, Now: c.Now, Logger: c.Logger,
 		OnWithdraw: r.forget,
 	}); err != nil {
 		return nil, err

@@ -52,14 +52,31 @@ func decodeStatement(v []byte) (st energy.KeyedStatement, err error) {
 // commitStatements adds statements. One that is pending already, or was sent
 // word for word before, is not added again.
 func commitStatements(tx *bolt.Tx, all []energy.KeyedStatement) error {
+	if len(all) == 0 {
+		return nil
+	}
+	known := map[string]bool{} // by what would be stored: whether it is there
 	for _, st := range all {
 		if _, err := makeRegister(tx, st.Key); err != nil {
 			return err
 		}
+		known[string(encodeStatement(st))] = false
+	}
+	for bucket, skip := range statementBuckets() { // once for all of them: a new site has thousands
+		for _, old := range walk(tx.Bucket(bucket), nil) {
+			if len(old) >= skip {
+				if _, asked := known[string(old[skip:])]; asked {
+					known[string(old[skip:])] = true
+				}
+			}
+		}
+	}
+	for _, st := range all {
 		v := encodeStatement(st)
-		if hasStatement(tx, v) {
+		if known[string(v)] {
 			continue
 		}
+		known[string(v)] = true
 		n, err := tx.Bucket(bucketStatements).NextSequence()
 		if err != nil {
 			return err
@@ -69,17 +86,6 @@ func commitStatements(tx *bolt.Tx, all []energy.KeyedStatement) error {
 		}
 	}
 	return nil
-}
-
-func hasStatement(tx *bolt.Tx, v []byte) bool {
-	for bucket, skip := range statementBuckets() {
-		for _, old := range walk(tx.Bucket(bucket), nil) {
-			if len(old) >= skip && bytes.Equal(old[skip:], v) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // statementBuckets gives the buckets of statements, and how many bytes stand

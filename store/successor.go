@@ -19,9 +19,10 @@ const (
 //   - The same value again (energy, quality, rule and register; two missing
 //     ones are always the same) changes nothing, but for two things. Flags that
 //     it has and old has not are added to old's, which makes a new version;
-//     flags are never taken off a value: a rule that spoke has spoken. And what
-//     a virtual difference carries along in its evidence follows the newest
-//     evaluation, without a new version: no figure has changed.
+//     flags are never taken off a value: a rule that spoke has spoken. And its
+//     evidence follows, without a new version (no figure has changed), where it
+//     is what a virtual difference carries along, or of a Void one: that was made
+//     anew of other samples, and its neighbours name them, too.
 //   - Void takes the place of anything: the stored value is withdrawn. A missing
 //     one is then marked RuleWithdrawn, by which the relay knows that it is to
 //     forget what it was told before; of any other missing one it takes no notice.
@@ -40,7 +41,7 @@ func successor(k KeyedHalfHour, old *energy.HalfHour) (energy.HalfHour, outcome)
 		return *old, stays
 	}
 	next := *old
-	if carries(&h) {
+	if carries(&h) || k.Void && h.Quality != energy.Missing {
 		next.Evidence = h.Evidence
 		next.Evidence.Rule = old.Evidence.Rule // of a missing one it may be another; a withdrawal stays one
 	}

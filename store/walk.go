@@ -15,6 +15,7 @@ func walk(b *bolt.Bucket, from []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := b.Cursor()
 		least := from // the least that the next key may be
+		var own []byte
 		for k, v := c.Seek(from); k != nil; k, v = c.Next() {
 			if bytes.Compare(k, least) < 0 {
 				panic("keys are out of order")
@@ -22,7 +23,8 @@ func walk(b *bolt.Bucket, from []byte) iter.Seq2[[]byte, []byte] {
 			if !yield(k, v) {
 				return
 			}
-			least = append(bytes.Clone(k), 0)
+			own = append(append(own[:0], k...), 0)
+			least = own
 		}
 	}
 }

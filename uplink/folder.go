@@ -172,7 +172,7 @@ func caPool(path string) (*x509.CertPool, error) {
 func newTransport(roots *x509.CertPool, cert func() (*tls.Certificate, error)) *http.Transport {
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: time.Minute}).DialContext,
+		DialContext:         dialer(&net.Dialer{Timeout: 15 * time.Second, KeepAlive: time.Minute}),
 		TLSClientConfig:     identity.ClientTLS(roots, cert),
 		TLSHandshakeTimeout: 20 * time.Second,
 		IdleConnTimeout:     2 * time.Minute,

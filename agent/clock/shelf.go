@@ -32,9 +32,14 @@ type item[T any] struct {
 	v  T
 }
 
-// Put puts something on the shelf with the time that Clock.Now gave.
+// Put puts something on the shelf with the time that Clock.Now gave. Of two
+// things of one instant the first counts, as it does without a shelf: were the
+// second put on beside it, the thinning could leave that one alone.
 func (s *Shelf[T]) Put(at time.Time, v T) {
 	s.came++
+	if s.came > 1 && at.Equal(s.last.at) {
+		return
+	}
 	s.last, s.loose = item[T]{at, v}, true
 	if s.stride == 0 {
 		s.stride = 1

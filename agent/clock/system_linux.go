@@ -21,13 +21,15 @@ const (
 // SystemMono is the time since boot, time asleep included (CLOCK_BOOTTIME).
 func SystemMono() func() time.Duration {
 	start := time.Now()
-	return func() time.Duration {
-		var ts unix.Timespec
-		if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
-			return time.Since(start) // kernels before 2.6.39
-		}
-		return time.Duration(ts.Nano())
-	}
+	now := func() instant { t := time.Now(); return instant{t.Sub(start), t.UnixNano()} }
+	return newBoottime(now, kernelBoottime).mono
+}
+
+// kernelBoottime fails on kernels before 2.6.39.
+func kernelBoottime() (time.Duration, bool) {
+	var ts unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
+	return time.Duration(ts.Nano()), err == nil
 }
 
 // System is what this machine knows about its clock.

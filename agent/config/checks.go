@@ -102,7 +102,7 @@ func amount(field func(*validate.Options) *int64) func(*parse, ast.Node, string,
 		if len(measures) == 0 { // a virtual one, whose inputs are not all known yet
 			measures = energy.Measures()
 		}
-		if measures[0] == energy.Gas {
+		if measures[0].BaseUnit() == "L" {
 			such = "5 m3"
 		}
 		for _, measure := range measures {

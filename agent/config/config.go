@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
@@ -113,9 +114,14 @@ type Meter struct {
 	Zone      string  // gas: local distribution zone, whose calorific values hold for it; empty: not known
 	VCF       gas.VCF // gas: the site's own volume correction factor; 0: gas.DefaultVCF, or none where Corrected
 
-	SerialRegister *modbus.Serial // where the meter says who it is; nil: it does not
-	CheckMeter     string         // id of the meter that counts the same once more, or empty
-	Exchanges      []Exchange     // the operator's statements, in the order of time
+	ConvertedFrom time.Time // gas: from when on these three hold, where the operator says so; zero: from when they were configured
+
+	SerialRegister *modbus.Serial  // where the meter says who it is; nil: it does not
+	SunSpec        *modbus.SunSpec // the device says itself where its registers are; nil: Registers do
+	CheckMeter     string          // id of the meter that counts the same once more, or empty
+	CheckPower     *Register       // the power beside the registers, W and signed, which V07 goes by; nil: none. It is never counted
+	Alarms         []Alarm         // what the meter says is wrong with it
+	Exchanges      []Exchange      // the operator's statements, in the order of time
 
 	Off        energy.Flags     // validation rules that are switched off
 	Thresholds validate.Options // how strict the others are, where the file changes it; see Config.Validation
@@ -140,6 +146,8 @@ type Register struct {
 	MaxGap    time.Duration // power only: half-hours that touch a longer gap are missing
 	Step      int64         // base units, rounded up, of the register's smallest step; 0 for floats, whose step grows (see StepAt)
 	Mantissa  int           // significant bits of a float register: 24 or 53; 0 for the others
+	Learnt    bool          // SunSpec: the device says Modulus and Step itself, with each reading; 0 until then
+	Ask       bool          // of a template: the meter is set to one unit or another, and its configuration says which
 	Heard     *mqtt.Point   // where it is in what a bus says by itself; nil for modbus
 }
 
@@ -148,15 +156,24 @@ func (r Register) Energy() energy.Register {
 	if r.Heard != nil {
 		return energy.Register{Measure: r.Measure, Modulus: r.Modulus, MaxPower: r.MaxPower}
 	}
+	if r.Learnt {
+		return energy.Register{Measure: r.Measure, Modulus: r.Modulus, MaxPower: r.MaxPower, Step: r.Step, Learnt: true}
+	}
 	return energy.Register{Measure: r.Measure, Modulus: r.Modulus, MaxPower: r.MaxPower, Mantissa: r.Mantissa, Step: r.One()}
 }
 
-// Type is "gas" for a gas meter, else "electricity".
+// Type is what the meter is of: "electricity", "gas", "heat" or "water".
 func (m Meter) Type() string {
-	if ms := m.Measures(); len(ms) > 0 && ms[0] == energy.Gas {
-		return "gas"
+	if ms := m.Measures(); len(ms) > 0 {
+		return ms[0].Kind()
 	}
 	return "electricity"
+}
+
+// Sent lists the measures that can go to the relay: those that the scheme
+// knows. The others are recorded here, and nowhere else.
+func (m Meter) Sent() []energy.Measure {
+	return slices.DeleteFunc(slices.Clone(m.Measures()), func(x energy.Measure) bool { return !x.Carried() })
 }
 
 // Measures lists what the meter measures, in the order of Registers.
@@ -204,6 +221,9 @@ func (c *Config) Validation(m Meter, measure energy.Measure) validate.Options {
 		o.Modulus, o.Step, o.Mantissa = r.Modulus, r.Step, r.Mantissa
 		if o.MaxEnergy == 0 {
 			o.MaxEnergy = r.MaxEnergy
+		}
+		if r.Heard != nil {
+			o.Unit = r.Heard.UnitName
 		}
 	}
 	return o

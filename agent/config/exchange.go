@@ -118,6 +118,9 @@ func displayUnit(p modbus.Point) string {
 func (p *parse) shown(n ast.Node, what, s string, r Register) int64 {
 	one := r.Point
 	one.Scale = ""
+	if r.Learnt {
+		one.Type = "uint64"
+	}
 	number, word, _ := strings.Cut(strings.TrimSpace(s), " ")
 	if word = strings.TrimSpace(word); word != "" && word != displayUnit(r.Point) {
 		one.Unit, one.Pulse = word, ""
@@ -144,7 +147,7 @@ func (p *parse) shown(n ast.Node, what, s string, r Register) int64 {
 // sample is an amount of a measure as people write it.
 func sample(m energy.Measure) string {
 	switch m {
-	case energy.Gas:
+	case energy.Gas, energy.Water:
 		return "12345.67 m3"
 	case energy.ReactiveImport, energy.ReactiveExport:
 		return "12345.67 kvarh"

@@ -55,6 +55,13 @@ func (p *parse) conversion(o map[string]ast.Node, name string, m *Meter) {
 			p.at(o["zone"], "%s: %v", name, err)
 		}
 	}
+	if s, ok := p.text(o["converted_from"], name+": converted_from"); ok {
+		day, err := gas.ParseDay(s)
+		if err != nil {
+			p.at(o["converted_from"], "%s: converted_from: %v: write the gas day from which corrected, vcf and zone hold", name, err)
+		}
+		m.ConvertedFrom = day.Start()
+	}
 	s, ok := p.text(o["vcf"], name+": vcf")
 	if !ok {
 		return

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy/gas"
 )
@@ -21,6 +22,10 @@ var gasMistakes = []struct {
 		`f.yaml:8:10: meter m: volume correction factor "1,02264": want a decimal such as 39.5`}},
 	{"corrected twice", gasMeter("    corrected: true\n    vcf: 1.0\n"), []string{
 		`f.yaml:9:10: meter m: vcf: the meter corrects its volume, and it would be corrected twice: leave vcf or corrected out`}},
+	{"a day that is none", gasMeter("    converted_from: 1 March\n"), []string{
+		`f.yaml:8:21: meter m: converted_from: "1 March" is not a date such as 2026-01-31: write the gas day from which corrected, vcf and zone hold`}},
+	{"converted from, at an electricity meter", one("    converted_from: 2026-03-01\n"), []string{
+		`f.yaml:8:21: meter m: only gas is converted: leave converted_from out`}},
 	{"keys of gas at an electricity meter", one("    zone: NT\n    vcf: 1.1\n"), []string{
 		`f.yaml:8:11: meter m: a zone is of a gas supply: leave zone out`,
 		`f.yaml:9:10: meter m: a volume correction factor is of a gas supply: leave vcf out`}},
@@ -72,9 +77,12 @@ func TestConversion(t *testing.T) {
 	} {
 		cfg := parsed(t, gasMeter(c.keys))
 		got, err := cfg.Conversion(cfg.Meters[0])
-		if err != nil || got != c.want {
+		if err != nil || got != c.want || !cfg.Meters[0].ConvertedFrom.IsZero() {
 			t.Errorf("%q: %+v, %v", c.keys, got, err)
 		}
+	}
+	if m := parsed(t, gasMeter("    vcf: 1.1\n    converted_from: 2026-07-01\n")).Meters[0]; m.VCF != 1_100_000 || !m.ConvertedFrom.Equal(time.Date(2026, 7, 1, 4, 0, 0, 0, time.UTC)) {
+		t.Errorf("%+v", m)
 	}
 	heard := parsed(t, "site: {name: A}\nbuses: [{id: b, driver: mqtt, url: \"mqtt://h\", format: udmi}]\n"+
 		"meters: [{id: m, bus: b, points: {gas: {point: v, unit: m3}}, zone: SC, vcf: 1.5}]\n")

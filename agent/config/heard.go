@@ -21,7 +21,7 @@ import (
 var (
 	listeningKeys = []string{"format", "backup", "client_id", "user", "password_file", "token_file", "ca", "cert", "key", "stale", "silent"}
 	heardKeys     = []string{"device", "metadata", "points", "expect"}
-	askedKeys     = []string{"unit", "template", "registers", "input", "pulse", "poll", "serial_register"}
+	askedKeys     = []string{"unit", "template", "registers", "input", "pulse", "poll", "serial_register", "alarms", "part", "counts"}
 )
 
 // DefaultExpect is how long a meter that speaks by itself may be silent before
@@ -123,7 +123,7 @@ func (p *parse) heardMeter(n ast.Node, o map[string]ast.Node, name string, b Bus
 	}
 	switch {
 	case b.Driver == "dcc" && o["points"] == nil:
-		m.Registers = p.fed(n, o, name)
+		m.Registers = p.fed(n, o, name, b)
 	case o["points"] == nil:
 		p.at(n, "%s: points is missing: write points: {import: {point: name, unit: kWh}}", name)
 	case o["measures"] != nil:
@@ -142,6 +142,7 @@ func (p *parse) heardMeter(n ast.Node, o map[string]ast.Node, name string, b Bus
 	}
 	slices.SortFunc(m.Registers, func(a, b Register) int { return cmp.Compare(a.Measure, b.Measure) })
 	p.fitting(n, o, name, m)
+	p.checkPowerHeard(o["check_power"], name, b, m)
 	p.finishHeard(o, name, m)
 	p.exchanges(o["exchanges"], name, m)
 	p.validation(o["validate"], name, m)
@@ -154,12 +155,16 @@ func (p *parse) heardMeter(n ast.Node, o map[string]ast.Node, name string, b Bus
 }
 
 // fed is what a feed that knows its own measures brings.
-func (p *parse) fed(n ast.Node, o map[string]ast.Node, name string) (out []Register) {
+func (p *parse) fed(n ast.Node, o map[string]ast.Node, name string, b Bus) (out []Register) {
+	brings := measuresLevel.keys
+	if b.Listening.Format != "csv" { // smart meters, by way of the DCC
+		brings = []string{energy.Import.String(), energy.Export.String(), energy.Gas.String()}
+	}
 	if o["measures"] == nil {
 		p.at(n, "%s: measures is missing: write measures: [import], [gas] and so on: what the feed brings of this meter", name)
 	}
 	for _, item := range p.listOrNil(o["measures"], name+": measures") {
-		s, ok := p.choice(item, name+": measures", measuresLevel.keys...)
+		s, ok := p.choice(item, name+": measures", brings...)
 		if !ok {
 			continue
 		}

@@ -74,3 +74,22 @@ func TestHeardMistakes(t *testing.T) {
 		}
 	}
 }
+
+// A feed of smart meters brings what the DCC has; a file may hold anything.
+func TestMeasuresOfAFeed(t *testing.T) {
+	file := func(format, measure string) string {
+		return "site: {name: T}\nbuses: [{id: d, driver: dcc, url: \"" + map[bool]string{true: "file:///tmp/drop", false: "https://x"}[format == "csv"] + "\", format: " + format +
+			", token_file: t}]\nmeters: [{id: m, bus: d, device: \"1200023305967\", measures: [" + measure + "]}]\n"
+	}
+	for _, measure := range []string{"heat", "water", "generation", "reactive-import"} {
+		if _, err := Parse("x", []byte(file("n3rgy", measure))); err == nil || !strings.Contains(err.Error(), "measures: unknown \""+measure+"\": ") {
+			t.Errorf("n3rgy, %s: %v", measure, err)
+		}
+		if _, err := Parse("x", []byte(strings.Replace(file("csv", measure), ", token_file: t", "", 1))); err != nil {
+			t.Errorf("csv, %s: %v", measure, err)
+		}
+	}
+	if _, err := Parse("x", []byte(file("n3rgy", "export"))); err != nil {
+		t.Error(err)
+	}
+}

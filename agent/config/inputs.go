@@ -66,7 +66,7 @@ func (p *parse) pulses(n ast.Node, o map[string]ast.Node, name string, t Templat
 	if !ok || !given {
 		return nil
 	}
-	candidates := []energy.Measure{energy.Import, energy.ReactiveImport, energy.Gas}
+	candidates := []energy.Measure{energy.Import, energy.ReactiveImport, energy.Gas} // water and heat have to be named
 	if o["measures"] != nil {
 		want := p.measuresFrom(o["measures"], name+": measures of "+t.Name, measuresLevel.keys)
 		if len(want) != 1 {

@@ -22,19 +22,20 @@ var (
 	busLevel    = &level{append([]string{"id", "driver", "url", "timeout", "pause"}, listeningKeys...), "in a bus"}
 	gasLevel    = &level{[]string{"calorific_values"}, "under gas"}
 	clockLevel  = &level{[]string{"trust"}, "under clock"}
-	meterLevel  = &level{[]string{"id", "bus", "unit", "template", "registers", "measures", "input", "pulse", "poll", "ct", "vt", "primary", "rating", "serial", "serial_register",
-		"mpan", "mprn", "corrected", "zone", "vcf", "max_gap", "check_meter", "exchanges", "validate", "substitute", "substitute_after", "virtual", "device", "metadata", "points", "expect"}, "in a meter"}
-	measuresLevel = &level{[]string{"import", "export", "reactive-import", "reactive-export", "gas"}, "under registers"}
+	meterLevel  = &level{[]string{"id", "bus", "unit", "template", "registers", "measures", "part", "counts", "input", "pulse", "poll", "ct", "vt", "primary", "rating", "serial", "serial_register",
+		"mpan", "mprn", "corrected", "zone", "vcf", "converted_from", "max_gap", "check_meter", "check_power", "alarms", "exchanges", "validate", "substitute", "substitute_after", "virtual", "device", "metadata", "points", "expect"}, "in a meter"}
+	measuresLevel = &level{[]string{"import", "export", "reactive-import", "reactive-export", "gas", "generation", "heat", "cooling", "water"}, "under registers"}
 	registerLevel = &level{[]string{"address", "table", "type", "order", "unit", "pulse", "scale", "modulus", "invalid"}, "under registers, inside import or another measure"}
 	pointsLevel   = &level{measuresLevel.keys, "under points"}
 	pointLevel    = &level{[]string{"point", "topic", "each", "value", "time", "time_format", "zone", "quality", "good", "invalid", "unit", "unit_path", "unit_topic", "scale", "power", "modulus", "interval"}, "under points, inside import or another measure"}
-	ratingLevel   = &level{[]string{"amps", "volts", "phases", "kva", "qmax"}, "under rating"}
+	ratingLevel   = &level{[]string{"amps", "volts", "phases", "kva", "qmax", "kw"}, "under rating"}
+	alarmLevel    = &level{[]string{"table", "address", "bit", "when", "means", "severity"}, "under alarms"}
 	serialLevel   = &level{[]string{"address", "table", "type", "order", "words"}, "under serial_register"}
 	exchangeLevel = &level{append([]string{"at", "old_serial", "new_serial", "note"}, measuresLevel.keys...), "under exchanges"}
 	readLevel     = &level{[]string{"closing", "opening"}, "under exchanges, inside import or another measure"}
 	virtualLevel  = &level{[]string{"sum", "of", "minus", "share", "shares", "method", "tolerance"}, "under virtual"}
 	shareLevel    = &level{[]string{"from", "share"}, "under shares"}
-	templateLevel = &level{[]string{"title", "maker", "source", "checked", "note", "phases", "max_current", "transformers", "primary", "serial_register", "registers", "inputs", "counter"}, "in a template"}
+	templateLevel = &level{[]string{"title", "maker", "source", "checked", "note", "phases", "max_current", "transformers", "primary", "serial_register", "registers", "inputs", "counter", "sunspec"}, "in a template"}
 	sourceLevel   = &level{[]string{"document", "reader", "device", "revision", "page", "measures"}, "under source"}
 )
 
@@ -52,6 +53,7 @@ var around = map[*level][]*level{
 	gasLevel:      {topLevel},
 	meterLevel:    {measuresLevel, registerLevel, ratingLevel, virtualLevel, topLevel},
 	ratingLevel:   {meterLevel},
+	alarmLevel:    {meterLevel, registerLevel},
 	virtualLevel:  {shareLevel, meterLevel},
 	shareLevel:    {virtualLevel},
 	exchangeLevel: {readLevel, meterLevel},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ type pointAt struct {
 	unit    uint8
 	input   bool
 	address uint16
+	sunSpec string // part of the device and measure, where it says the address itself; else ""
 }
 
 func (p *parse) meter(n ast.Node) {
@@ -69,11 +71,13 @@ func (p *parse) meter(n ast.Node) {
 		m.SerialRegister = p.serialRegister(o["serial_register"], name+": serial_register")
 	}
 	p.fitting(n, o, name, &m)
+	p.checkPower(o["check_power"], name, &m)
 	p.finish(n, o, name, &m)
 	p.once(n, name, m)
 	p.exchanges(o["exchanges"], name, &m)
 	p.validation(o["validate"], name, &m)
 	p.substitution(o, name, &m)
+	p.alarms(o["alarms"], name, &m)
 	m.CheckMeter, _ = p.text(o["check_meter"], name+": check_meter")
 	if m.CheckMeter != "" {
 		p.later = append(p.later, func() { p.checkMeter(o["check_meter"], name, m) })
@@ -180,6 +184,8 @@ func (p *parse) registersOf(n ast.Node, o map[string]ast.Node, name string, m *M
 	template, registers := o["template"], o["registers"]
 	if template == nil {
 		p.notInputs(o, name, "a template of a module with pulse inputs")
+		p.notPart(o, name)
+		p.notCounts(o, name)
 	}
 	switch {
 	case template == nil && registers == nil:
@@ -206,6 +212,8 @@ func (p *parse) registersOf(n ast.Node, o map[string]ast.Node, name string, m *M
 		return
 	}
 	m.SerialRegister = t.SerialRegister
+	p.sunSpecOf(o, name, t, m)
+	defer p.countsOf(n, o, name, t, m)
 	if t.Inputs > 0 {
 		m.Registers = p.pulses(n, o, name, t)
 		return
@@ -223,14 +231,17 @@ func (p *parse) registersOf(n ast.Node, o map[string]ast.Node, name string, m *M
 	}
 }
 
-// chosen picks the measures of a template: import and export unless the file
-// says otherwise.
+// chosen picks the measures of a template: all but reactive energy unless the
+// file says otherwise.
 func (p *parse) chosen(n ast.Node, name string, t Template) []Register {
 	has := make([]string, len(t.Registers))
 	for i, r := range t.Registers {
 		has[i] = r.Measure.String()
 	}
-	want := map[energy.Measure]bool{energy.Import: true, energy.Export: true, energy.Gas: true}
+	want := map[energy.Measure]bool{}
+	for _, m := range energy.Measures() {
+		want[m] = m != energy.ReactiveImport && m != energy.ReactiveExport
+	}
 	if n != nil {
 		want = p.measuresFrom(n, name+": measures of "+t.Name, has)
 	}
@@ -267,10 +278,17 @@ func (p *parse) measuresFrom(n ast.Node, what string, has []string) map[energy.M
 // once refuses a register that another meter reads already.
 func (p *parse) once(n ast.Node, name string, m Meter) {
 	for _, r := range m.Registers {
-		at := pointAt{m.Bus, m.Unit, r.Table == "input", r.Address}
+		at := pointAt{m.Bus, m.Unit, r.Table == "input", r.Address, ""}
+		if m.SunSpec != nil {
+			at.sunSpec = fmt.Sprint(*m.SunSpec, r.Measure)
+		}
 		what := "meter " + m.ID + " (" + r.Measure.String() + ")"
 		if other, taken := p.points[at]; taken && !(r.Power && other == "power of meter "+m.ID) {
-			p.at(n, "%s: %s at %#04x is already read as %s: it would be counted twice", name, r.Measure, r.Address, strings.TrimSpace(other))
+			where := fmt.Sprintf("%#04x", r.Address)
+			if m.SunSpec != nil {
+				where = "this unit"
+			}
+			p.at(n, "%s: %s at %s is already read as %s: it would be counted twice", name, r.Measure, where, strings.TrimSpace(other))
 			continue
 		}
 		if r.Power { // its import and export are the two signs of one register

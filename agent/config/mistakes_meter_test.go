@@ -39,7 +39,7 @@ var meterMistakes = []struct {
 	{"rating too fine", one("    rating: {kva: 69.0001}\n"), []string{
 		`f.yaml:8:19: meter m: rating: kva: 69.0001 has more decimals than are of use: round it to 0.001`}},
 	{"rating empty", one("    rating: {}\n"), []string{
-		`f.yaml:8:13: meter m: rating is empty: give amps, or kva, or qmax of a gas meter`}},
+		`f.yaml:8:13: meter m: rating is empty: give amps, or kva, or qmax of a gas or water meter, or kw of a heat meter`}},
 	{"rating elsewhere", one("    amps: 100\n"), []string{
 		`f.yaml:8:5: unknown key "amps" in a meter: it belongs under rating`}},
 	{"what only gas has", one("    mprn: 3938424403\n    corrected: true\n    rating: {qmax: 6}\n"), []string{

@@ -20,7 +20,8 @@ import (
 // reader walks a YAML tree and collects every problem on the way. Reading goes
 // on after a problem, so that one run shows them all.
 type reader struct {
-	problems []Problem
+	problems   []Problem
+	ofTemplate bool // the file is a template
 }
 
 func (r *reader) at(n ast.Node, format string, args ...any) {

@@ -19,7 +19,8 @@ type Rating struct {
 	Volts  int64 // between phases, of a single phase to neutral; 400 and 230 where nothing is said, or the primary side of the VT
 	Phases int   // 1 or 3; 3 where nothing is said
 	VA     int64 // agreed supply capacity, volt-amperes
-	QMax   int64 // largest flow of a gas meter, litres an hour
+	QMax   int64 // largest flow of a gas or water meter, litres an hour
+	KW     int64 // largest thermal power of a heat meter, W
 }
 
 // Unrated is the ceiling of a register of which nothing is known, in base
@@ -45,8 +46,11 @@ var root3 = big.NewRat(1_732_051, 1_000_000)
 
 // Known reports whether a ceiling for a measure can be worked out from it.
 func (r Rating) Known(m energy.Measure) bool {
-	if m == energy.Gas {
+	switch m.Kind() {
+	case "gas", "water":
 		return r.QMax > 0
+	case "heat":
+		return r.KW > 0
 	}
 	return r.Amps > 0 || r.VA > 0
 }
@@ -107,8 +111,10 @@ func (r Rating) maxPower(m energy.Measure) int64 {
 	switch s := r.apparent(); {
 	case !r.Known(m):
 		return Unrated
-	case m == energy.Gas:
+	case m.BaseUnit() == "L":
 		return whole(new(big.Rat).Mul(big.NewRat(r.QMax, 1), gasCeiling), false)
+	case m.Kind() == "heat":
+		return whole(new(big.Rat).Mul(big.NewRat(r.KW, 1), capacityMargin), false)
 	case s != nil:
 		return whole(s.Mul(s, ceilingMargin), false)
 	}
@@ -120,8 +126,11 @@ func (r Rating) maxPower(m energy.Measure) int64 {
 // capacity x 1.2 where that is less; gas: the largest flow x 1.1.
 func (r Rating) maxEnergy(m energy.Measure, period time.Duration) int64 {
 	hours := big.NewRat(int64(period), int64(time.Hour))
-	if m == energy.Gas {
+	switch m.Kind() {
+	case "gas", "water":
 		return whole(hours.Mul(hours, new(big.Rat).Mul(big.NewRat(r.QMax, 1), v05Gas)), false)
+	case "heat":
+		return whole(hours.Mul(hours, new(big.Rat).Mul(big.NewRat(r.KW, 1), v05Margin)), false)
 	}
 	s := r.apparent()
 	if va := big.NewRat(r.VA, 1); r.VA > 0 && (s == nil || va.Cmp(s) < 0) {
@@ -148,8 +157,9 @@ func (p *parse) rating(n ast.Node, name string) (r Rating) {
 	}
 	r.VA, _ = p.decimal(o["kva"], name+": kva", 1000, "0.1", "1000000")
 	r.QMax, _ = p.decimal(o["qmax"], name+": qmax", 1000, "0.1", "1000000")
+	r.KW, _ = p.decimal(o["kw"], name+": kw", 1000, "0.1", "1000000")
 	if len(o) == 0 && n.Type() == ast.MappingType {
-		p.at(n, "%s is empty: give amps, or kva, or qmax of a gas meter", name)
+		p.at(n, "%s is empty: give amps, or kva, or qmax of a gas or water meter, or kw of a heat meter", name)
 	}
 	return r
 }

@@ -60,7 +60,11 @@ func (r *reader) register(n ast.Node, name string, m energy.Measure) (Register, 
 		r.at(n, "%s: type is missing: write uint32, float32 and so on, as in the meter's manual", name)
 	}
 	reg.Order, _ = r.text(o["order"], name+": order")
-	reg.Unit, _ = r.choice(o["unit"], name+": unit", unit.Names()...)
+	if said, ok := o["unit"].(*ast.StringNode); ok && r.ofTemplate && said.Value == "ask" {
+		reg.Ask, reg.Unit = true, unit.For(m)[0]
+	} else {
+		reg.Unit, _ = r.choice(o["unit"], name+": unit", unit.Names()...)
+	}
 	if o["unit"] == nil {
 		r.at(n, "%s: unit is missing: write Wh, kWh and so on: what one count of the register is", name)
 	}
@@ -166,9 +170,9 @@ func (p *parse) fitting(n ast.Node, o map[string]ast.Node, name string, m *Meter
 	if len(m.Registers) == 0 {
 		return
 	}
-	gas := slices.ContainsFunc(m.Registers, func(r Register) bool { return r.Measure == energy.Gas })
-	if gas && len(m.Registers) > 1 {
-		p.at(n, "%s: gas and electricity in one meter: make it two meters", name)
+	kind := m.Registers[0].Measure.Kind()
+	if k := slices.IndexFunc(m.Registers, func(r Register) bool { return r.Measure.Kind() != kind }); k >= 0 {
+		p.at(n, "%s: %s and %s in one meter: make it two meters", name, m.Registers[k].Measure.Kind(), kind)
 		return
 	}
 	refuse := func(key, why string) {
@@ -176,21 +180,28 @@ func (p *parse) fitting(n ast.Node, o map[string]ast.Node, name string, m *Meter
 			p.at(o[key], "%s: %s: leave %s out", name, why, key)
 		}
 	}
-	if gas {
-		refuse("ct", "a gas meter has no current transformers")
-		refuse("vt", "a gas meter has no voltage transformers")
+	if kind != "electricity" {
+		refuse("ct", "a "+kind+" meter has no current transformers")
+		refuse("vt", "a "+kind+" meter has no voltage transformers")
 		refuse("mpan", "an MPAN is of an electricity supply")
-		if r := m.Rating; r.Amps != 0 || r.Volts != 0 || r.VA != 0 || r.Phases != 0 {
-			p.at(o["rating"], "%s: rating: a gas meter is rated by its largest flow: write {qmax: 6} (m3/h)", name)
-		}
-		return
 	}
-	refuse("mprn", "an MPRN is of a gas supply")
-	refuse("corrected", "corrected is for gas meters with a converter")
-	refuse("zone", "a zone is of a gas supply")
-	refuse("vcf", "a volume correction factor is of a gas supply")
-	if m.Rating.QMax != 0 {
+	if kind != "gas" {
+		refuse("mprn", "an MPRN is of a gas supply")
+		refuse("corrected", "corrected is for gas meters with a converter")
+		refuse("zone", "a zone is of a gas supply")
+		refuse("vcf", "a volume correction factor is of a gas supply")
+		refuse("converted_from", "only gas is converted")
+	}
+	electric := m.Rating.Amps != 0 || m.Rating.Volts != 0 || m.Rating.VA != 0 || m.Rating.Phases != 0
+	switch {
+	case kind == "electricity" && m.Rating.QMax != 0:
 		p.at(o["rating"], "%s: rating: qmax is of a gas meter: write amps or kva", name)
+	case kind == "electricity" && m.Rating.KW != 0:
+		p.at(o["rating"], "%s: rating: kw is of a heat meter: write amps or kva", name)
+	case kind == "heat" && (electric || m.Rating.QMax != 0):
+		p.at(o["rating"], "%s: rating: a heat meter is rated by its largest power: write {kw: 100}", name)
+	case (kind == "gas" || kind == "water") && (electric || m.Rating.KW != 0):
+		p.at(o["rating"], "%s: rating: a %s meter is rated by its largest flow: write {qmax: 6} (m3/h)", name, kind)
 	}
 }
 

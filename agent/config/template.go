@@ -14,6 +14,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/configs"
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
+	"github.com/perseus-edge/perseus-edge/drivers/modbus/sunspec"
 	"github.com/perseus-edge/perseus-edge/energy"
 )
 
@@ -33,6 +34,8 @@ type Template struct {
 
 	Inputs  int            // counters of a module with pulse inputs, one after another; 0: it is a meter
 	Counter *modbus.Serial // where the first of them is
+
+	SunSpec sunspec.Kind // what part of a SunSpec device it is, which says itself where its registers are; "": they say
 
 	SerialRegister *modbus.Serial // where it keeps its serial number; nil: not known
 }
@@ -135,7 +138,7 @@ func readTemplates(files fs.FS) ([]Template, error) {
 }
 
 func parseTemplate(file string, data []byte) (Template, error) {
-	r := &reader{}
+	r := &reader{ofTemplate: true}
 	t := Template{Name: strings.TrimSuffix(path.Base(file), ".yaml")}
 	if body := r.tree(data); body != nil {
 		r.template(body, &t)
@@ -168,6 +171,8 @@ func (r *reader) template(body ast.Node, t *Template) {
 	}
 	t.Primary = r.yes(o["primary"], "primary")
 	switch {
+	case o["sunspec"] != nil:
+		r.sunSpec(o, t)
 	case o["inputs"] != nil:
 		r.inputs(o, t)
 	case o["registers"] == nil:

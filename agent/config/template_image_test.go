@@ -3,12 +3,12 @@ package config
 import (
 	"io"
 	"log"
-	"net"
 	"testing"
 
 	wire "github.com/simonvetter/modbus"
 
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
 // image is a device that has only the registers somebody published.
@@ -118,12 +118,7 @@ func TestTemplatesReadWhatWasPublished(t *testing.T) {
 
 func serve(t *testing.T, d image) (url string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	url = "tcp://" + l.Addr().String()
-	l.Close()
+	url = "tcp://" + ports.Address(t)
 	s, err := wire.NewServer(&wire.ServerConfiguration{URL: url, Logger: log.New(io.Discard, "", 0)}, d)
 	if err == nil {
 		err = s.Start()

@@ -34,7 +34,8 @@ func TestTemplates(t *testing.T) {
 		if x.Inputs > 0 {
 			continue
 		}
-		if x.Registers[0].Measure != energy.Import || x.Phases != 1 && x.Phases != 3 {
+		first, electric := x.Registers[0].Measure, x.Registers[0].Measure.Kind() == "electricity"
+		if electric && x.SunSpec == "" && (first != energy.Import || x.Phases != 1 && x.Phases != 3) || !electric && x.Phases != 0 {
 			t.Errorf("%s: first %s, %d phases", x.Name, x.Registers[0].Measure, x.Phases)
 		}
 		for i, r := range x.Registers {
@@ -45,7 +46,7 @@ func TestTemplates(t *testing.T) {
 				t.Errorf("%s %s: no source has it", x.Name, r.Measure)
 			}
 			for _, other := range x.Registers[:i] {
-				if r.Table == other.Table && int(r.Address) < int(other.Address)+wordsOf(other) && int(other.Address) < int(r.Address)+wordsOf(r) {
+				if x.SunSpec == "" && r.Table == other.Table && int(r.Address) < int(other.Address)+wordsOf(other) && int(other.Address) < int(r.Address)+wordsOf(r) {
 					t.Errorf("%s: %s and %s overlap", x.Name, r.Measure, other.Measure)
 				}
 			}
@@ -166,6 +167,8 @@ func TestEveryTemplateInAConfiguration(t *testing.T) {
 			keys = ", input: 2, pulse: 0.1 m3"
 		case x.Transformers:
 			keys = ", ct: 200/5"
+		case x.Registers[0].Ask:
+			keys = ", counts: MWh"
 		}
 		m := parsed(t, head+"meters: [{id: m, bus: b, unit: 1, template: "+x.Name+keys+"}]\n").Meters[0]
 		if m.Primary != (x.Primary && x.Transformers) || m.Rating.Phases != x.Phases || m.Template != x.Name {
@@ -174,9 +177,9 @@ func TestEveryTemplateInAConfiguration(t *testing.T) {
 		if got := m.SerialRegister; (got == nil) != (x.SerialRegister == nil) {
 			t.Errorf("%s: serial register %v", x.Name, got)
 		}
-		want := energy.Import
-		if x.Inputs > 0 {
-			want = energy.Gas
+		want := energy.Gas
+		if x.Inputs == 0 {
+			want = x.Registers[0].Measure
 		}
 		if !slices.ContainsFunc(m.Registers, func(r Register) bool { return r.Measure == want }) {
 			t.Errorf("%s: no %s", x.Name, want)

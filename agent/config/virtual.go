@@ -94,7 +94,7 @@ func (v *Virtual) meter(id string) virtual.Meter {
 
 // notVirtual are the keys that only a meter on a bus has.
 var notVirtual = []string{"bus", "unit", "template", "registers", "input", "pulse", "poll", "ct", "vt", "primary", "rating", "serial", "serial_register",
-	"corrected", "zone", "vcf", "check_meter", "exchanges", "max_gap", "substitute", "substitute_after"}
+	"corrected", "zone", "vcf", "converted_from", "check_meter", "check_power", "alarms", "part", "counts", "exchanges", "max_gap", "substitute", "substitute_after"}
 
 // virtual reads what a virtual meter is made of. What it refers to is looked
 // up when all meters are known: see resolve.

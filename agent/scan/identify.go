@@ -39,8 +39,8 @@ func (o Options) interview() (v interview) {
 		}
 	}
 	for _, t := range o.Templates {
-		if len(t.Registers) == 0 {
-			continue // a module of pulse inputs: what its counters count only people know
+		if len(t.Registers) == 0 || t.SunSpec != "" || t.Registers[0].Ask {
+			continue // a module of pulse inputs: what its counters count only people know; SunSpec is asked for by itself; and what a heat meter was set to count nobody can tell from outside
 		}
 		if s := o.Signs[t.Name]; s.Model != nil {
 			add(&v.models, s.Model.Point)
@@ -117,6 +117,10 @@ func (o Options) identify(ctx context.Context, url string, units []uint8) (out [
 	defer bus.Close()
 	each := len(c.Devices) / len(units)
 	for i, u := range units {
+		if parts := o.sunSpec(ctx, bus, i*each, url, u); len(parts) > 0 {
+			out = append(out, parts...)
+			continue
+		}
 		o.Progress("%s: unit %d: comparing it with %d meters", url, u, len(v.questions))
 		fits, name, alive, err := v.compare(ctx, bus, i*each)
 		if err != nil {

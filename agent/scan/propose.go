@@ -49,6 +49,9 @@ func writeMeter(b *strings.Builder, bus string, m Meter, taken map[string]int) {
 		fmt.Fprintf(b, "  # unit %d on %s answers%s, and no template fits it: give its registers as its manual has them (docs/installer.md)\n", m.Unit, bus, name)
 		return
 	}
+	if strings.HasPrefix(best.Template, "sunspec-") && m.Says != "" {
+		fmt.Fprintf(b, "  # unit %d calls itself %s\n", m.Unit, m.Says)
+	}
 	if best.Sure != Certain {
 		fmt.Fprintf(b, "  # %s: %s; compare with the meter itself\n", best.Sure, best.Because)
 	}
@@ -61,6 +64,9 @@ func writeMeter(b *strings.Builder, bus string, m Meter, taken map[string]int) {
 	}
 	taken[short]++
 	fmt.Fprintf(b, "  - {id: %s-%d, bus: %s, unit: %d, template: %s", short, taken[short], bus, m.Unit, best.Template)
+	if best.Part > 0 {
+		fmt.Fprintf(b, ", part: %d", best.Part)
+	}
 	if list := best.proposed(); list != "" {
 		fmt.Fprintf(b, ", measures: [%s]", list)
 	}
@@ -81,7 +87,7 @@ func (c Candidate) proposed() string {
 	}
 	var names []string
 	for _, m := range c.Measures {
-		if m == energy.Import || m == energy.Export || m == energy.Gas {
+		if m != energy.ReactiveImport && m != energy.ReactiveExport {
 			names = append(names, m.String())
 		}
 	}

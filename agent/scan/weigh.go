@@ -33,6 +33,7 @@ type Candidate struct {
 	Serial   string           `json:"serial,omitempty"`
 
 	Transformers bool `json:"transformers,omitempty"` // it works on current transformers
+	Part         int  `json:"part,omitempty"`         // of several meters in one SunSpec device, which; 0: the only one
 
 	lacks bool // an import or export that the template has, the device has not
 	score int

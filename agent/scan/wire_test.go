@@ -34,7 +34,7 @@ func TestNoiseIsNamed(t *testing.T) {
 		}
 	}()
 	url := "rtuovertcp://" + l.Addr().String()
-	found, err := Wire(t.Context(), url, Options{Units: []uint8{1, 2}, Timeout: 20 * time.Millisecond, Progress: func(string, ...any) {}})
+	found, err := Wire(t.Context(), url, Options{Units: []uint8{1, 2}, Timeout: 500 * time.Millisecond, Progress: func(string, ...any) {}})
 	if err != nil || len(found.Meters) != 0 || len(found.Errors) != 1 || !strings.Contains(found.Errors[0], url+" that cannot be understood") {
 		t.Errorf("%+v, %v", found, err)
 	}

@@ -34,7 +34,8 @@ type statementView struct {
 type findingView struct {
 	When, Words, Advice, Rule, Class string
 	Measure                          energy.Measure
-	from                             time.Time
+	from, to                         time.Time
+	severity                         validate.Severity
 }
 
 // readBook reads statements, and the findings of the last days.
@@ -77,7 +78,7 @@ func viewStatement(k energy.KeyedStatement) statementView {
 
 func viewFinding(f Finding) findingView {
 	class := map[validate.Severity]string{validate.Info: "plain", validate.Warning: "warn", validate.Error: "bad"}[f.Severity]
-	return findingView{When: stretch(f.From, f.To), Words: f.Words(), Advice: f.Advice, Rule: f.Rule, Class: class, Measure: f.Measure, from: f.From}
+	return findingView{When: stretch(f.From, f.To), Words: f.Words(), Advice: f.Advice, Rule: f.Rule, Class: class, Measure: f.Measure, from: f.From, to: f.To, severity: f.Severity}
 }
 
 // detail fills in what the ledger tells of a meter.
@@ -116,6 +117,7 @@ func (s *server) detail(b book, v *meterView, now time.Time, one bool) {
 		}
 		if old, err := s.book.Corrections(k, from, now); err == nil && len(old) > 0 {
 			r.Corrected = fmt.Sprintf("Of these, %s replaced; what stood there before is kept.", was(len(old)))
+			r.Replaced = s.replacedOf(k, old)
 		}
 	}
 }

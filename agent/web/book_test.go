@@ -90,6 +90,14 @@ func TestStatementsInWords(t *testing.T) {
 		{energy.Statement{Kind: energy.ClockStatement, Opening: r(90), Shift: -5000}, "The clock was put right, back by 5 seconds. The first reading dated by it is 0.090 kWh."},
 		{energy.Statement{Kind: energy.ClockStatement, Opening: r(90)}, "The clock was put right. The first reading dated by it is 0.090 kWh."},
 		{energy.Statement{Kind: energy.OpeningStatement, Opening: r(7), Corrected: true, VCF: "1", Factor: "t.yaml sha256:ab"}, "Counted from here: the first reading is 0.007 kWh. The meter corrects its volume. Calorific values: t.yaml."},
+		{energy.Statement{Kind: energy.ConfigChangeStatement, Closing: r(9), Opening: r(90), Gap: energy.GapCounted, VCF: "1.1", Zone: "NT", ConvertedFrom: time.Date(2026, 7, 1, 4, 0, 0, 0, time.UTC)},
+			"The volume becomes energy in another way; the register is read as before, and shows 0.090 kWh. The energy in between is counted. Its energy is worked out with a volume correction factor of 1.1. This holds from 05:00 on 1 July 2026 on, as the operator states. Zone NT."},
+		{energy.Statement{Kind: energy.ConfigChangeStatement, Closing: r(9), Opening: r(90), Gap: energy.GapCounted, VCF: "1.1"},
+			"From here the volume becomes energy in another way; the register is read as before, and shows 0.090 kWh. The energy in between is counted. Its energy is worked out with a volume correction factor of 1.1."},
+		{energy.Statement{Kind: energy.ConfigChangeStatement, Opening: r(0), Method: energy.IntervalTotals, VCF: "1.1"},
+			"From here the volume becomes energy in another way; it is taken as before. Its energy is worked out with a volume correction factor of 1.1."},
+		{energy.Statement{Kind: energy.OpeningStatement, Opening: r(0), Method: energy.IntervalTotals, VCF: "1.1"},
+			"Counted from here, by the totals that a feed gives. Its energy is worked out with a volume correction factor of 1.1."},
 		{energy.Statement{Kind: energy.OpeningStatement, Opening: r(7), VCF: "1.1"}, "Counted from here: the first reading is 0.007 kWh. Its energy is worked out with a volume correction factor of 1.1."},
 	} {
 		c.s.Measure = energy.Import
@@ -141,7 +149,7 @@ func TestStretches(t *testing.T) {
 	// British Summer Time: 13:00 UTC is 14:00.
 	from := time.Date(2026, 7, 1, 13, 0, 0, 0, time.UTC)
 	for d, want := range map[time.Duration]string{
-		0: "14:00 on 1 July 2026", -time.Hour: "14:00 on 1 July 2026", 30 * time.Minute: "14:00 to 14:30 on 1 July 2026", 24 * time.Hour: "14:00 on 1 July 2026 to 14:00 on 2 July 2026",
+		0: "14:00 on 1 July 2026", -time.Hour: "14:00 on 1 July 2026", 59 * time.Second: "14:00 on 1 July 2026", 30 * time.Minute: "14:00 to 14:30 on 1 July 2026", 24 * time.Hour: "14:00 on 1 July 2026 to 14:00 on 2 July 2026",
 	} {
 		if got := stretch(from, from.Add(d)); got != want {
 			t.Errorf("%v: %q", d, got)

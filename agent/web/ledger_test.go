@@ -325,7 +325,7 @@ func TestLedgerThroughTheAPI(t *testing.T) {
 			t.Errorf("history: %v %+v", err, hi)
 		}
 		for target, want := range map[string]int{
-			"/api/v1/statements?from=2000-01-01": 400, "/api/v1/statements?meter=nobody": 404, "/api/v1/statements?measure=heat": 400, "/api/v1/statements": 200,
+			"/api/v1/statements?from=2000-01-01": 400, "/api/v1/statements?meter=nobody": 404, "/api/v1/statements?measure=steam": 400, "/api/v1/statements": 200,
 			"/api/v1/findings?to=x": 400, "/api/v1/findings?meter=nobody": 404, "/api/v1/findings": 200,
 			"/api/v1/history?from=2000-01-02&to=2000-01-01": 400, "/api/v1/history?meter=nobody": 404, "/api/v1/history": 200,
 		} {

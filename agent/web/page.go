@@ -18,8 +18,8 @@ var pageText string
 var style string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"at": at, "minute": minute,
-}).Parse(pageText))
+	"at": at, "minute": minute, "join": join,
+}).Parse(pageText + healthText))
 
 // maxCharts bounds the meters that are shown in full on one page; the others
 // have a page each (?meter=id).
@@ -33,7 +33,7 @@ type view struct {
 	Meters  []meterView
 	One     bool // a single meter was asked for
 	More    bool // there are too many meters to show in full
-	Failing int
+	Health  healthView
 	Uplink  uplinkView
 	Clock   *clockView
 	Trouble string // what could not be read
@@ -44,10 +44,15 @@ type meterView struct {
 	agent.MeterStatus
 	Words     string // its state in plain words
 	Class     string
+	Answers   string // its latency, in the table
 	Registers []registerView
 
 	Findings     []findingView
 	MoreFindings int // that are not shown
+
+	Wrong []wrongView  // of a meter that is shown alone
+	Notes []agent.Note // likewise, newest first
+	Read  *readView    // likewise
 }
 
 type registerView struct {
@@ -58,6 +63,7 @@ type registerView struct {
 	Shares, Flagged, Corrected string // qualities of the last days, in words
 	Bar                        template.HTML
 	Rows                       []shareRow
+	Replaced                   []replacedView  // of a meter that is shown alone
 	Gas                        *gasView        // of a gas meter that is shown alone
 	Statements                 []statementView // newest first
 }
@@ -84,7 +90,7 @@ type permitView struct {
 func (s *server) page(w http.ResponseWriter, r *http.Request) {
 	st := s.agent.Status()
 	now := st.Now
-	v := view{Style: template.CSS(style), Status: st, Uplink: uplinkWords(st), Clock: clockWords(st.Clock), Days: lookBack}
+	v := view{Style: template.CSS(style), Status: st, Uplink: uplinkWords(st), Clock: clockWords(st.Clock), Health: healthOf(st, now), Days: lookBack}
 	today, _ := energy.SettlementPeriod(now)
 	from, to := today.Start(1), today.Start(today.Periods()+1)
 	v.Today = from.In(energy.London()).Format("Monday 2 January 2006")
@@ -99,19 +105,21 @@ func (s *server) page(w http.ResponseWriter, r *http.Request) {
 		v.Trouble = b.trouble
 	}
 	for _, m := range st.Meters {
-		if m.State == "failing" {
-			v.Failing++
-		}
 		if only != "" && m.ID != only {
 			continue
 		}
 		mv := meterView{MeterStatus: m}
 		mv.Words, mv.Class = meterWords(m, now)
+		mv.Answers = answers(m)
 		for _, reg := range m.Registers {
 			mv.Registers = append(mv.Registers, s.register(m, reg, now, from, to, !v.More))
 		}
 		if !v.More {
 			s.detail(b, &mv, now, v.One)
+		}
+		if v.One {
+			mv.Read = readOf(m)
+			mv.Wrong, mv.Notes = wrongOf(m, b.findings[m.ID], now), notesOf(st.Notes, m.ID)
 		}
 		v.Meters = append(v.Meters, mv)
 	}
@@ -191,12 +199,12 @@ func meterWords(m agent.MeterStatus, now time.Time) (words, class string) {
 	case "partly":
 		return "answers, but not for every register", "warn"
 	case "waiting":
-		return "has not been asked yet", "warn"
+		return "has given nothing yet", "warn"
 	case "derived":
 		return "is worked out: " + m.Derived, "plain"
 	}
 	if m.Answered.IsZero() {
-		return "does not answer", "bad"
+		return m.Down.Verb(), "bad"
 	}
-	return "does not answer since " + at(m.Since), "bad"
+	return m.Down.Verb() + " since " + at(m.Since), "bad"
 }

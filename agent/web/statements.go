@@ -14,6 +14,9 @@ func StatementWords(s energy.Statement) string {
 	switch s.Kind {
 	case energy.OpeningStatement:
 		out = "Counted from here: the first reading is " + after + "."
+		if s.Method == energy.IntervalTotals {
+			out = "Counted from here, by the totals that a feed gives."
+		}
 	case energy.ClosingStatement:
 		out = "Counted up to here: the last reading is " + before + "."
 	case energy.ExchangeStatement:
@@ -27,7 +30,16 @@ func StatementWords(s energy.Statement) string {
 		out = "The register went round, from " + before + " to " + after + ": counted through."
 	case energy.ConfigChangeStatement:
 		out = "Read in another way from here: the first reading is " + after + "."
-		if s.Closing != nil {
+		another := "From here the volume becomes energy in another way; "
+		if !s.ConvertedFrom.IsZero() {
+			another = "The volume becomes energy in another way; "
+		}
+		switch {
+		case s.Method == energy.IntervalTotals:
+			out = another + "it is taken as before."
+		case s.Gap == energy.GapCounted:
+			out = another + "the register is read as before, and shows " + after + "."
+		case s.Closing != nil:
 			out = "Read in another way from here: " + before + " before, " + after + " after."
 		}
 	case energy.ClockStatement:
@@ -41,7 +53,7 @@ func StatementWords(s energy.Statement) string {
 	case energy.GapUnknown:
 		out += " The energy in between is not known."
 	}
-	if s.Method != "" {
+	if s.Method != "" && s.Method != energy.IntervalTotals {
 		out += " Derived by " + s.Method + "."
 	}
 	switch {
@@ -50,9 +62,15 @@ func StatementWords(s energy.Statement) string {
 	case s.VCF != "":
 		out += " Its energy is worked out with a volume correction factor of " + s.VCF + "."
 	}
+	if !s.ConvertedFrom.IsZero() {
+		out += " This holds from " + minute(s.ConvertedFrom) + " on, as the operator states."
+	}
 	if s.Factor != "" {
 		table, _, _ := strings.Cut(s.Factor, " sha256:")
 		out += " Calorific values: " + table + "."
+	}
+	if s.Zone != "" {
+		out += " Zone " + s.Zone + "."
 	}
 	if s.Note != "" {
 		out += " Note: " + strings.TrimSuffix(s.Note, ".") + "."

@@ -127,7 +127,7 @@ func TestReadings(t *testing.T) {
 			t.Errorf("none: %q", b)
 		}
 		for target, want := range map[string]int{
-			"/api/v1/readings?meter=nobody": 404, "/api/v1/readings?measure=heat": 400, "/api/v1/readings?from=yesterday": 400, "/api/v1/readings?form=2000-01-01": 400,
+			"/api/v1/readings?meter=nobody": 404, "/api/v1/readings?measure=steam": 400, "/api/v1/readings?from=yesterday": 400, "/api/v1/readings?form=2000-01-01": 400,
 			"/api/v1/readings?from=2000-01-02&to=2000-01-01": 400, "/api/v1/readings?meter=main&meter=dead": 400, "/api/v1/readings": 200,
 		} {
 			if r := ask("GET", target); r.StatusCode != want {
@@ -151,8 +151,9 @@ func TestStatusHealthAndMetrics(t *testing.T) {
 		}
 		m := body(t, ask("GET", "/metrics"))
 		for _, want := range []string{
-			`perseus_agent_info{version="1.2.3"} 1`, `perseus_meter_up{meter="dead"} 0`, `perseus_meter_up{meter="main"} 1`, `perseus_polls_total{bus="bus"} `,
-			`perseus_poll_errors_total{bus="bus",kind="timeout"} `, `perseus_half_hours_total 6`, `perseus_meter_failures{meter="dead"} `, `perseus_store_waiting_half_hours 0`,
+			`perseus_agent_info{version="1.2.3"} 1`, `perseus_agent_device_up{bus="bus",meter="dead"} 0`, `perseus_agent_device_up{bus="bus",meter="main"} 1`, `perseus_agent_bus_polls_total{bus="bus"} `,
+			`perseus_agent_bus_errors_total{bus="bus",kind="timeout"} `, `perseus_agent_periods_settled_total 6`, `perseus_agent_device_failures{bus="bus",meter="dead"} `, `perseus_agent_store_waiting_periods 0`,
+			`perseus_agent_device_down{bus="bus",kind="timeout",meter="dead"} 1`, `perseus_agent_device_errors_total{bus="bus",kind="timeout",meter="dead"} `, `perseus_agent_point_value{bus="bus",measure="import",meter="main",unit="Wh"} 1.5`,
 		} {
 			if !strings.Contains(m, want) {
 				t.Errorf("metrics lack %s", want)
@@ -258,12 +259,13 @@ func TestPage(t *testing.T) {
 		if _, err := html.Parse(strings.NewReader(b)); err != nil || r.StatusCode != 200 || strings.Contains(b, "dead") {
 			t.Errorf("one meter: %d, %v", r.StatusCode, err)
 		}
-		for _, want := range []string{"How it is known: the last 30 days", `<span class="share">100 %</span>`, "18.000 kWh", "What the checks found in the last 30 days", "Statements of baseline", "Counted from here: the first reading is", `href="/api/v1/history?meter=main"`} {
+		for _, want := range []string{"How it is known: the last 30 days", `<span class="share">100 %</span>`, "18.000 kWh", "What the checks found in the last 30 days", "Statements of baseline", "Counted from here: the first reading is", `href="/api/v1/history?meter=main"`, "What happened", "first reading of import: the register shows"} {
 			if !strings.Contains(b, want) {
 				t.Errorf("the meter's page lacks %q", want)
 			}
 		}
-		if b := body(t, ask("GET", "/?meter=dead")); !strings.Contains(b, "None yet.") || !strings.Contains(b, "No half-hour is complete yet.") {
+		if b := body(t, ask("GET", "/?meter=dead")); !strings.Contains(b, "None yet.") || !strings.Contains(b, "No half-hour is complete yet.") ||
+			!strings.Contains(b, "What is wrong, and what to do") || !strings.Contains(b, "It does not answer: no answer in time: no answer (read &lt;unit&gt; 2).") || strings.Contains(b, "first reading of import") {
 			t.Errorf("the page of a meter that never answered:\n%s", b)
 		}
 		if r := ask("GET", "/?meter=nobody"); r.StatusCode != 404 {

@@ -18,7 +18,7 @@ func minute(t time.Time) string { return t.In(energy.London()).Format("15:04 on 
 func stretch(from, to time.Time) string {
 	f, t := from.In(energy.London()), to.In(energy.London())
 	switch {
-	case !to.After(from):
+	case !to.After(from) || minute(from) == minute(to):
 		return minute(from)
 	case f.Format(time.DateOnly) == t.Format(time.DateOnly):
 		return f.Format("15:04") + " to " + minute(to)

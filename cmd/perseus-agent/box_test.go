@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +20,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/agent/scan"
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
 // meterImage is what a unit holds: blocks of registers by their first address.
@@ -165,12 +165,7 @@ func (m meterImage) read(table string, at, n uint16) ([]uint16, error) {
 // served starts a box and gives its address.
 func (b *box) served(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := ports.Address(t)
 	s, err := wire.NewServer(&wire.ServerConfiguration{URL: "tcp://" + address, MaxClients: 8}, b)
 	if err != nil {
 		t.Fatal(err)

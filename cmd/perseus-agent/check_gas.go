@@ -27,6 +27,9 @@ func gasLines(c *config.Config, m config.Meter) []string {
 	if by.Corrected {
 		volume = "gas is counted at standard conditions: no volume correction is due"
 	}
+	if !m.ConvertedFrom.IsZero() {
+		volume += ", from 05:00 on " + m.ConvertedFrom.In(energy.London()).Format("2 January 2006") + " on"
+	}
 	values := "no daily calorific values are given (gas: calorific_values), so that one stands in and its energy is an estimate"
 	switch last, ok := agent.NewGas(c, nil).Last(by.Zone); {
 	case by.Zone == "":

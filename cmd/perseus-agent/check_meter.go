@@ -24,6 +24,10 @@ func explainMeter(w io.Writer, c *config.Config, m config.Meter) {
 		return
 	}
 	for _, r := range m.Registers {
+		if m.SunSpec != nil {
+			what = append(what, fmt.Sprintf("%s (by SunSpec: the device says where it is and by what to multiply it)", r.Measure))
+			continue
+		}
 		what = append(what, fmt.Sprintf("%s (%s %#04x, %s, %s)", r.Measure, r.Table, r.Address, r.Type, counts(r)))
 	}
 	fmt.Fprintf(w, "    %s, unit %d, every %s: %s", m.ID, m.Unit, config.FormatDuration(m.Poll), strings.Join(what, ", "))
@@ -117,6 +121,12 @@ func particulars(c *config.Config, m config.Meter) (lines []string) {
 		add("its serial number is read each minute and after each silence (%s %#04x, %s), so that an exchanged meter is noticed",
 			m.SerialRegister.Table, m.SerialRegister.Address, m.SerialRegister.Type)
 	}
+	if m.SunSpec != nil {
+		add("%s number %d of the device; its maker, model and serial number are read when it is first asked, so that an exchanged one is noticed", m.SunSpec.Kind, m.SunSpec.Part)
+	}
+	if stays := notSent(m); stays != "" && c.Uplink != nil {
+		add("%s", stays)
+	}
 	lines = append(lines, gasLines(c, m)...)
 	if m.MPAN != "" {
 		add("MPAN %s: its check digit is right", m.MPAN)
@@ -124,8 +134,26 @@ func particulars(c *config.Config, m config.Meter) (lines []string) {
 	if m.MPRN != "" {
 		add("MPRN %s: its check digits are right", m.MPRN)
 	}
+	for _, a := range m.Alarms {
+		bit := ""
+		if a.Table == "holding" || a.Table == "input" {
+			bit = fmt.Sprintf(" bit %d", a.Bit)
+		}
+		does := "it is told to people, and readings are counted all the same"
+		if a.Invalid {
+			does = "readings are shown and not counted (V14)"
+		}
+		add("alarm %q (%s %#04x%s is %d): %s", a.Means, a.Table, a.Address, bit, map[bool]int{true: 0, false: 1}[a.Clear], does)
+	}
 	if m.CheckMeter != "" {
 		add("compared with meter %s (V09)", m.CheckMeter)
+	}
+	if p := m.CheckPower; p != nil {
+		where := "as the bus says it"
+		if p.Heard == nil {
+			where = fmt.Sprintf("%s %#04x, %s, %s", p.Table, p.Address, p.Type, counts(*p))
+		}
+		add("its power (%s) tells whether a total stands still (V07)", where)
 	}
 	for _, e := range m.Exchanges {
 		add("exchanged at %s", e.At.In(energy.London()).Format("15:04 MST on 2 January 2006"))
@@ -137,6 +165,20 @@ func particulars(c *config.Config, m config.Meter) (lines []string) {
 		add("missing half-hours are filled after %s (%s), and marked as substituted", config.FormatDuration(m.SubstituteAfter), strings.Join(m.Substitute, ", then "))
 	}
 	return lines
+}
+
+// notSent says which measures never go to the relay; "" where all can.
+func notSent(m config.Meter) string {
+	var names []string
+	for _, x := range m.Measures() {
+		if !x.Carried() {
+			names = append(names, x.String())
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return strings.Join(names, " and ") + ": recorded here and never sent, as the scheme has no place for it"
 }
 
 // explainVirtual lists the meters that are made of others.
@@ -153,6 +195,9 @@ func explainVirtual(w io.Writer, c *config.Config) {
 			names = append(names, x.String())
 		}
 		fmt.Fprintf(w, "    %s, %s: %s\n", m.ID, strings.Join(names, ", "), m.Virtual.Words())
+		if stays := notSent(m); stays != "" && c.Uplink != nil {
+			fmt.Fprintf(w, "      %s\n", stays)
+		}
 		for _, s := range gasLines(c, m) {
 			fmt.Fprintf(w, "      %s\n", s)
 		}
@@ -172,8 +217,11 @@ func shownAmount(base int64, m energy.Measure) string {
 
 // ratingHint is what to write so that a meter's size is known.
 func ratingHint(m energy.Measure) string {
-	if m == energy.Gas {
+	switch m.Kind() {
+	case "gas", "water":
 		return "rating: {qmax: 6} (m3/h, on its plate)"
+	case "heat":
+		return "rating: {kw: 100} (the largest power, of its plate or of the boiler)"
 	}
 	return "rating: {amps: 100} (its fuse or breaker), or rating: {kva: 69} (the agreed capacity)"
 }

@@ -45,11 +45,11 @@ func TestCheckExplains(t *testing.T) {
 		{"the rest", `  - {id: m, bus: b, unit: 1, template: eastron-sdm630, mpan: 2000027391990, check_meter: n, validate: {V06: off, V16: off}, substitute: [linear, profile],
      exchanges: [{at: 2026-07-04T10:20Z, import: {closing: 1, opening: 0}}]}
   - {id: n, bus: b, unit: 2, template: eastron-sdm630, measures: [import]}
-  - {id: g, bus: b, unit: 3, mprn: 3938424403, corrected: true, registers: {gas: {address: 0, type: uint32, unit: m3}}}
+  - {id: g, bus: b, unit: 3, mprn: 3938424403, corrected: true, converted_from: 2026-07-01, registers: {gas: {address: 0, type: uint32, unit: m3}}}
   - {id: v, virtual: {sum: [m, n]}}
   - {id: w, virtual: {of: m, share: 35%, method: NumberOfOccupants}}
 `, []string{"Read 3 meters at", "MPAN 2000027391990: its check digit is right", "compared with meter n (V09)", "not checked for V06, V16", "filled after 2d (linear, then profile), and marked as substituted",
-			"exchanged at 11:20 BST on 4 July 2026", "MPRN 3938424403: its check digits are right", "at standard conditions",
+			"exchanged at 11:20 BST on 4 July 2026", "MPRN 3938424403: its check digits are right", "at standard conditions: no volume correction is due, from 05:00 on 1 July 2026 on",
 			"Make further meters out of them:\n    v, import: the sum of m and n\n    w, import, export: a share of m by NumberOfOccupants: 35%\n"}, nil},
 	} {
 		got := explained(t, c.meters)

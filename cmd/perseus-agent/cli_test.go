@@ -26,7 +26,7 @@ func configured(t *testing.T, listen, bus string) string {
 	text := fmt.Sprintf(`site: {name: "Test shop", outcode: SW8}
 store: {path: agent.db, keep_half_hours: 3660d}
 web: {listen: %q}
-buses: [{id: plant, driver: modbus, url: "tcp://%s", timeout: 500ms}]
+buses: [{id: plant, driver: modbus, url: "tcp://%s", timeout: 10s}]
 meters:
   - id: main
     bus: plant

@@ -132,11 +132,11 @@ func printReports(w io.Writer, format string, reports []agent.ImportReport) erro
 		return e.Encode(map[string]any{"data": append([]agent.ImportReport{}, reports...)})
 	case "csv":
 		c := csv.NewWriter(w)
-		c.Write([]string{"file", "meter", "id", "measure", "from", "to", "found", "taken", "corrected", "same", "kept", "too_old", "energy", "unit", "refused"})
+		c.Write([]string{"file", "meter", "id", "measure", "from", "to", "found", "taken", "corrected", "same", "kept", "too_old", "energy", "unit", "refused", "respread"})
 		for _, r := range reports {
 			for _, s := range r.Series {
 				c.Write([]string{r.File, r.Meter, r.ID, s.Measure.String(), s.From.Format(time.RFC3339), s.To.Format(time.RFC3339),
-					strconv.Itoa(s.Found), strconv.Itoa(s.Taken), strconv.Itoa(s.Corrected), strconv.Itoa(s.Same), strconv.Itoa(s.Kept), strconv.Itoa(s.TooOld), s.Energy, s.UnitCode, s.Refused})
+					strconv.Itoa(s.Found), strconv.Itoa(s.Taken), strconv.Itoa(s.Corrected), strconv.Itoa(s.Same), strconv.Itoa(s.Kept), strconv.Itoa(s.TooOld), s.Energy, s.UnitCode, s.Refused, strconv.Itoa(s.Respread)})
 			}
 		}
 		c.Flush()
@@ -160,7 +160,7 @@ func printReports(w io.Writer, format string, reports []agent.ImportReport) erro
 
 func printSeries(w io.Writer, meter string, s agent.ImportSeries) {
 	const day = "2006-01-02 15:04"
-	fmt.Fprintf(w, "  %s %s: %d half-hours in the file, %s to %s UTC\n", meter, s.Measure, s.Found, s.From.UTC().Format(day), s.To.UTC().Format(day))
+	fmt.Fprintf(w, "  %s %s: %s in the file, %s to %s UTC\n", meter, s.Measure, count(s.Found, "half-hour"), s.From.UTC().Format(day), s.To.UTC().Format(day))
 	if s.Refused != "" {
 		fmt.Fprintf(w, "    not taken: %s\n", s.Refused)
 		return
@@ -175,6 +175,7 @@ func printSeries(w io.Writer, meter string, s agent.ImportSeries) {
 		{s.Same, "were here already"},
 		{s.Kept, "not taken: this gateway has its own reading, or a better import"},
 		{s.TooOld, "not taken: older than keep_half_hours"},
+		{s.Respread, "estimated ones beside them have other values now, so that the gap still sums to what the register advanced"},
 	} {
 		if x.n > 0 {
 			fmt.Fprintf(w, "    %d %s\n", x.n, x.text)

@@ -21,6 +21,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent"
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
@@ -97,9 +98,9 @@ func TestWatchdogInterval(t *testing.T) {
 // The program under a service manager: ready when the page answers, alive as
 // often as is wanted, and leaving when told to.
 func TestProgramUnderAManager(t *testing.T) {
-	socket, page := filepath.Join(t.TempDir(), "notify"), freeAddress(t)
+	socket, page := filepath.Join(t.TempDir(), "notify"), ports.Address(t)
 	c := managerSocket(t, socket)
-	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0], "run", "--config", configured(t, page, simulated(t)))

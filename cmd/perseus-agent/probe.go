@@ -17,7 +17,7 @@ import (
 
 var probeCommand = command{
 	name: "probe", short: "read every register, show what comes and what is wrong with it",
-	long: `Reads every register of the configuration twice, some seconds apart, and shows the raw bits, the value, what it moved by, how long the answer took, and what looks wrong about it: a box that speaks RTU where TCP is configured (and the reverse), the wrong byte order or table, addresses that are off by one, import and export swapped, current transformers turned round, a total that its phases or its power contradict. It only reads (Modbus functions 3 and 4).
+	long: `Reads every register of the configuration twice, some seconds apart, and shows the raw bits, the value, what it moved by, how long the answer took, and what looks wrong about it: a box that speaks RTU where TCP is configured (and the reverse), the wrong byte order or table, addresses that are off by one, import and export swapped, current transformers turned round, a total that its phases or its power contradict. It only reads (Modbus functions 3 and 4, and 2B/0E: who the meter says that it is).
 Compare the value with the meter's display: the table shows kWh (kvarh, m3), json and csv the exact value in Wh (WHR; K3 is kvarh, MTQ is m3). Stop the running agent first: a bus has one owner.`,
 	run: func(in *invocation) error {
 		file, format := in.configFlag(), in.formatFlag()
@@ -73,18 +73,20 @@ Compare the value with the meter's display: the table shows kWh (kvarh, m3), jso
 
 // probed is the outcome for one register.
 type probed struct {
-	Bus      string         `json:"bus"`
-	Meter    string         `json:"meter"`
-	Measure  energy.Measure `json:"measure"`
-	Raw      string         `json:"raw,omitempty"`
-	Value    string         `json:"value,omitempty"`  // exact decimal in UnitCode
-	UnitCode string         `json:"unitCode"`         // of the measure; WTT (watt) or D44 (var) for a power
-	Serial   string         `json:"serial,omitempty"` // as the meter itself says
-	Took     string         `json:"took,omitempty"`
-	Error    string         `json:"error,omitempty"`
-	Looks    string         `json:"looks_wrong,omitempty"`
-	Moved    string         `json:"moved,omitempty"` // between the two readings, in units as people know them
-	Apart    string         `json:"apart,omitempty"`
+	Bus      string          `json:"bus"`
+	Meter    string          `json:"meter"`
+	Measure  energy.Measure  `json:"measure"`
+	Raw      string          `json:"raw,omitempty"`
+	Value    string          `json:"value,omitempty"`  // exact decimal in UnitCode
+	UnitCode string          `json:"unitCode"`         // of the measure; WTT (watt) or D44 (var) for a power
+	Serial   string          `json:"serial,omitempty"` // as the meter itself says
+	Took     string          `json:"took,omitempty"`
+	Error    string          `json:"error,omitempty"`
+	Why      *drivers.Reason `json:"why,omitempty"`    // the error in parts, as in the status
+	Maker    *maker          `json:"device,omitempty"` // what the meter says of itself, where it does
+	Looks    string          `json:"looks_wrong,omitempty"`
+	Moved    string          `json:"moved,omitempty"` // between the two readings, in units as people know them
+	Apart    string          `json:"apart,omitempty"`
 
 	base int64
 }
@@ -166,6 +168,9 @@ func probedMeter(b config.Bus, m config.Meter, got []drivers.Reading, err error)
 			row.Value, row.Looks = strconv.FormatInt(g.Sample.Value, 10), oddPower(r, g.Sample.Value)
 			continue
 		}
+		if r.Learnt {
+			r.Step = g.Step
+		}
 		row.base, row.Value = g.Sample.Value, row.Measure.Present(g.Sample.Value)
 		row.Looks = first(suspicious(r, g.Raw, g.Sample.Value), coarse(r, g.Sample.Value))
 	}
@@ -194,6 +199,8 @@ func suspicious(r config.Register, raw uint64, v int64) string {
 		return fmt.Sprintf("the bits are not zero, the value is: is order %s right? Meters also use CDAB, BADC and DCBA", order)
 	case v == 0 && r.Measure == energy.Import:
 		return "zero: is the meter new? else the address or table may be wrong"
+	case v > lifetime && r.Learnt:
+		return "more than such a meter counts in its life: does the device scale it rightly?"
 	case v > lifetime:
 		return fmt.Sprintf("more than such a meter counts in its life: are order %s, type %s and unit %s right?", order, r.Type, r.Unit)
 	}
@@ -220,6 +227,9 @@ func oddPower(r config.Register, v int64) string {
 // count in a half-hour: a hundredth of a tenth of that, as rule V18 has it.
 func coarse(r config.Register, v int64) string {
 	step := r.StepAt(v)
+	if r.Learnt {
+		step = r.Step
+	}
 	if r.MaxPower <= 0 || step <= max(1, r.MaxPower/2000) {
 		return ""
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/scan"
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 	"github.com/perseus-edge/perseus-edge/sim/meter"
 )
 
@@ -36,7 +37,7 @@ func (c *clinic) prober(apart time.Duration) *prober {
 
 func parsed(t *testing.T, url, meters string) *config.Config {
 	t.Helper()
-	cfg, err := config.Parse("test", []byte(fmt.Sprintf("site: {name: Test}\nbuses: [{id: plant, driver: modbus, url: %q, timeout: 300ms}]\nmeters:\n%s", url, meters)))
+	cfg, err := config.Parse("test", []byte(fmt.Sprintf("site: {name: Test}\nbuses: [{id: plant, driver: modbus, url: %q, timeout: 2s}]\nmeters:\n%s", url, meters)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +208,7 @@ func TestProbeTwice(t *testing.T) {
 	now := time.Date(2026, 3, 3, 12, 10, 0, 0, time.UTC)
 	load := meter.NewLoad("shop", meter.Shop, now.AddDate(0, -1, 0), now.AddDate(0, 1, 0))
 	x := &clinic{t: t, now: now, run: func(time.Time) {}}
-	url := "tcp://" + freeAddress(t)
+	url := "tcp://" + ports.Address(t)
 	s, err := meter.NewServer(url, func() time.Time { return x.now }, map[uint8]meter.Unit{1: {Serial: 77, Import: load.Register}}, meter.Faults{})
 	if err != nil {
 		t.Fatal(err)

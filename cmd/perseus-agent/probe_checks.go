@@ -96,10 +96,14 @@ func (pt *patient) lacks() string {
 	m := pt.meter
 	var what []string
 	switch {
-	case m.Type() == "gas", allPower(m):
+	case m.Type() != "electricity", allPower(m):
 		return ""
+	case m.Template == "" && m.CheckPower != nil:
+		return ""
+	case m.SunSpec != nil:
+		return "not checked against its power and phases: that is not done for SunSpec devices"
 	case m.Template == "":
-		return "not checked against its power and phases: its registers are given by hand, and only a template knows where those are"
+		return "not checked against its power and phases: its registers are given by hand, and only a template knows where those are; check_power says where its power is"
 	case pt.signs.Power == nil:
 		what = append(what, "power", "phases")
 	case len(pt.signs.Phases) == 0 && threePhase(m.Template):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
@@ -50,6 +51,9 @@ type patient struct {
 	rows          []probed
 	first, second []drivers.Reading // by point
 	live          [2][]drivers.Reading
+	err           error // why nothing could be asked at all
+	alarms        []drivers.AlarmState
+	sunSpec       string // what the device says that it is, where it is read by SunSpec
 }
 
 // examine reads all meters of one bus, and says what it makes of them.
@@ -60,7 +64,11 @@ func (p *prober) examine(ctx context.Context, b config.Bus, meters []config.Mete
 		if p.only != "" && m.ID != p.only {
 			continue
 		}
-		patients = append(patients, &patient{meter: m, signs: p.signs[m.Template]})
+		pt := &patient{meter: m, signs: p.signs[m.Template]}
+		if m.CheckPower != nil {
+			pt.signs.Power = &m.CheckPower.Point
+		}
+		patients = append(patients, pt)
 		devices = append(devices, deviceOf(m))
 	}
 	n := len(patients)
@@ -81,13 +89,14 @@ func (p *prober) examine(ctx context.Context, b config.Bus, meters []config.Mete
 				pt.live[0], _ = bus.Poll(ctx, at[i], nil)
 			}
 		}
-		pt.rows = probedMeter(b, pt.meter, got, perr)
+		pt.rows, pt.err = probedMeter(b, pt.meter, got, perr), perr
 		pt.first = byPoint(got, len(pt.meter.Registers))
 		for _, g := range got {
 			answered = answered || doctor.Held(g.Err)
 		}
 		if err == nil {
 			identified(pt.meter, bus.Identity(i), pt.rows)
+			pt.sunSpec, pt.alarms = bus.Discovered(i), slices.Clone(bus.Alarms(i))
 		}
 	}
 	again := answered && p.apart > 0 && p.wait(ctx, p.apart) == nil
@@ -101,8 +110,14 @@ func (p *prober) examine(ctx context.Context, b config.Bus, meters []config.Mete
 		}
 	}
 	if err == nil {
+		for i, pt := range patients {
+			if pt.answers() {
+				pt.introduced(bus.Identification(ctx, i))
+			}
+		}
 		bus.Close()
 	}
+	reasons(patients)
 	found = p.framing(ctx, b, patients)
 	suspects := p.judge(patients)
 	p.compare(ctx, b, suspects)
@@ -112,6 +127,10 @@ func (p *prober) examine(ctx context.Context, b config.Bus, meters []config.Mete
 				found = append(found, s.advice(b.ID))
 			}
 		}
+		if pt.sunSpec != "" {
+			found = append(found, advice{Bus: b.ID, Meter: pt.meter.ID, Says: pt.sunSpec})
+		}
+		found = append(found, pt.alarmed(b)...)
 		found = append(found, p.checks(b, pt)...)
 		rows = append(rows, pt.rows...)
 	}
@@ -119,9 +138,12 @@ func (p *prober) examine(ctx context.Context, b config.Bus, meters []config.Mete
 }
 
 func deviceOf(m config.Meter) modbus.Device {
-	d := modbus.Device{Meter: m.ID, Unit: m.Unit, Serial: m.SerialRegister}
+	d := modbus.Device{Meter: m.ID, Unit: m.Unit, Serial: m.SerialRegister, SunSpec: m.SunSpec}
 	for _, r := range m.Registers {
 		d.Points = append(d.Points, r.Point)
+	}
+	for _, a := range m.Alarms {
+		d.Alarms = append(d.Alarms, a.Alarm)
 	}
 	return d
 }

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/perseus-edge/perseus-edge/agent"
+	"github.com/perseus-edge/perseus-edge/drivers"
 )
 
 func printProbe(w io.Writer, format string, rows []probed, found []advice) error {
@@ -19,9 +20,19 @@ func printProbe(w io.Writer, format string, rows []probed, found []advice) error
 		return e.Encode(map[string]any{"data": append([]probed{}, rows...), "advice": append([]advice{}, found...)})
 	case "csv":
 		c := csv.NewWriter(w)
-		c.Write([]string{"bus", "meter", "measure", "raw", "value", "unit", "took", "error", "looks_wrong", "serial", "moved", "apart"})
+		c.Write([]string{"bus", "meter", "measure", "raw", "value", "unit", "took", "error", "looks_wrong", "serial", "moved", "apart", "kind", "hint", "vendor", "product", "revision"})
 		for _, r := range rows {
-			c.Write([]string{r.Bus, r.Meter, r.Measure.String(), r.Raw, r.Value, r.UnitCode, r.Took, r.Error, r.Looks, r.Serial, r.Moved, r.Apart})
+			why, m := drivers.Reason{}, maker{}
+			if r.Why != nil {
+				why = *r.Why
+			}
+			if r.Maker != nil {
+				m = *r.Maker
+			}
+			c.Write([]string{
+				r.Bus, r.Meter, r.Measure.String(), r.Raw, r.Value, r.UnitCode, r.Took, r.Error, r.Looks, r.Serial, r.Moved, r.Apart,
+				string(why.Kind), why.Hint, m.Vendor, m.Product, m.Revision,
+			})
 		}
 		c.Flush()
 		return c.Error()
@@ -36,12 +47,15 @@ func printProbe(w io.Writer, format string, rows []probed, found []advice) error
 	}
 	fmt.Fprintln(t, head)
 	for i, r := range rows {
-		note := first(r.Error, r.Looks)
+		note := first(because(r.Why, r.Error), r.Looks)
 		if i > 0 && r.Error != "" && r.Error == rows[i-1].Error && r.Meter == rows[i-1].Meter {
 			note = "as above"
 		}
 		if serial := "serial number " + r.Serial; r.Serial != "" && (i == 0 || r.Meter != rows[i-1].Meter) {
 			note = strings.TrimPrefix(note+"; "+serial, "; ")
+		}
+		if r.Maker != nil && (i == 0 || r.Meter != rows[i-1].Meter) {
+			note = strings.TrimPrefix(note+"; says that it is "+r.Maker.Says, "; ")
 		}
 		value, unit := agent.Shown(r.Value, r.UnitCode)
 		moved := ""

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
@@ -37,7 +38,10 @@ func (p *prober) judge(patients []*patient) (out []*suspect) {
 			if !doctor.Answered(seen.First.Err) {
 				continue // who is silent would be silent again
 			}
-			main := r.Measure == energy.Import || r.Measure == energy.Gas
+			if r.Learnt {
+				continue // the device itself says how it is read
+			}
+			main := slices.Contains([]energy.Measure{energy.Import, energy.Gas, energy.Generation, energy.Heat, energy.Water}, r.Measure)
 			if p.closer || sense < doctor.Zero || sense == doctor.Zero && main {
 				out = append(out, &suspect{of: pt, reg: i})
 			}

@@ -35,7 +35,7 @@ type show[T any] = func(io.Writer, iter.Seq2[T, error]) error
 
 var queryHelp = map[string]string{
 	"meter":   "only this `METER`",
-	"measure": "only this `MEASURE`: import, export, reactive-import, reactive-export or gas",
+	"measure": "only this `MEASURE`: import, export, reactive-import, reactive-export, gas, generation, heat, cooling or water",
 	"from":    "what is at or after this `TIME`",
 	"to":      "what is before this `TIME` (default now)",
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 	"github.com/perseus-edge/perseus-edge/internal/rehearsal"
 )
 
@@ -18,7 +19,7 @@ import (
 // is refused while the old one goes on, and the service manager never hears
 // that the service stops.
 func TestReload(t *testing.T) {
-	listen, bus := freeAddress(t), simulated(t)
+	listen, bus := ports.Address(t), simulated(t)
 	cfg := configured(t, listen, bus)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -39,7 +40,11 @@ func TestReload(t *testing.T) {
 			}
 		})
 	}()
-	<-ready
+	select {
+	case <-ready:
+	case err := <-ended:
+		t.Fatal(err)
+	}
 	post := func() (int, string) {
 		t.Helper()
 		resp, err := http.Post("http://"+listen+"/api/v1/reload", "", nil)
@@ -54,7 +59,7 @@ func TestReload(t *testing.T) {
 		return resp.StatusCode, string(b)
 	}
 	// The meter was read: there is something to close.
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		code, out, errs := cli(t, "statements", "--config", cfg)
 		if code == done && strings.Contains(out, "opening") {
 			break
@@ -93,10 +98,10 @@ func TestReload(t *testing.T) {
 	case <-ready:
 	case err := <-ended:
 		t.Fatal(err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the next agent does not begin")
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		code, out, errs := cli(t, "status", "--config", cfg)
 		if code == done && strings.Contains(out, "hall") && !strings.Contains(out, " main ") {
 			break
@@ -106,7 +111,7 @@ func TestReload(t *testing.T) {
 		}
 	}
 	// The register that is read no more is closed by its last reading.
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		code, out, errs := cli(t, "statements", "--config", cfg)
 		if code == done && strings.Contains(out, "closing") {
 			break

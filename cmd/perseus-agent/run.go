@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/internal/rehearsal"
@@ -52,10 +53,11 @@ func newLogger(w io.Writer, level string) (*slog.Logger, error) {
 // calls it with its own context, log and notify (see agent.Options.Notify).
 func serve(ctx context.Context, file string, rehearse rehearsal.Clock, log *slog.Logger, notify func(state string)) error {
 	// A gateway has little memory and much time: collect early. Polls allocate
-	// next to nothing, so that this costs milliseconds a minute.
+	// nothing, so that this costs milliseconds a minute.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(25)
 	}
+	go giveBack(ctx)
 	cfg, err := config.Load(file)
 	if err != nil {
 		return configProblem(err)
@@ -69,6 +71,23 @@ func serve(ctx context.Context, file string, rehearse rehearsal.Clock, log *slog
 	}
 	d := &supervisor{file: file, rehearse: rehearse, store: s, opened: opened, clock: dating(rehearse, cfg, s, log), log: log, notify: notify, asked: make(chan chan error)}
 	return errors.Join(d.run(ctx, cfg), s.Close())
+}
+
+// giveBack returns memory that is free to the system: what it took to
+// commit or to show a page. Left to itself Go would keep most
+// of it. It costs some milliseconds each time.
+func giveBack(ctx context.Context) {
+	wait := time.NewTimer(20 * time.Second) // past the first commit
+	defer wait.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wait.C:
+			debug.FreeOSMemory()
+			wait.Reset(time.Minute)
+		}
+	}
 }
 
 // openStore opens the store of a configuration for writing.

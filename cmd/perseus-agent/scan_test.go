@@ -11,6 +11,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/agent/scan"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
 	"github.com/perseus-edge/perseus-edge/sim/meter"
 )
 
@@ -22,6 +23,7 @@ type scanReport struct {
 		Sure     scan.Sure
 		Serial   string
 		Also     []string
+		Says     string
 	}
 	Configuration string
 }
@@ -112,7 +114,7 @@ func TestScanPymodbus(t *testing.T) {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
 			address := pymodbusBox(t, framer, units, name)
-			r, errs := scanned1(t, "--units", "1-4", "--timeout", "300ms", "tcp://"+address)
+			r, errs := scanned1(t, "--units", "1-4", "--timeout", "500ms", "tcp://"+address)
 			if len(r.Data) != 3 || r.Data[2].Template != "siemens-pac3200" || r.Data[2].Sure != scan.Certain || len(r.Data[2].Also) > 0 || r.Data[0].URL != scheme+"://"+address || r.Data[0].Template != "eastron-sdm630" || r.Data[0].Sure != scan.Likely || r.Data[0].Serial != "4711" ||
 				r.Data[1].Unit != 3 || r.Data[1].Template != "abb-b23" || r.Data[1].Sure != scan.Certain {
 				t.Errorf("%+v\n%s", r.Data, errs)
@@ -133,7 +135,7 @@ func TestScanPymodbus(t *testing.T) {
 func TestScanOfTheSimulatedMeters(t *testing.T) {
 	now := time.Date(2026, 3, 3, 10, 10, 0, 0, time.UTC)
 	load := meter.NewLoad("shop", meter.Shop, now.AddDate(0, -1, 0), now.AddDate(0, 1, 0))
-	url := "tcp://" + freeAddress(t)
+	url := "tcp://" + ports.Address(t)
 	s, err := meter.NewServer(url, func() time.Time { return now }, map[uint8]meter.Unit{2: {Serial: 77, Import: load.Register}}, meter.Faults{})
 	if err != nil {
 		t.Fatal(err)

@@ -47,15 +47,7 @@ func printStatus(w io.Writer, format string, d *daemon, now time.Time) error {
 		_, err := w.Write(d.raw)
 		return err
 	case "csv":
-		c := csv.NewWriter(w)
-		c.Write([]string{"meter", "bus", "state", "measure", "value", "unit", "at", "error"})
-		for _, m := range s.Meters {
-			for _, r := range m.Registers {
-				c.Write([]string{m.ID, m.Bus, m.State, r.Measure.String(), r.Value, r.UnitCode, stamp(r.At), first(r.Error, m.Error)})
-			}
-		}
-		c.Flush()
-		return c.Error()
+		return statusCSV(w, s)
 	}
 	fmt.Fprintf(w, "%s: running since %s, version %s\n", s.Site.Name, stamp(s.Started), s.Version)
 	wrong := troubles(s)
@@ -72,22 +64,16 @@ func printStatus(w io.Writer, format string, d *daemon, now time.Time) error {
 		fmt.Fprintf(w, "Your meter code: %s\n  Type it on the permission page that your bank sends you to. Keep it to yourself: who has it can answer for you.\n\n", s.Code)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "METER\tSTATE\tMEASURE\tVALUE\tUNIT\tREAD (UTC)")
+	fmt.Fprintln(t, "METER\tSTATE\tMEASURE\tVALUE\tUNIT\tREAD (UTC)\tAGE")
 	for _, m := range s.Meters {
 		for _, r := range m.Registers {
 			value, unit := agent.Shown(r.Value, r.UnitCode)
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.State, r.Measure, value, unit, dash(stamp(r.At)))
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.State, r.Measure, value, unit, dash(stamp(r.At)), ago(r.Age))
 		}
 	}
 	t.Flush()
-	fmt.Fprintln(w)
-	for _, b := range s.Buses {
-		if b.Heard {
-			fmt.Fprintf(w, "Bus %s: %s, %s heard\n", b.ID, b.State, count(int(b.Polls), "message"))
-			continue
-		}
-		fmt.Fprintf(w, "Bus %s: %s, %d polls, asked %.0f %% of the time\n", b.ID, b.State, b.Polls, b.Busy*100)
-	}
+	printTraffic(w, s)
+	printBuses(w, s.Buses)
 	printClock(w, s.Clock)
 	fmt.Fprintf(w, "Store: %s, last written %s\n", s.Store.Path, dash(stamp(s.Store.Writing.Last)))
 	printUplink(w, s.Uplink, now)

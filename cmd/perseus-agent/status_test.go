@@ -117,9 +117,9 @@ func TestStatusShowsKilowattHours(t *testing.T) {
 	if err := printStatus(&b, "table", &daemon{status: wellStatus()}, statusNow); err != nil {
 		t.Fatal(err)
 	}
-	want := `METER   STATE  MEASURE  VALUE      UNIT  READ (UTC)
-main    ok     import   18342.127  kWh   2026-11-22 12:00:00
-boiler  ok     gas      0.005      m3    2026-11-22 12:00:00
+	want := `METER   STATE  MEASURE  VALUE      UNIT  READ (UTC)           AGE
+main    ok     import   18342.127  kWh   2026-11-22 12:00:00  -
+boiler  ok     gas      0.005      m3    2026-11-22 12:00:00  -
 `
 	if !strings.Contains(b.String(), want) {
 		t.Errorf("%s\nwant:\n%s", b.String(), want)

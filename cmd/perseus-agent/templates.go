@@ -115,9 +115,17 @@ func templateOf(t config.Template) template {
 		row.Sources = append(row.Sources, out)
 	}
 	for _, r := range t.Registers {
-		row.Registers = append(row.Registers, templateRegister{r.Measure.String(), r.Address, r.Table, r.Type, r.Order, r.Unit, r.Scale, t.Agreeing(r.Measure)})
+		row.Registers = append(row.Registers, templateRegister{r.Measure.String(), r.Address, r.Table, r.Type, r.Order, unitOf(r), r.Scale, t.Agreeing(r.Measure)})
 	}
 	return row
+}
+
+// unitOf is the unit of a register; "as set" where each meter has its own.
+func unitOf(r config.Register) string {
+	if r.Ask {
+		return "as set"
+	}
+	return r.Unit
 }
 
 func placeOf(r *modbus.Serial) *templateSerial {
@@ -167,6 +175,10 @@ func (in *invocation) showTemplate(t config.Template, row template) error {
 	w := tabwriter.NewWriter(in.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "MEASURE\tADDRESS\tTABLE\tTYPE\tORDER\tUNIT\tSCALE\tSOURCES")
 	for _, r := range row.Registers {
+		if t.SunSpec != "" {
+			fmt.Fprintf(w, "%s\t-\t-\t%s\t-\t%s\t-\t%d\n", r.Measure, r.Type, r.Unit, r.Sources)
+			continue
+		}
 		fmt.Fprintf(w, "%s\t%#04x\t%s\t%s\t%s\t%s\t%s\t%d\n", r.Measure, r.Address, r.Table, r.Type, dash(r.Order), r.Unit, dash(r.Scale), r.Sources)
 	}
 	for _, i := range slices.Compact([]int{min(1, t.Inputs), t.Inputs}) {
@@ -199,6 +211,8 @@ func connectionOf(t config.Template) string {
 		phases = "three phases"
 	}
 	switch {
+	case t.SunSpec != "":
+		return "the device says itself where its registers are, and who it is"
 	case t.Inputs > 0:
 		return fmt.Sprintf("%d pulse inputs, each for a meter: give input and pulse, such as pulse: 0.1 m3", t.Inputs)
 	case t.Transformers && t.Primary:

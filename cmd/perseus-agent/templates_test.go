@@ -52,7 +52,7 @@ func TestTemplatesSearch(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{
-		`templates has "sunspec meter": try the maker`: {"templates", "--search", "sunspec meter"},
+		`templates has "flow computer": try the maker`: {"templates", "--search", "flow computer"},
 		"give a name or --search, not both":            {"templates", "--search", "x", "abb-b23"},
 	} {
 		if code, _, errs := cli(t, args...); code != usage || !strings.Contains(errs, want) {

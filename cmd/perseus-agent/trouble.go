@@ -34,12 +34,12 @@ func troubles(s agent.Status) []string {
 			continue // stuck is among the reasons
 		}
 		down[b.ID] = true
-		out = append(out, "bus "+b.ID+" is down"+unread(s.Meters, b.ID)+colon(b.Error))
+		out = append(out, tried("bus "+b.ID+" is down"+sinceWhen(b)+unread(s.Meters, b.ID)+colon(because(b.Down, b.Error)), b.Again))
 	}
 	for _, m := range s.Meters {
 		switch {
 		case m.State == "failing" && !down[m.Bus]:
-			out = append(out, fmt.Sprintf("meter %s does not answer since %s UTC%s", m.ID, stamp(m.Since), colon(m.Error)))
+			out = append(out, tried(fmt.Sprintf("meter %s %s since %s UTC%s", m.ID, m.Down.Verb(), stamp(m.Since), colon(because(m.Down, m.Error))), m.Again))
 		case m.State == "partly":
 			out = append(out, partly(m)...)
 		}
@@ -61,6 +61,26 @@ func troubles(s agent.Status) []string {
 		}
 	}
 	return out
+}
+
+// sinceWhen says since when a bus is down.
+func sinceWhen(b agent.BusStatus) string {
+	if b.Since.IsZero() {
+		return ""
+	}
+	return " since " + stamp(b.Since) + " UTC"
+}
+
+// tried adds when the next attempt is, so that who has mended a wire knows how
+// long to wait.
+func tried(said string, at time.Time) string {
+	if at.IsZero() {
+		return said
+	}
+	if !strings.HasSuffix(said, "?") {
+		said += "."
+	}
+	return said + " Tried again at " + at.UTC().Format(time.TimeOnly)
 }
 
 // unread says which meters a bus that is down keeps from being read.
@@ -88,7 +108,7 @@ func partly(m agent.MeterStatus) []string {
 	var out []string
 	for _, r := range m.Registers {
 		if r.Error != "" {
-			out = append(out, fmt.Sprintf("meter %s answers, but not for %s: %s", m.ID, r.Measure, r.Error))
+			out = append(out, fmt.Sprintf("meter %s answers, but not for %s: %s", m.ID, r.Measure, because(r.Why, r.Error)))
 		}
 	}
 	return out

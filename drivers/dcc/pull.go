@@ -211,6 +211,7 @@ func (p *puller) pull(ctx context.Context, s *series, deliver func(int, []driver
 			f.Op = op
 			return f
 		}
+		p.healthIs(nil) // a first history takes minutes, in which all is well
 	}
 	if deep {
 		s.deep = now

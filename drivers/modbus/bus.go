@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	wire "github.com/simonvetter/modbus"
@@ -35,6 +36,9 @@ type Device struct {
 	Unit   uint8 // 0 to 247; 255 is also used by devices that speak TCP themselves
 	Points []Point
 	Serial *Serial // where it keeps its serial number; nil: it is not asked
+
+	Alarms  []Alarm  // bits by which it says that something is wrong, read in each round
+	SunSpec *SunSpec // it says itself where its totals are; nil: the points do
 }
 
 // Bus is a Modbus connection. It implements drivers.Poller.
@@ -46,6 +50,7 @@ type Bus struct {
 	target  target
 	rtu     *rtuClient // the client, where frames do not say what they answer; else nil
 	asked   bool       // a request went out on this connection: pause before the next
+	counts  *counts
 }
 
 type device struct {
@@ -53,29 +58,24 @@ type device struct {
 	unit     uint8
 	points   []point
 	requests []request
+	bridge   *bridge // nil: there is nothing to find out about its holes
 	serial   *serial // nil: it is not asked who it is
 	who      identity
-}
-
-// client asks units for registers. Its questions to one unit make a round,
-// from begin to believed, which says whether its answers can be believed.
-type client interface {
-	Open() error
-	Close() error
-	SetUnitId(uint8) error
-	ReadRawBytes(addr, size uint16, t wire.RegType) ([]byte, error)
-	begin()
-	believed(context.Context) error
+	tally    drivers.Tally
+	alarms   *alarms // nil: it has none
+	sun      *sun    // nil: its points say where they are
 }
 
 var (
 	_ drivers.Poller     = (*Bus)(nil)
 	_ drivers.Identifier = (*Bus)(nil)
+	_ drivers.Observer   = (*Bus)(nil)
+	_ drivers.Alarmer    = (*Bus)(nil)
 )
 
 // New checks a bus and its points. It does not connect: the first Poll does.
 func New(c Config) (*Bus, error) {
-	b := &Bus{cfg: c}
+	b := &Bus{cfg: c, devices: make([]device, len(c.Devices)), counts: &counts{}}
 	if b.cfg.Timeout == 0 {
 		b.cfg.Timeout = time.Second
 	}
@@ -86,7 +86,7 @@ func New(c Config) (*Bus, error) {
 	if b.target, err = parseURL(c.URL); err != nil {
 		return nil, err
 	}
-	for _, d := range c.Devices {
+	for i, d := range c.Devices {
 		if d.Unit > 247 && d.Unit != 255 {
 			return nil, fmt.Errorf("meter %s: unit %d: use 0 to 247, or 255", d.Meter, d.Unit)
 		}
@@ -96,7 +96,8 @@ func New(c Config) (*Bus, error) {
 		if len(d.Points) == 0 {
 			return nil, fmt.Errorf("meter %s: no registers to read", d.Meter)
 		}
-		dev := device{meter: d.Meter, unit: d.Unit}
+		dev := &b.devices[i]
+		dev.meter, dev.unit = d.Meter, d.Unit
 		for _, p := range d.Points {
 			cp, err := p.compile()
 			if err != nil {
@@ -104,7 +105,14 @@ func New(c Config) (*Bus, error) {
 			}
 			dev.points = append(dev.points, cp)
 		}
-		dev.requests = plan(dev.points)
+		if d.SunSpec == nil {
+			dev.requests, dev.bridge = plan(dev.points, false), newBridge(dev.points)
+		} else if dev.sun, err = newSun(*d.SunSpec, dev.points); err != nil {
+			return nil, fmt.Errorf("meter %s: %w", d.Meter, err)
+		}
+		if dev.alarms, err = newAlarms(d.Alarms); err != nil {
+			return nil, fmt.Errorf("meter %s: alarm: %w", d.Meter, err)
+		}
 		if d.Serial != nil {
 			s, err := d.Serial.compile()
 			if err != nil {
@@ -112,25 +120,10 @@ func New(c Config) (*Bus, error) {
 			}
 			dev.serial = &s
 		}
-		b.devices = append(b.devices, dev)
 	}
-	b.client = newClient(b.target, b.cfg)
+	b.client = newClient(b.target, b.cfg, b.counts)
 	b.rtu, _ = b.client.(*rtuClient)
 	return b, nil
-}
-
-func newClient(t target, c Config) client {
-	if t.scheme == "rtu" || t.scheme == "rtuovertcp" {
-		return newRTU(t, c.Timeout, c.Pause)
-	}
-	m := &mbapClient{timeout: c.Timeout, packets: t.scheme == "udp"}
-	m.dial = func() (link, error) {
-		if t.scheme == "tls" {
-			return dialTLS(t, c.Timeout)
-		}
-		return dialSocket(t.scheme, t.address, c.Timeout)
-	}
-	return m
 }
 
 // Poll reads every point of one device; see drivers.Poller. When it fails, dst
@@ -138,18 +131,27 @@ func newClient(t target, c Config) client {
 func (b *Bus) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]drivers.Reading, error) {
 	d, start := &b.devices[i], len(dst)
 	b.client.begin()
+	b.counts.to = &d.tally
 	who := d.who
 	dst, answered, err := b.read(ctx, d, dst)
 	if err != nil {
 		d.who.due = true
 	} else if answered {
-		b.identify(ctx, d)
+		b.readAlarms(ctx, d, dst[start:])
+		if b.open {
+			b.identify(ctx, d)
+		}
+		if d.sun != nil && who.number != "" && d.who.number != "" && d.who.number != who.number {
+			d.sun.forget()
+		}
 	}
 	if doubt := b.client.believed(ctx); doubt != nil {
 		doubt = b.takeBack(d, who, dst[start:], doubt)
 		if err == nil {
 			err = doubt
 		}
+	} else if err == nil && answered && b.open {
+		b.explore(ctx, d, dst[start:])
 	}
 	return dst, err
 }
@@ -157,9 +159,11 @@ func (b *Bus) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]drivers
 // takeBack makes errors of the readings of a round that is not believed.
 func (b *Bus) takeBack(d *device, who identity, round []drivers.Reading, err error) error {
 	d.who, d.who.due = who, true
-	if b.target.scheme != "rtu" || !errors.Is(err, errShifted) { // else the port is there
-		b.Close()
+	if d.sun != nil {
+		d.sun.takeBack()
 	}
+	d.alarms.takeBack()
+	b.distrust(err)
 	err = b.explain(fmt.Sprintf("read unit %d", d.unit), err)
 	for i, r := range round {
 		if r.Err == nil {
@@ -177,7 +181,9 @@ func (b *Bus) read(ctx context.Context, d *device, dst []drivers.Reading) (_ []d
 	if err := b.client.SetUnitId(d.unit); err != nil {
 		return dst, answered, err
 	}
-	start := len(dst)
+	if d.sun != nil {
+		return b.readSunSpec(ctx, d, dst)
+	}
 	for r := 0; r < len(d.requests); r++ {
 		req := d.requests[r]
 		if err := b.pause(ctx); err != nil {
@@ -187,11 +193,12 @@ func (b *Bus) read(ctx context.Context, d *device, dst []drivers.Reading) (_ []d
 		data, err := b.ask(req)
 		at := b.cfg.Now()
 		if isMissingRegister(err) && len(req.points) > 1 {
-			// The device has the registers but will not read across them:
-			// ask for each by itself from now on.
-			d.requests = apart(d.points)
-			r = -1
-			dst = dst[:start]
+			// The device may have the registers but not read across them: ask
+			// for them in two parts from now on.
+			d.requests = slices.Replace(d.requests, r, r+1, split(d.points, req)...)
+			d.bridge = nil
+			b.counts.splits.Add(1)
+			r--
 			continue
 		}
 		down := err != nil && !isException(err)
@@ -234,6 +241,7 @@ func (b *Bus) connect(ctx context.Context) error {
 		return &drivers.Error{Kind: drivers.Refused, Op: "connect to " + b.cfg.URL, Err: err, Hint: hint}
 	}
 	b.open, b.asked = true, false
+	b.counts.connects.Add(1)
 	return nil
 }
 
@@ -269,7 +277,9 @@ func (b *Bus) ask(r request) ([]byte, error) {
 	if err == nil && len(data) != int(r.words)*2 {
 		err = wire.ErrProtocolError
 	}
-	if err != nil && !isException(err) && (b.target.scheme != "rtu" || errors.Is(err, errUnplugged)) {
+	if isException(err) {
+		b.counts.exceptions.Add(1)
+	} else if err != nil && (b.target.scheme != "rtu" || errors.Is(err, errUnplugged)) {
 		b.Close()
 	}
 	return data, err
@@ -282,15 +292,4 @@ func (b *Bus) Close() error {
 	}
 	b.open = false
 	return b.client.Close()
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

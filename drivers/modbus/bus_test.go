@@ -3,7 +3,6 @@ package modbus
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"reflect"
 	"strings"
@@ -21,45 +20,6 @@ func pt(addr uint16) Point {
 	return Point{Measure: energy.Import, Address: addr, Table: "input", Type: "uint32", Unit: "Wh"}
 }
 
-func TestPlan(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		points []Point
-		want   string
-	}{
-		{"one", []Point{pt(4)}, "i4+2"},
-		{"touching", []Point{pt(6), pt(4), pt(8)}, "i4+6"},
-		{"a hole is not read", []Point{pt(4), pt(8)}, "i4+2 i8+2"},
-		{"overlap", []Point{pt(4), pt(5)}, "i4+3"},
-		{"tables apart", []Point{pt(4), {Measure: energy.Export, Address: 6, Type: "uint32", Unit: "Wh"}}, "h6+2 i4+2"},
-	} {
-		b, err := New(Config{URL: "tcp://127.0.0.1", Devices: []Device{{Meter: "m", Unit: 1, Points: c.points}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		seen := map[int]bool{}
-		for _, r := range b.devices[0].requests {
-			table := map[bool]string{true: "i", false: "h"}[r.input]
-			got = append(got, fmt.Sprintf("%s%d+%d", table, r.address, r.words))
-			for _, p := range r.points {
-				seen[p] = true
-			}
-		}
-		if s := strings.Join(got, " "); s != c.want || len(seen) != len(c.points) {
-			t.Errorf("%s: got %q for %d points, want %q for %d", c.name, s, len(seen), c.want, len(c.points))
-		}
-	}
-	long := make([]Point, 100)
-	for i := range long {
-		long[i] = pt(uint16(2 * i))
-	}
-	b, _ := New(Config{URL: "tcp://127.0.0.1", Devices: []Device{{Meter: "m", Unit: 1, Points: long}}})
-	if r := b.devices[0].requests; len(r) != 2 || r[0].words > maxWords {
-		t.Errorf("200 registers: got %d requests, the first of %d", len(r), r[0].words)
-	}
-}
-
 // fake answers from a script: one function for each request.
 type fake struct {
 	opens, closes int
@@ -68,8 +28,11 @@ type fake struct {
 	answer        func(addr, n uint16) ([]byte, error)
 }
 
-func (f *fake) Open() error                    { f.opens++; return f.openErr }
-func (f *fake) Close() error                   { f.closes++; return nil }
+func (f *fake) Open() error  { f.opens++; return f.openErr }
+func (f *fake) Close() error { f.closes++; return nil }
+func (f *fake) bits(byte, uint16, uint16) ([]byte, error) {
+	return nil, wire.ErrIllegalFunction
+}
 func (f *fake) begin()                         {}
 func (f *fake) believed(context.Context) error { return nil }
 func (f *fake) SetUnitId(u uint8) error        { f.units = append(f.units, u); return nil }

@@ -76,19 +76,19 @@ func TestPointCheck(t *testing.T) {
 	ok := Point{Measure: energy.Import, Type: "uint32", Unit: "Wh"}
 	with := func(f func(*Point)) Point { p := ok; f(&p); return p }
 	for want, p := range map[string]Point{
-		"":                        ok,
-		"is not one of import":    with(func(p *Point) { p.Measure = 9 }),
-		"holds single bits":       with(func(p *Point) { p.Table = "coil" }),
-		"use holding or input":    with(func(p *Point) { p.Table = "inputs" }),
-		"use int16 uint16":        with(func(p *Point) { p.Type = "uint24" }),
-		"spell each of the 4":     with(func(p *Point) { p.Order = "ABCC" }),
-		"such as ABCD":            with(func(p *Point) { p.Order = "ABCDEFGH" }),
-		"use Wh kWh":              with(func(p *Point) { p.Unit = "kwh" }),
-		"does not measure import": with(func(p *Point) { p.Unit = "m3" }),
-		"positive decimal":        with(func(p *Point) { p.Scale = "-1" }),
-		"out of range":            with(func(p *Point) { p.Scale = "0.00000000000000000000001" }),
-		"primary and secondary":   with(func(p *Point) { p.CT = "5/200" }),
-		"does not fit":            with(func(p *Point) { p.Address = 0xFFFF }),
+		"":                         ok,
+		"is none that meters have": with(func(p *Point) { p.Measure = 99 }),
+		"holds single bits":        with(func(p *Point) { p.Table = "coil" }),
+		"use holding or input":     with(func(p *Point) { p.Table = "inputs" }),
+		"use int16 uint16":         with(func(p *Point) { p.Type = "uint24" }),
+		"spell each of the 4":      with(func(p *Point) { p.Order = "ABCC" }),
+		"such as ABCD":             with(func(p *Point) { p.Order = "ABCDEFGH" }),
+		"use Wh kWh":               with(func(p *Point) { p.Unit = "kwh" }),
+		"does not measure import":  with(func(p *Point) { p.Unit = "m3" }),
+		"positive decimal":         with(func(p *Point) { p.Scale = "-1" }),
+		"out of range":             with(func(p *Point) { p.Scale = "0.00000000000000000000001" }),
+		"primary and secondary":    with(func(p *Point) { p.CT = "5/200" }),
+		"does not fit":             with(func(p *Point) { p.Address = 0xFFFF }),
 	} {
 		err := p.Check()
 		if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {

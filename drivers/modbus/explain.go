@@ -33,6 +33,9 @@ func exception(code byte) error {
 }
 
 func isException(err error) bool {
+	if err == nil { // each poll asks
+		return false
+	}
 	if u := unknownException(0); errors.As(err, &u) {
 		return true
 	}
@@ -53,6 +56,17 @@ func isSilence(err error) bool {
 	return !isMissingRegister(err) && !errors.Is(err, wire.ErrIllegalFunction)
 }
 
+// isPassing reports whether a refusal says nothing of the registers: the device
+// is busy, or a gateway cannot reach it.
+func isPassing(err error) bool {
+	return errors.Is(err, wire.ErrServerDeviceBusy) || errors.Is(err, wire.ErrAcknowledge) || errors.Is(err, wire.ErrGWPathUnavailable) || errors.Is(err, wire.ErrGWTargetFailedToRespond)
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, wire.ErrRequestTimedOut) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
 func isMissingRegister(err error) bool {
 	return errors.Is(err, wire.ErrIllegalDataAddress) || errors.Is(err, wire.ErrIllegalDataValue)
 }
@@ -60,7 +74,6 @@ func isMissingRegister(err error) bool {
 // explain gives an error its kind and a hint for the installer.
 func (b *Bus) explain(op string, err error) error {
 	e := &drivers.Error{Kind: drivers.Protocol, Op: op, Err: err}
-	var timeout net.Error
 	switch {
 	case isMissingRegister(err):
 		e.Kind, e.Hint = drivers.Exception, "is the address counted from 0, and the table right?"
@@ -68,8 +81,7 @@ func (b *Bus) explain(op string, err error) error {
 		e.Kind, e.Hint = drivers.Exception, "the converter answers, the meter behind it does not: check the unit number and the wiring"
 	case isException(err):
 		e.Kind = drivers.Exception
-	case errors.Is(err, wire.ErrRequestTimedOut), errors.Is(err, os.ErrDeadlineExceeded),
-		errors.As(err, &timeout) && timeout.Timeout():
+	case isTimeout(err):
 		e.Kind, e.Hint = drivers.Timeout, b.silence()
 	case errors.Is(err, errUnplugged):
 		e.Kind, e.Hint = drivers.Refused, unplugged

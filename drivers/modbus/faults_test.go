@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/bits"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -42,6 +43,12 @@ func idOf(unit, function uint8, address uint16) uint16 {
 	return uint16(unit)<<12 | uint16(function)<<8 | address&0xFF
 }
 
+// bitOf is what a coil or discrete input holds: whatever is another's differs
+// in half of its bits.
+func bitOf(unit, function uint8, address uint16) bool {
+	return bits.OnesCount32((uint32(unit)*0x9E3779B1^uint32(function)*0x85EBCA6B^uint32(address)*0xC2B2AE35)>>7)%2 == 1
+}
+
 // emission is something that comes after a question.
 type emission struct {
 	after time.Duration // the one before it
@@ -70,6 +77,16 @@ var kinds = []string{
 
 // registers is the answer without faults: pairs of (who, count).
 func (f *faulty) registers(unit, function uint8, address, words uint16) []byte {
+	if function == readCoils || function == readDiscrete {
+		out := make([]byte, 1+(words+7)/8)
+		out[0] = byte(len(out) - 1)
+		for i := range words {
+			if bitOf(unit, function, address+i) {
+				out[1+i/8] |= 1 << (i % 8)
+			}
+		}
+		return out
+	}
 	out := []byte{byte(2 * words)}
 	if f.moving {
 		f.count++

@@ -31,6 +31,8 @@ func isStrange(err error) bool {
 
 // Functions that are asked (Modbus application protocol 1.1b3, section 6).
 const (
+	readCoils    = 0x01
+	readDiscrete = 0x02
 	readHolding  = 0x03
 	readInput    = 0x04
 	encapsulated = 0x2B // with 0x0E: read device identification
@@ -62,10 +64,19 @@ func answerLength(question, got []byte) (int, error) {
 		return 0, nil
 	case question[1] == encapsulated:
 		return identificationLength(question, got)
-	case int(got[2]) != 2*int(binary.BigEndian.Uint16(question[4:])):
+	case int(got[2]) != bytesOf(question[1], binary.BigEndian.Uint16(question[4:])):
 		return 0, errOtherLength
 	}
 	return overhead + int(got[2]), nil
+}
+
+// bytesOf is how many bytes the answer to a question for so many registers, or
+// bits, holds.
+func bytesOf(function byte, count uint16) int {
+	if function < readHolding {
+		return (int(count) + 7) / 8
+	}
+	return 2 * int(count)
 }
 
 // identificationLength walks the objects of an answer to 2B/0E: unit,

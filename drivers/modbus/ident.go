@@ -45,6 +45,7 @@ func (b *Bus) Identification(ctx context.Context, i int) (Identification, error)
 		return id, err
 	}
 	b.client.begin()
+	b.counts.to = &d.tally
 	conformity, err := b.objects(ctx, &id, basic, 0)
 	if err == nil && conformity >= regular {
 		_, err = b.objects(ctx, &id, regular, 3)

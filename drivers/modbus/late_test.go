@@ -42,6 +42,7 @@ func TestStaleAnswerOverTCPIsThrownAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
+	unbridged(b)
 	var rs []drivers.Reading
 	for range 50 {
 		rs, err = b.Poll(t.Context(), 0, rs[:0])

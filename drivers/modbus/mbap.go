@@ -22,11 +22,15 @@ type mbapClient struct {
 	dial    func() (link, error)
 	packets bool // UDP: no frame goes on in the next packet
 	timeout time.Duration
+	counts  *counts
 	link    link
 	unit    uint8
 
 	number   uint16 // of the last question
+	question []byte // the last one; its memory is used again
 	buffer   [2 * maxMBAP]byte
+	proven   bool // this connection has brought an answer
+	gone     bool // it ended with no answer begun to the last question
 	accepted bool // there are answers in this round
 	strange  bool // and something that was no answer
 }
@@ -40,6 +44,7 @@ func (c *mbapClient) Open() (err error) {
 	if c.link, err = c.dial(); err != nil {
 		return err
 	}
+	c.proven = false
 	// Some converters give a new connection the answers to the one before it.
 	c.number = uint16(rand.Uint32())
 	return nil
@@ -71,9 +76,7 @@ func (c *mbapClient) ReadRawBytes(address, size uint16, t wire.RegType) ([]byte,
 	if t == wire.INPUT_REGISTER {
 		function = readInput
 	}
-	data := binary.BigEndian.AppendUint16(make([]byte, 0, 4), address)
-	data = binary.BigEndian.AppendUint16(data, size/2)
-	answer, err := c.exchange(function, data)
+	answer, err := c.exchange(function, byte(address>>8), byte(address), byte(size/2>>8), byte(size/2))
 	switch {
 	case err != nil:
 		return nil, err
@@ -83,37 +86,76 @@ func (c *mbapClient) ReadRawBytes(address, size uint16, t wire.RegType) ([]byte,
 	return answer[1:], nil
 }
 
-func (c *mbapClient) encapsulated(data []byte) ([]byte, error) { return c.exchange(encapsulated, data) }
+// bits reads coils or discrete inputs.
+func (c *mbapClient) bits(function byte, address, count uint16) ([]byte, error) {
+	data := binary.BigEndian.AppendUint16(make([]byte, 0, 4), address)
+	data = binary.BigEndian.AppendUint16(data, count)
+	answer, err := c.exchange(function, data...)
+	n := bytesOf(function, count)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(answer) != 1+n || int(answer[0]) != n:
+		return nil, c.fail(errOtherLength)
+	}
+	return answer[1:], nil
+}
+
+func (c *mbapClient) encapsulated(data []byte) ([]byte, error) {
+	return c.exchange(encapsulated, data...)
+}
 
 func (c *mbapClient) fail(err error) error {
-	c.strange = c.strange || isStrange(err)
+	if isStrange(err) {
+		c.strange = true
+		c.counts.threw(0)
+	}
 	return err
 }
 
 // exchange asks the unit, and gives the answer without unit and function. It
 // holds until the next exchange.
-func (c *mbapClient) exchange(function byte, data []byte) ([]byte, error) {
-	c.number++
-	question := binary.BigEndian.AppendUint16(make([]byte, 0, 16), c.number)
-	question = append(question, 0, 0, 0, byte(2+len(data)), c.unit, function)
-	if err := c.link.write(append(question, data...)); err != nil {
+func (c *mbapClient) exchange(function byte, data ...byte) ([]byte, error) {
+	answer, err := c.once(function, data)
+	if !c.gone || !c.proven || c.packets {
+		return answer, err
+	}
+	// Many devices close a connection that is idle, some after each answer. The
+	// question went into a closed one: it is asked again on a new one, once.
+	c.Close()
+	if c.Open() != nil {
 		return nil, err
 	}
+	c.counts.connects.Add(1)
+	return c.once(function, data)
+}
+
+func (c *mbapClient) once(function byte, data []byte) ([]byte, error) {
+	c.number++
+	c.gone = false
+	c.question = append(binary.BigEndian.AppendUint16(c.question[:0], c.number), 0, 0, 0, byte(2+len(data)), c.unit, function)
+	c.question = append(c.question, data...)
+	if err := c.link.write(c.question); err != nil {
+		c.gone = !errors.Is(err, os.ErrDeadlineExceeded)
+		return nil, err
+	}
+	c.counts.asked(len(c.question))
 	frame, err := c.answer(time.Now().Add(c.timeout))
 	if err != nil {
 		return nil, c.fail(err)
 	}
-	unit, got, data := frame[6], frame[7], frame[8:]
+	unit, got, answer := frame[6], frame[7], frame[8:]
 	switch {
 	case unit != c.unit && (got != function|exceptionBit || unit != 255): // converters refuse as unit 255
 		return nil, c.fail(errOtherUnit)
-	case got == function|exceptionBit && len(data) == 1:
-		return nil, exception(data[0])
+	case got == function|exceptionBit && len(answer) == 1:
+		c.proven = true
+		return nil, exception(answer[0])
 	case got != function:
 		return nil, c.fail(errOtherFunction)
 	}
-	c.accepted = true
-	return data, nil
+	c.accepted, c.proven = true, true
+	return answer, nil
 }
 
 // answer reads frames until it has that of the last question.
@@ -137,9 +179,11 @@ func (c *mbapClient) answer(deadline time.Time) ([]byte, error) {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, wire.ErrRequestTimedOut
 		case err != nil:
+			c.gone = len(have) == 0
 			return nil, err
 		}
 		have = c.buffer[:len(have)+n]
+		c.counts.received(n)
 	}
 }
 
@@ -158,6 +202,7 @@ func (c *mbapClient) find(have []byte) (frame, rest []byte, err error) {
 			return have[:n], have[n:], nil
 		}
 		have = have[n:]
+		c.counts.threw(0)
 	}
 	return nil, have, nil
 }

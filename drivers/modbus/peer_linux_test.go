@@ -72,7 +72,7 @@ func TestPymodbus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := wired(open(t), pt(0x10), pt(0x12), Point{Measure: 2, Address: 0x30, Type: "uint16", Unit: "Wh"}, pt(0x1000))
-			c.Timeout, c.Devices = 2*time.Second, c.Devices[:1]
+			c.Timeout, c.Devices = 5*time.Second, c.Devices[:1]
 			b, err := New(c)
 			if err != nil {
 				t.Fatal(err)

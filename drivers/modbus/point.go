@@ -14,7 +14,7 @@ type Point struct {
 	Measure energy.Measure
 	Address uint16   // the protocol address, from 0 (not the 30001/40001 style of manuals)
 	Table   string   // "holding" (the default) or "input"
-	Type    string   // int16 uint16 int32 uint32 int64 uint64 float32 float64 bcd
+	Type    string   // int16 uint16 int32 uint32 int64 uint64 float32 float64 bcd; TypeSunSpec on a device with SunSpec, alone with Measure and the unit Wh
 	Order   string   // byte order, one letter a byte from the most significant, A: "ABCD" (the default), "CDAB", "BADC", "DCBA", ...
 	Unit    string   // a unit of energy/unit that fits the measure; W, var and theirs make it a power point; "pulse" needs Pulse
 	Pulse   string   // the weight of one pulse, "100 Wh" or "1000/kWh", where Unit is "pulse"
@@ -60,6 +60,7 @@ const (
 	signed
 	float
 	bcd
+	learnt // TypeSunSpec: the device says how
 )
 
 var types = map[string]struct {
@@ -83,7 +84,10 @@ func (p Point) Check() error { _, err := p.compile(); return err }
 func (p Point) compile() (point, error) {
 	c := point{measure: p.Measure, power: p.IsPower(), invalid: p.Invalid}
 	if !p.Measure.Valid() {
-		return c, fmt.Errorf("measure %v is not one of import, export, reactive-import, reactive-export, gas", p.Measure)
+		return c, fmt.Errorf("measure %v is none that meters have", p.Measure)
+	}
+	if p.Type == TypeSunSpec {
+		return p.compileSunSpec()
 	}
 	var err error
 	if c.layout, err = newLayout(p.Address, p.Table, p.Type, p.Order); err != nil {

@@ -150,8 +150,19 @@ func (c *rtuClient) ReadRawBytes(address, size uint16, t wire.RegType) ([]byte, 
 	if t == wire.INPUT_REGISTER {
 		s.function = readInput
 	}
+	return c.read(s, address)
+}
+
+// bits reads coils or discrete inputs. Proofs are of registers, so that no
+// answer of theirs is like one of these.
+func (c *rtuClient) bits(function byte, address, count uint16) ([]byte, error) {
+	return c.read(shape{function, count}, address)
+}
+
+// read asks for registers or bits, and makes sure of the answer.
+func (c *rtuClient) read(s shape, address uint16) ([]byte, error) {
 	u := c.trust()
-	if !slices.Contains(u.shapes, s) {
+	if s.function >= readHolding && !slices.Contains(u.shapes, s) {
 		u.shapes = append(u.shapes, s)
 	}
 	if u.suspect {
@@ -160,7 +171,7 @@ func (c *rtuClient) ReadRawBytes(address, size uint16, t wire.RegType) ([]byte, 
 		}
 	}
 	data, err := c.ask(s, address)
-	if err == nil && u.repeats(address, data) {
+	if err == nil && u.repeats(s.function, address, data) {
 		if err = c.settle(context.Background()); err == nil {
 			data, err = c.again(s, address, data)
 		}
@@ -184,7 +195,7 @@ func (c *rtuClient) ReadRawBytes(address, size uint16, t wire.RegType) ([]byte, 
 		}
 		return nil, err
 	}
-	u.remember(address, data)
+	u.remember(s.function, address, data)
 	return data, err
 }
 
@@ -209,7 +220,7 @@ func (c *rtuClient) encapsulated(data []byte) ([]byte, error) {
 func (c *rtuClient) ask(s shape, address uint16) ([]byte, error) {
 	data := binary.BigEndian.AppendUint16(nil, address)
 	data = binary.BigEndian.AppendUint16(data, s.words)
-	answer, err := c.exchange(s.function, data, overhead+2*int(s.words))
+	answer, err := c.exchange(s.function, data, overhead+bytesOf(s.function, s.words))
 	if err != nil && !isException(err) {
 		return nil, err
 	}
@@ -237,6 +248,7 @@ func (c *rtuClient) exchange(function uint8, data []byte, length int) ([]byte, e
 	answer, err := p.Decode(frame)
 	if err != nil {
 		c.line.strange = true
+		c.line.counts.threw(0)
 		c.line.quarantine()
 		return nil, errChecksum
 	}

@@ -172,7 +172,7 @@ func TestPulledAdapterComesBack(t *testing.T) {
 		}
 	}
 	syscall.Getrusage(syscall.RUSAGE_SELF, &after)
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("5 polls without an adapter took %v", took)
 	}
 	if cpu := time.Duration(after.Utime.Nano() - before.Utime.Nano() + after.Stime.Nano() - before.Stime.Nano()); cpu > 400*time.Millisecond {

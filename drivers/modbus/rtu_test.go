@@ -68,6 +68,7 @@ func script(t *testing.T, c Config, run func(s *scripted)) {
 		if s.Bus, err = New(c); err != nil {
 			t.Fatal(err)
 		}
+		unbridged(s.Bus)
 		s.rtu.dial = func() (link, error) { return m, nil }
 		go func() {
 			q := make([]byte, 8)

@@ -112,6 +112,7 @@ func (s *serialLink) close() error { return s.port.Close() }
 type socketLink struct {
 	conn    net.Conn
 	timeout time.Duration
+	until   time.Time // till then a write may take: one timeout from its beginning, or two
 }
 
 func (s *socketLink) readUntil(p []byte, deadline time.Time) (int, error) {
@@ -125,8 +126,11 @@ func (s *socketLink) readUntil(p []byte, deadline time.Time) (int, error) {
 }
 
 func (s *socketLink) write(p []byte) error {
-	if err := s.conn.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil {
-		return err
+	if now := time.Now(); s.until.Sub(now) < s.timeout { // not for each question of a round
+		s.until = now.Add(2 * s.timeout)
+		if err := s.conn.SetWriteDeadline(s.until); err != nil {
+			return err
+		}
 	}
 	_, err := s.conn.Write(p)
 	return err

@@ -32,11 +32,12 @@ type trust struct {
 // shape is what two answers must differ in to be told apart.
 type shape struct {
 	function uint8
-	words    uint16
+	words    uint16 // or bits
 }
 
 // answered is an answer that may come once more.
 type answered struct {
+	bits    byte // the function, for bits: registers are told apart by their address alone
 	address uint16
 	data    []byte
 	at      time.Time
@@ -62,28 +63,39 @@ func (c *rtuClient) again(s shape, address uint16, first []byte) ([]byte, error)
 }
 
 // repeats reports whether an answer was another register's a short while ago.
-func (u *trust) repeats(address uint16, data []byte) bool {
+func (u *trust) repeats(function byte, address uint16, data []byte) bool {
 	return slices.ContainsFunc(u.answers, func(a answered) bool {
-		return a.address != address && bytes.Equal(a.data, data) && time.Since(a.at) < repeatsWithin
+		return a.bits == bitsOf(function) && a.address != address && bytes.Equal(a.data, data) && time.Since(a.at) < repeatsWithin
 	})
+}
+
+// bitsOf is the function of a question for bits, 0 of one for registers: an
+// answer to another function shows itself.
+func bitsOf(function byte) byte {
+	if function < readHolding {
+		return function
+	}
+	return 0
 }
 
 // repeatsWithin is how long after it an answer may come once more.
 const repeatsWithin = time.Minute
 
 // remember keeps the answers of the last questions, one for each register.
-func (u *trust) remember(address uint16, data []byte) {
+func (u *trust) remember(function byte, address uint16, data []byte) {
 	if data == nil {
 		return
 	}
-	k := slices.IndexFunc(u.answers, func(a answered) bool { return a.address == address && len(a.data) == len(data) })
+	k := slices.IndexFunc(u.answers, func(a answered) bool {
+		return a.bits == bitsOf(function) && a.address == address && len(a.data) == len(data)
+	})
 	if k < 0 {
 		if len(u.answers) >= 32 {
 			u.answers = u.answers[1:]
 		}
 		u.answers, k = append(u.answers, answered{}), len(u.answers)
 	}
-	u.answers[k] = answered{address, data, time.Now()}
+	u.answers[k] = answered{bitsOf(function), address, data, time.Now()}
 }
 
 // confirm makes sure of the answer that has just come. A proof that is not
@@ -159,7 +171,10 @@ func (c *rtuClient) proof(u *trust, address uint16) error {
 // (then even a refusal is unlike), or else another number of registers. The
 // number changes from proof to proof, so that their answers differ too.
 func (u *trust) unlike() (s shape, alone bool) {
-	s = shape{u.shapes[0].function, 0}
+	s = shape{readHolding, 0}
+	if len(u.shapes) > 0 {
+		s.function = u.shapes[0].function
+	}
 	for _, f := range []uint8{readHolding, readInput} {
 		if u.tries%2 == 0 && !slices.ContainsFunc(u.shapes, func(o shape) bool { return o.function == f }) {
 			s.function, alone = f, true

@@ -126,9 +126,12 @@ func (b *Bus) Identity(i int) string { return b.devices[i].who.number }
 // that is due. Its failing costs no reading: those of this Poll are there
 // already.
 func (b *Bus) identify(ctx context.Context, d *device) {
+	if d.serial == nil {
+		return
+	}
 	now := b.cfg.Now()
 	early := now.Before(d.who.next) && d.who.next.Sub(now) <= identifyRetry // else the clock was set back
-	if d.serial == nil || early && !d.who.due || b.pause(ctx) != nil {
+	if early && !d.who.due || b.pause(ctx) != nil {
 		return
 	}
 	r := request{input: d.serial.input, address: d.serial.address, words: d.serial.words}

@@ -18,7 +18,7 @@ func dialSocket(network, address string, timeout time.Duration) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &socketLink{conn, timeout}, nil
+	return &socketLink{conn: conn, timeout: timeout}, nil
 }
 
 // dialTLS connects by Modbus/TCP Security, whose devices want to see a
@@ -41,5 +41,5 @@ func dialTLS(t target, timeout time.Duration) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &socketLink{conn, timeout}, nil
+	return &socketLink{conn: conn, timeout: timeout}, nil
 }

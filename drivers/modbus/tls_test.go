@@ -82,7 +82,7 @@ func TestTLS(t *testing.T) {
 	clients.AppendCertsFromPEM(ours)
 	address := ports.Address(t)
 	server, err := wire.NewServer(&wire.ServerConfiguration{
-		URL: "tcp+tls://" + address, Timeout: 5 * time.Second, MaxClients: 5, TLSServerCert: &pair, TLSClientCAs: clients,
+		URL: "tcp+tls://" + address, Timeout: time.Minute, MaxClients: 5, TLSServerCert: &pair, TLSClientCAs: clients,
 	}, registers{})
 	if err == nil {
 		err = server.Start()
@@ -96,7 +96,7 @@ func TestTLS(t *testing.T) {
 		return "tls://" + address + "?" + url.Values{"ca": {ca}, "cert": {cert}, "key": {key}}.Encode()
 	}
 	bus := func(url string) *Bus {
-		b, err := New(Config{URL: url, Timeout: time.Second, Devices: []Device{{Meter: "m", Unit: 9, Points: []Point{pt(4)}}}})
+		b, err := New(Config{URL: url, Timeout: 20 * time.Second, Devices: []Device{{Meter: "m", Unit: 9, Points: []Point{pt(4)}}}})
 		if err != nil {
 			t.Fatal(err)
 		}

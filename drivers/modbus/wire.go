@@ -34,6 +34,8 @@ type line struct {
 	until   time.Time // quarantined till then at least
 	strange bool      // something came that was not an answer to what was asked
 	unheard bool      // the last question had no answer at all
+
+	counts *counts
 }
 
 const tick = time.Millisecond // shortest look at a link
@@ -52,6 +54,7 @@ func (l *line) listen(ctx context.Context, until time.Time) (heard bool, err err
 		switch {
 		case n > 0:
 			l.last, heard, l.strange = time.Now(), true, true
+			l.counts.threw(n)
 			return heard, nil
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return heard, err
@@ -66,20 +69,26 @@ func (l *line) listen(ctx context.Context, until time.Time) (heard bool, err err
 // quarantine; one that does not end in time is an error, since a wire with two
 // masters never falls silent.
 func (l *line) settle(ctx context.Context) (heard bool, err error) {
-	limit := time.Now().Add(time.Second + 4*l.quiet + max(0, time.Until(l.until)))
+	began := time.Now()
+	quarantined := l.until.After(began)
+	limit := began.Add(time.Second + 4*l.quiet + max(0, l.until.Sub(began)))
 	for {
 		until := l.last.Add(l.gap)
 		if l.until.After(until) {
 			until = l.until
 		}
 		now, err := l.listen(ctx, until)
+		if quarantined && (err != nil || !now) {
+			l.counts.quarantined(time.Since(began))
+		}
 		switch {
 		case err != nil || !now:
 			return heard, err
 		case time.Now().After(limit):
+			l.counts.quarantined(time.Since(began))
 			return true, errNoisy
 		}
-		heard = true
+		heard, quarantined = true, true
 		l.quarantine()
 	}
 }
@@ -95,10 +104,14 @@ func (l *line) exchange(question []byte, length int) ([]byte, error) {
 	}
 	sent := time.Now().Add(time.Duration(len(question)) * l.char)
 	l.last, l.unheard = sent, false
+	l.counts.asked(len(question))
 	frame, err := l.answer(question, sent.Add(l.timeout+time.Duration(length)*l.char))
 	if err != nil {
 		l.unheard = errors.Is(err, wire.ErrRequestTimedOut)
-		l.strange = l.strange || isStrange(err)
+		if isStrange(err) {
+			l.strange = true
+			l.counts.threw(0)
+		}
 		l.quarantine()
 	}
 	return frame, err
@@ -118,6 +131,7 @@ func (l *line) answer(question []byte, deadline time.Time) ([]byte, error) {
 			return nil, err
 		}
 		got, l.last = got[:len(got)+n], time.Now()
+		l.counts.received(n)
 		if !echo && bytes.HasPrefix(question, got[:min(len(got), len(question))]) {
 			// Some adapters hear themselves. No answer begins with its question.
 			if len(got) < len(question) {

@@ -19,22 +19,16 @@ import (
 // TestBACnetBridge is a real chain: a BACnet/IP device (bacpypes3), read by
 // novatechflow/bacnet-mqtt-gateway, into Mosquitto, into the driver.
 //
-// It needs a checkout of the bridge, after npm install, in
-// PERSEUS_BACNET_BRIDGE, and a Python that has bacpypes3 in PERSEUS_PYTHON
-// (python3 where that is not set). At 3755a2a the bridge asks for bacstack
+// It needs a checkout of the bridge, which no registry has, after npm install,
+// in PERSEUS_BACNET_BRIDGE; TestBitPool is the chain that needs none. At 3755a2a the bridge asks for bacstack
 // 0.0.1-beta.14, where the names that it uses are gone, so that it finds no
 // values: npm install --no-save bacstack@0.0.1-beta.13 mends that.
 func TestBACnetBridge(t *testing.T) {
-	bridge, python := os.Getenv("PERSEUS_BACNET_BRIDGE"), os.Getenv("PERSEUS_PYTHON")
+	bridge := os.Getenv("PERSEUS_BACNET_BRIDGE")
 	if bridge == "" {
 		t.Skip("PERSEUS_BACNET_BRIDGE is not set: no bridge of others is tested")
 	}
-	if python == "" {
-		python = "python3"
-	}
-	if err := exec.Command(python, "-c", "import bacpypes3").Run(); err != nil {
-		t.Skipf("%s has no bacpypes3 (%v): no bridge of others is tested", python, err)
-	}
+	python := bacpypes(t)
 	busy, err := net.ListenPacket("udp4", "0.0.0.0:47808") // the bridge's port, which it does not let one choose
 	if err != nil {
 		t.Skipf("UDP port 47808 is taken (%v): no bridge of others is tested", err)
@@ -49,14 +43,20 @@ func TestBACnetBridge(t *testing.T) {
 	set(1000.25, 50_000)
 	runBridge(t, bridge, dir, host, address)
 
-	c := Config{URLs: []string{"mqtt://" + address}, Format: "bacnet-mqtt-gateway", Devices: []Device{{Meter: "main", Name: "114", Points: []Point{
-		{Measure: energy.Import, Name: "2_202", UnitName: "kWh"}, {Measure: energy.Export, Name: "23_1", UnitName: "kWh", Scale: "10^-1"}}}}}
+	followBridge(t, set, Config{URLs: []string{"mqtt://" + address}, Format: "bacnet-mqtt-gateway", Devices: []Device{{Meter: "main", Name: "114", Points: []Point{
+		{Measure: energy.Import, Name: "2_202", UnitName: "kWh"}, {Measure: energy.Export, Name: "23_1", UnitName: "kWh", Scale: "10^-1"}}}}})
+}
+
+// followBridge wants what the device has, import and export, then what it
+// changes to, and that again as another client, which gets what is retained.
+func followBridge(t *testing.T, set func(kwh float64, pulses int), c Config) {
+	t.Helper()
 	b, got, stop := listen(t, c)
 	healthy(t, b, true)
-	await := func(kwh, pulses int64) {
+	await := func(wh, export int64) {
 		t.Helper()
 		seen := [2]int64{-1, -1}
-		for seen != [2]int64{kwh, pulses} {
+		for seen != [2]int64{wh, export} {
 			h := next(t, got)
 			if h.Err != nil || h.Flags != 0 || h.DeviceAt.IsZero() || time.Since(h.Sample.At).Abs() > time.Minute {
 				t.Fatalf("%+v", h)
@@ -68,9 +68,22 @@ func TestBACnetBridge(t *testing.T) {
 	set(1000.5, 50_003)
 	await(1_000_500, 5_000_300)
 	stop()
-	c.ClientID = "another" // which gets what is retained
+	c.ClientID = "another"
 	_, got, _ = listen(t, c)
 	await(1_000_500, 5_000_300)
+}
+
+// bacpypes gives a Python that has bacpypes3.
+func bacpypes(t *testing.T) string {
+	t.Helper()
+	python := os.Getenv("PERSEUS_PYTHON")
+	if python == "" {
+		python = filepath.Join("..", "..", ".peers", "python", "bin", "python")
+	}
+	if out, err := exec.Command(python, "-c", "import bacpypes3").CombinedOutput(); err != nil {
+		t.Skipf("%s has no bacpypes3 (%v), scripts/peers installs it: no bridge of others is tested\n%s", python, err, out)
+	}
+	return python
 }
 
 func runDevice(t *testing.T, python, address string) (set func(kwh float64, pulses int)) {

@@ -21,6 +21,8 @@ type Broker struct {
 	points [][]point // by device
 	pace   pace
 
+	tallies []drivers.Tally // by device
+
 	mu         sync.Mutex
 	client     paho.Client // nil while nobody listens
 	connects   uint64      // connections made so far
@@ -28,18 +30,6 @@ type Broker struct {
 	err        error       // what went wrong last
 	url        string      // tried last
 	stats      Stats
-}
-
-// Stats are what a Broker counted since it was made.
-type Stats struct {
-	URL        string // the broker that is heard now; "" while none is
-	Connects   uint64
-	Messages   uint64
-	Bytes      uint64 // of payloads
-	Unread     uint64 // messages that could not be read
-	Duplicates uint64 // values that came again
-	Gaps       uint64 // Sparkplug messages that were lost on the way
-	Rebirths   uint64 // births that edge nodes were asked for
 }
 
 // format turns messages into values. It is used by one goroutine.
@@ -220,16 +210,4 @@ func (b *Broker) Health() error {
 		return nil // whatever was said of an earlier connection
 	}
 	return b.err
-}
-
-// Stats says what was counted so far.
-func (b *Broker) Stats() Stats {
-	err := b.Health()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	s := b.stats
-	if err == nil {
-		s.URL = b.url
-	}
-	return s
 }

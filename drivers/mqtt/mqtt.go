@@ -111,7 +111,7 @@ func CheckURL(s string) error {
 
 // New checks a broker and its points. It does not connect: Listen does.
 func New(c Config) (*Broker, error) {
-	b := &Broker{cfg: c, pace: usualPace, err: errNotYet}
+	b := &Broker{cfg: c, pace: usualPace, err: errNotYet, tallies: make([]drivers.Tally, len(c.Devices))}
 	if len(c.URLs) == 0 {
 		return nil, errors.New("url is missing: write mqtt://host:1883, or mqtts://host:8883 for TLS")
 	}
@@ -188,4 +188,7 @@ func newFormat(c Config) (format, error) {
 	return newJSON(c.Devices, preset)
 }
 
-var _ drivers.Listener = (*Broker)(nil)
+var (
+	_ drivers.Listener = (*Broker)(nil)
+	_ drivers.Observer = (*Broker)(nil)
+)

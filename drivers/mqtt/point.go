@@ -46,7 +46,7 @@ func (p Point) Check() error { _, err := p.compile(); return err }
 func (p Point) compile() (point, error) {
 	c := point{measure: p.Measure, power: p.Power, unit: p.UnitName, interval: p.Interval, scale: big.NewRat(1, 1)}
 	if !p.Measure.Valid() {
-		return c, fmt.Errorf("measure %v is not one of import, export, reactive-import, reactive-export, gas", p.Measure)
+		return c, fmt.Errorf("measure %v is none that meters have", p.Measure)
 	}
 	if p.Interval < 0 || p.Interval > 24*time.Hour || p.Interval > 0 && p.Power {
 		return c, fmt.Errorf("interval %s: use how long each total is of, such as 30m; a power has none", p.Interval)
@@ -185,7 +185,9 @@ func (p *point) reading(v value.Value, m *message, stale time.Duration) (r drive
 		return r, true
 	}
 	factor, flags, err := p.factorOf(v.Unit)
-	r.Flags |= flags
+	if r.Flags |= flags; flags.Has(2) {
+		r.Unit = v.Unit
+	}
 	if err == nil {
 		r.Sample.Value, err = p.base(v.Number, factor)
 	}

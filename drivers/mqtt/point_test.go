@@ -298,3 +298,19 @@ func FuzzMessage(f *testing.F) {
 		}
 	})
 }
+
+// Another unit than the configured one is named, so that the finding can say
+// which; the same one in other words is not.
+func TestReadingNamesTheOtherUnit(t *testing.T) {
+	p, err := Point{Measure: energy.Import, UnitName: "kWh"}.compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for said, want := range map[string]string{"": "", "kWh": "", "kilowatt-hours": "", "watt-hours": "watt-hours", "furlong": "furlong"} {
+		r, _ := p.reading(value.Value{Number: big.NewRat(7, 1), At: at, Unit: said}, &message{arrived: at}, time.Minute)
+		if r.Err != nil || r.Unit != want || r.Flags.Has(2) != (want != "") {
+			t.Errorf("%q: %+v", said, r)
+		}
+	}
+}

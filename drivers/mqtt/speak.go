@@ -33,6 +33,7 @@ func (b *Broker) speak(ctx context.Context, c paho.Client, up <-chan struct{}, s
 			if b.wait(ctx, token) == nil {
 				b.mu.Lock()
 				b.stats.Rebirths++
+				b.stats.Said += uint64(len(p.payload))
 				b.mu.Unlock()
 			}
 			continue

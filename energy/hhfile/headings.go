@@ -10,7 +10,7 @@ import (
 
 // heads says which column holds what; -1 where there is none.
 type heads struct {
-	id, date, clock, when, value, unit, kind, mark, measure, start, quality int
+	id, date, clock, when, value, unit, kind, mark, measure, start, end, quality int
 
 	idIsMPAN    bool
 	eitherPoint bool   // the identifier's heading means a gas meter point as well
@@ -38,7 +38,7 @@ var numberedHeading = regexp.MustCompile(`^([a-z]*)[ _]?0*([1-9][0-9]?)$`)
 
 // headings reads a row as headings.
 func headings(r row) *heads {
-	h := &heads{id: -1, date: -1, clock: -1, when: -1, value: -1, unit: -1, kind: -1, mark: -1, measure: -1, start: -1, quality: -1, marks: map[int]int{}}
+	h := &heads{id: -1, date: -1, clock: -1, when: -1, value: -1, unit: -1, kind: -1, mark: -1, measure: -1, start: -1, end: -1, quality: -1, marks: map[int]int{}}
 	rank := len(idNames)
 	for i := range r.fields {
 		raw := strings.ToLower(r.field(i))
@@ -86,10 +86,25 @@ func headings(r row) *heads {
 	if h.when < 0 && h.clock >= 0 {
 		h.when = h.date
 	}
+	h.export(r)
 	if n := len(h.slots); n < 46 || n > 50 {
 		h.slots = nil
 	}
 	return h
+}
+
+// exportNames are the first headings of what perseus-agent readings prints as CSV.
+var exportNames = []string{"meter", "measure", "from", "to", "taken_at", "energy", "unit", "cumulative", "quality"}
+
+// export recognises our own export of readings: it can be taken in elsewhere,
+// say by the gateway that takes this one's place.
+func (h *heads) export(r row) {
+	for i, name := range exportNames {
+		if i >= len(r.fields) || strings.ToLower(r.field(i)) != name {
+			return
+		}
+	}
+	h.start, h.end, h.value = 2, 3, 5
 }
 
 // number notes a column that is named by a period number.

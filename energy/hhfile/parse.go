@@ -10,6 +10,7 @@ import (
 // The layouts, as File.Layout names them.
 const (
 	LayoutPlain    = "id,measure,start,kWh,quality"
+	LayoutExport   = "perseus-agent readings as CSV"
 	LayoutReadings = "a row per reading"
 	LayoutDays     = "a row per day, columns named by time"
 	LayoutNumbers  = "a row per day, columns named by period number"

@@ -12,12 +12,19 @@ import (
 //	2000000000006,import,2024-03-31T00:00:00Z,17.9,measured
 //
 // start is the half-hour's start, RFC 3339 with a zone, on the half-hour.
-// measure is one of energy.Measures; the number is kWh for import and export,
-// kvarh for reactive-import and reactive-export, m3 for gas. quality is one of
+// measure is one of energy.Measures; the number is kWh for import, export,
+// generation, heat and cooling,
+// kvarh for reactive-import and reactive-export, m3 for gas and water. quality is one of
 // energy.Quality's names; an empty number or the quality missing is absent.
 // There is no local time in it, hence nothing to guess.
+//
+// It also reads what perseus-agent readings prints as CSV, where from and to
+// take the place of start, and unit has the UN/CEFACT code of the number.
 func parsePlain(h *heads, rows []row, o Options) (*File, error) {
 	b := newBuilder(o, LayoutPlain, Start)
+	if h.end >= 0 {
+		b.file.Layout = LayoutExport
+	}
 	for _, r := range rows {
 		id := r.field(h.id)
 		m, err := energy.ParseMeasure(r.field(h.measure))
@@ -35,8 +42,25 @@ func parsePlain(h *heads, rows []row, o Options) (*File, error) {
 			b.problem(r.line, "%v: row left out", err)
 			continue
 		}
+		power := 0
+		if h.end >= 0 {
+			if end, err := time.Parse(time.RFC3339, r.field(h.end)); err != nil || !end.Equal(start.Add(energy.Period)) {
+				b.problem(r.line, "from %s to %q is not a half-hour: row left out", r.field(h.start), r.field(h.end))
+				continue
+			}
+			if q == energy.Missing {
+				continue
+			}
+			if code := r.field(h.unit); code != m.UnitCode() {
+				b.problem(r.line, "unit %q: %s is in %s here: row left out", code, m, m.UnitCode())
+				continue
+			}
+			if m.UnitCode() == energy.Import.UnitCode() {
+				power = -3
+			}
+		}
 		k := energy.Key{Meter: id, Measure: m}
-		a, ok := b.read(r.field(h.value), 0, r.line, k.String())
+		a, ok := b.read(r.field(h.value), power, r.line, k.String())
 		if !ok || q == energy.Missing {
 			continue
 		}

@@ -116,7 +116,7 @@ func Plan(m energy.Measure, window []energy.HalfHour, o Options) []energy.HalfHo
 	if p.allows(Scaled) || p.allows(Profile) {
 		p.shape()
 	}
-	if m != energy.Export && m != energy.ReactiveExport {
+	if m != energy.Export && m != energy.ReactiveExport && m != energy.Generation {
 		p.fill()
 	}
 	slices.SortFunc(p.out, func(a, b energy.HalfHour) int { return a.Start.Compare(b.Start) })

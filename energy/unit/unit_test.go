@@ -64,6 +64,8 @@ func TestFor(t *testing.T) {
 		energy.ReactiveImport: "varh kvarh Mvarh var kvar Mvar",
 		energy.ReactiveExport: "varh kvarh Mvarh var kvar Mvar",
 		energy.Gas:            "L m3 ft3 hcf",
+		energy.Heat:           "Wh kWh MWh GWh J kJ MJ GJ kBtu therm W kW MW",
+		energy.Water:          "L m3 ft3 hcf",
 	} {
 		if got := strings.Join(For(m), " "); got != want {
 			t.Errorf("%s: %s, want %s", m, got, want)

@@ -70,15 +70,12 @@ func (v *view) same(other energy.Measure) bool {
 // within the half-hour.
 func (v *view) reactive() {
 	c, h := v.c, v.h
-	if c.key.Measure == energy.Gas || h.Energy <= 0 || h.Quality < energy.Interpolated || !c.on(20) {
+	if c.key.Measure > energy.ReactiveExport || h.Energy <= 0 || h.Quality < energy.Interpolated || !c.on(20) {
 		return
 	}
 	mine := c.key.Measure
-	var sum [energy.Gas]int64 // by measure
-	for _, m := range energy.Measures() {
-		if m == energy.Gas {
-			continue
-		}
+	var sum [energy.ReactiveExport + 1]int64 // by measure
+	for m := energy.Import; m <= energy.ReactiveExport; m++ {
 		if m == mine {
 			sum[m] = h.Energy
 		} else if o, ok := actual(v.past, m, h.Start); ok {
@@ -89,10 +86,10 @@ func (v *view) reactive() {
 	if p <= 0 {
 		return
 	}
-	f := Finding{Rule: 20, Severity: Warning, Found: fmt.Sprintf("%d Wh with %d varh", p, q)}
+	f := Finding{Rule: 20, Severity: Warning, Found: written(p, "Wh") + " with " + written(q, "varh")}
 	switch {
 	case p <= c.o.MaxEnergy && q <= c.o.MaxEnergy && squaresExceed(p, q, c.o.MaxEnergy): // V05 speaks of one that exceeds it alone
-		f.Expected = fmt.Sprintf("together at most %d VAh", c.o.MaxEnergy)
+		f.Expected = "together at most " + written(c.o.MaxEnergy, "VAh")
 		v.flag(f)
 	case q > c.o.StuckEnergy && lowFactor(p, q, int64(c.o.MinPF)):
 		f.Expected = fmt.Sprintf("a power factor of at least 0.%02d", c.o.MinPF)

@@ -1,13 +1,14 @@
 package validate
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
 )
 
-// Event applies V03, V04, V05, V12 and V17 to what an Accumulator noticed,
+// Event applies V03, V04, V05, V07, V12 and V17 to what an Accumulator noticed,
 // and flags the half-hours that the break touches. An Exchanged that the
 // operator has stated is no finding: do not bring it here.
 func (c *Checker) Event(e energy.Event, dst []Finding) []Finding {
@@ -27,6 +28,12 @@ func (c *Checker) Event(e energy.Event, dst []Finding) []Finding {
 		return c.say(ofReading, e.At, Finding{
 			Rule: 3, Severity: Warning, From: e.At, To: e.At, Found: "a single reading of " + c.amount(e.After), Expected: "what follows " + c.amount(e.Before),
 			Note: "the register came back: the half-hours that were made with it are given again without it",
+		}, dst)
+	case energy.CaughtUp:
+		c.mark(7, since(e), e.At)
+		return c.say(ofReading, e.At, Finding{
+			Rule: 7, Severity: Warning, From: since(e), To: e.At, Found: "the register stood at " + c.amount(e.Before) + " and then leapt to " + c.amount(e.After),
+			Expected: "what the meter counts, when it counts it", Note: "it was frozen: what it counted meanwhile is spread over the time, and the half-hours are given again as estimates",
 		}, dst)
 	case energy.TooFast:
 		f := c.fellOrLeapt(e)
@@ -107,9 +114,23 @@ func (c *Checker) Change(at time.Time, found, expected string, dst []Finding) []
 	}, dst)
 }
 
-// amount writes base units with their unit, e.g. "1500 Wh".
-func (c *Checker) amount(v int64) string {
-	return strconv.FormatInt(v, 10) + " " + c.key.Measure.BaseUnit()
+// Learn takes what a device says of its own register: where it wraps (base
+// units; 0: never), and what one count is.
+func (c *Checker) Learn(modulus, step int64) { c.o.Modulus, c.o.Step = modulus, step }
+
+// amount writes an amount in base units; from 10,000 of them on as meters show
+// it, in thousands of them with three decimals.
+func (c *Checker) amount(v int64) string { return written(v, c.key.Measure.BaseUnit()) }
+
+func written(v int64, base string) string {
+	if v < 10_000 {
+		return strconv.FormatInt(v, 10) + " " + base
+	}
+	unit := "k" + base
+	if base == "L" {
+		unit = "m3"
+	}
+	return fmt.Sprintf("%d.%03d %s", v/1000, v%1000, unit)
 }
 
 func word(f *Facts) string {

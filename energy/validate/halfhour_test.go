@@ -192,15 +192,15 @@ func TestHalfHourWords(t *testing.T) {
 		past                  memory
 		found, expected, note string
 	}{
-		{Options{MaxEnergy: 41_569}, measured(0, 18_000_000), nil, "18000000 Wh", "at most 41569 Wh", "a thousandth of it would fit: is Wh taken for kWh?"},
-		{Options{MaxEnergy: 41_569}, measured(0, 41_569_999), nil, "41569999 Wh", "at most 41569 Wh", "a thousandth of it would fit: is Wh taken for kWh?"},
-		{Options{MaxEnergy: 41_569}, measured(0, 41_570_000), nil, "41570000 Wh", "at most 41569 Wh", ""},
-		{Options{MaxEnergy: 50_000}, measured(0, 1_000_000), nil, "1000000 Wh", "at most 50000 Wh", "a thousandth of it would fit: is Wh taken for kWh?"},
-		{Options{MaxEnergy: 50_000}, measured(0, 999_999), nil, "999999 Wh", "at most 50000 Wh", ""},
+		{Options{MaxEnergy: 41_569}, measured(0, 18_000_000), nil, "18000.000 kWh", "at most 41.569 kWh", "a thousandth of it would fit: is Wh taken for kWh?"},
+		{Options{MaxEnergy: 41_569}, measured(0, 41_569_999), nil, "41569.999 kWh", "at most 41.569 kWh", "a thousandth of it would fit: is Wh taken for kWh?"},
+		{Options{MaxEnergy: 41_569}, measured(0, 41_570_000), nil, "41570.000 kWh", "at most 41.569 kWh", ""},
+		{Options{MaxEnergy: 50_000}, measured(0, 1_000_000), nil, "1000.000 kWh", "at most 50.000 kWh", "a thousandth of it would fit: is Wh taken for kWh?"},
+		{Options{MaxEnergy: 50_000}, measured(0, 999_999), nil, "999.999 kWh", "at most 50.000 kWh", ""},
 		{Options{MaxEnergy: 1}, measured(0, 999), nil, "999 Wh", "at most 1 Wh", ""},
 		{Options{ZeroRun: 2}, measured(0, 0), memory{}.fill(imp, 2, 0), "0 for more than 2 periods in a row", "something now and then, since the meter answers", ""},
 		{Options{StuckEnergy: 1}, measured(0, 1), memory{}.put(ri, measured(0, 70)), "1 Wh with 70 varh", "a power factor of at least 0.20", ""},
-		{Options{MinPF: 5}, measured(0, 1), memory{}.put(ri, measured(0, 70_000)), "1 Wh with 70000 varh", "a power factor of at least 0.05", ""},
+		{Options{MinPF: 5}, measured(0, 1), memory{}.put(ri, measured(0, 70_000)), "1 Wh with 70.000 kvarh", "a power factor of at least 0.05", ""},
 		{Options{MaxEnergy: 500}, measured(0, 301), memory{}.put(ri, measured(0, 400)), "301 Wh with 400 varh", "together at most 500 VAh", ""},
 		{Options{MaxEnergy: 10}, measured(0, 6), memory{}.put(exp, measured(0, 5)), "6 Wh and export 5 Wh", "together at most 10 Wh", ""},
 	} {

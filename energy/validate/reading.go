@@ -79,7 +79,7 @@ func (c *Checker) noValue(f *Facts, dst []Finding) []Finding {
 	c.power = -1
 	what := "no value"
 	if f.Word != "" {
-		what += ": " + f.Word
+		what = f.Word
 	}
 	return c.tell(f, Finding{Rule: 1, Severity: Warning, Found: what, Expected: "a number"}, dst)
 }

@@ -218,7 +218,7 @@ func TestReadingWords(t *testing.T) {
 		found, expected, note string
 	}{
 		{Facts{At: noon, Value: 800}, "800 L at 2026-07-15T12:00:00Z", "700 L, as it was given before", ""},
-		{Facts{At: noon, NoValue: true, Word: "0xFFFFFF"}, "no value: 0xFFFFFF", "a number", ""},
+		{Facts{At: noon, NoValue: true, Word: "0xFFFFFF"}, "0xFFFFFF", "a number", ""},
 		{Facts{At: noon, Unit: "ft3"}, "unit ft3", "unit m3", ""},
 		{Facts{At: noon, Now: noon.Add(500 * 24 * time.Hour)}, "500 days old", "at most 400 days", ""},
 		{Facts{At: noon, Now: noon.Add(-90 * time.Second)}, "1m30s in the future", "at most 20s", ""},

@@ -8,12 +8,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"time"
-)
 
-const (
-	gateways = 100
-	units    = 10
+	"github.com/perseus-edge/perseus-edge/internal/bench/load"
 )
 
 func main() {
@@ -23,11 +19,11 @@ func main() {
 	var err error
 	switch flag.Arg(0) {
 	case "bank": // the simulated meters, a process of their own so that their CPU is not counted
-		err = bank(*port)
+		err = load.ServeBank(*port)
 	case "metering": // one part by itself
 		err = metering()
 	case "bare", "raw": // the baselines, likewise
-		err = bare(*port, time.Duration(*seconds)*time.Second, flag.Arg(0) == "raw")
+		err = load.Bare(*port, flag.Arg(0) == "raw")
 	default:
 		err = measure(*port, *seconds)
 	}

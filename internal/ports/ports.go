@@ -25,10 +25,11 @@ var taken = struct {
 }{claims: map[int]net.Listener{}}
 
 // Free gives n ports that nobody uses and that no other test gets, in this
-// process or in another, until this process ends.
+// process or in another, until the test and what it cleans up have ended.
 func Free(t testing.TB, n int) []int {
 	t.Helper()
 	var out []int
+	t.Cleanup(func() { release(out) })
 	for range 1000 {
 		if p := from + rand.IntN(to-from); claim(p) {
 			if out = append(out, p); len(out) == n {
@@ -40,15 +41,18 @@ func Free(t testing.TB, n int) []int {
 	return nil
 }
 
-// Row gives the first of n ports in a row, as Free does.
+// Row gives the first of n ports in a row, as Free does, until this process ends.
 func Row(n int) (int, error) {
 next:
 	for range 100 {
 		first := from + rand.IntN(to-from-n)
+		var row []int
 		for i := range n {
 			if !claim(first + i) {
-				continue next // what was claimed stays so: there are enough
+				release(row)
+				continue next
 			}
+			row = append(row, first+i)
 		}
 		return first, nil
 	}
@@ -99,6 +103,16 @@ func claim(port int) bool {
 	}
 	taken.claims[port] = note
 	return true
+}
+
+// release gives ports back, for a test that is run many times over.
+func release(ports []int) {
+	taken.Lock()
+	defer taken.Unlock()
+	for _, p := range ports {
+		taken.claims[p].Close()
+		delete(taken.claims, p)
+	}
 }
 
 // free reports whether a port can be listened on. No child may be born

@@ -25,6 +25,8 @@ func TestFreeWhileChildrenAreBorn(t *testing.T) {
 			}
 		})
 	}
+	defer births.Wait()
+	defer close(stop)
 	for _, p := range Free(t, 300) {
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
 		if err != nil {
@@ -34,8 +36,6 @@ func TestFreeWhileChildrenAreBorn(t *testing.T) {
 		l.Close()
 		Listen(t, l.Addr().String()).Close()
 	}
-	close(stop)
-	births.Wait()
 }
 
 func TestNoneTwice(t *testing.T) {
@@ -50,7 +50,10 @@ func TestNoneTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var row []int
+	defer func() { release(row) }()
 	for i := range 41 {
+		row = append(row, first+i)
 		if seen[first+i] {
 			t.Errorf("%d is in a row and was given before", first+i)
 		}
@@ -58,4 +61,25 @@ func TestNoneTwice(t *testing.T) {
 			t.Errorf("%d of the row can be claimed again", first+i)
 		}
 	}
+}
+
+// What a test was given is free again when it has ended, and not before.
+func TestGivenBack(t *testing.T) {
+	var given []int
+	t.Run("a test", func(t *testing.T) {
+		given = Free(t, 20)
+		t.Cleanup(func() { // what it cleans up may still need them
+			for _, p := range given {
+				if claim(p) {
+					t.Errorf("%d was given twice", p)
+				}
+			}
+		})
+	})
+	for _, p := range given {
+		if !claim(p) {
+			t.Errorf("%d was not given back", p)
+		}
+	}
+	release(given)
 }

@@ -149,6 +149,21 @@ func (s *site) exchange(i int, m *meter) {
 	}
 }
 
+// longestOutage is how long a meter can go unread.
+const longestOutage = 62 * 24 * time.Hour
+
+// mayOmit reports whether the operator can leave out the new meter's serial
+// number in the statement of exchange k, which half of them do. Where the next
+// exchange can fall into the same outage only the number tells which of the two
+// meters answers after it: a statement without it would be taken for the whole
+// truth, and nobody could know better.
+func (s *site) mayOmit(c *channel, k int) bool {
+	alone := k+2 >= len(c.fits) || c.fits[k+1].removed.Sub(c.fits[k].removed) > longestOutage
+	return alone && s.of("serial", 0).n(c.fits[k].swap.Unix(), 2) == 0
+}
+
+func serialOf(meter string, fit int) string { return fmt.Sprintf("%s-%d", meter, fit) }
+
 // state puts the exchanges that the operator has stated by now into the
 // configuration, which the agent reads when it starts.
 func (s *site) state() {
@@ -165,6 +180,9 @@ func (s *site) state() {
 				continue
 			}
 			x := config.Exchange{At: f.swap}
+			if m.tells && !s.mayOmit(m.channels[0], k) {
+				x.NewSerial = serialOf(m.id, k+1)
+			}
 			for _, ch := range m.channels {
 				ch.fits[k].known = true
 				x.Reads = append(x.Reads, config.ExchangeRead{Measure: ch.key.Measure, Closing: ch.shown(ch.fits[k].closes), Opening: ch.shown(ch.fits[k+1].shows)})

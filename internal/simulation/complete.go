@@ -58,7 +58,7 @@ func (o *oracle) hole(w *watched, from, to int) {
 // unknown reports whether the energy over a whole stretch, or part of it, cannot be known.
 func (c *channel) unknown(from, to time.Time) bool {
 	for i := len(c.resets) - 1; i >= 0; i-- {
-		if r := c.resets[i]; r.from.Before(to) && r.to.After(from) {
+		if r := c.resets[i]; r.from.Before(to) && r.until.After(from) {
 			return true
 		}
 	}

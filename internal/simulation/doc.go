@@ -31,5 +31,8 @@
 //
 //	make simulate SEEDS=8 YEARS=1
 //
-// and repeat what failed with the command that the failure prints.
+// and repeat what failed with the command that the failure prints. Add -stop N
+// to break off N days after the beginning, and -trace m12/gas -from
+// 2001-01-26T22:00 -to 2001-01-27T04:00 to see what a register's meter answered
+// and what was made of it: neither changes what happens.
 package simulation

@@ -76,9 +76,17 @@ func (o *oracle) halfHour(w *watched, before, h, after *energy.HalfHour, now tim
 		}
 	}
 	exchanged := h.Evidence.Rule == energy.RuleExchange
-	for _, r := range w.resets {
-		if r.must && r.known.Add(o.slack).Before(end) && r.to.Add(-o.slack).After(h.Start) && !(exchanged && w.fits[r.fit-1].known) {
-			wrong("invented", "nothing is known from %s to %s", r.from, r.to)
+	for i := range w.resets {
+		r := &w.resets[i]
+		if !r.must {
+			continue
+		}
+		from, to := r.known, r.to
+		if exchanged {
+			from, to = w.dark(r)
+		}
+		if from.Add(o.slack).Before(end) && to.Add(-o.slack).After(h.Start) && from.Before(to) {
+			wrong("invented", "nothing is known from %s to %s", from, to)
 		}
 	}
 	if exchanged {
@@ -108,6 +116,24 @@ func (o *oracle) halfHour(w *watched, before, h, after *energy.HalfHour, now tim
 		wrong("truth", "at its start %d was counted here, between samples of %d and %d", from, a, b)
 	}
 	o.quality(w, before, h, after, wrong)
+}
+
+// dark is what stays of a stretch of which nothing is known when the operator
+// has stated some of the exchanges in it: up to the first of them that was not
+// stated the old meters can be counted through, and from the last on the new.
+func (c *channel) dark(r *reset) (from, to time.Time) {
+	from, to = r.known, r.to
+	first, last := r.was, r.fit-1 // exchange i lies between meters i and i+1
+	for ; first <= last && c.fits[first].known; first++ {
+		from = c.fits[first].swap
+	}
+	for ; last >= first && c.fits[last].known; last-- {
+		to = c.fits[last].swap
+	}
+	if first > last {
+		return to, to
+	}
+	return from, to
 }
 
 // substituted judges a half-hour that was put in place of a missing one: it
@@ -146,12 +172,12 @@ func (o *oracle) sample(w *watched, s energy.Sample, near time.Time) (m int64, o
 	if o.slack == 0 {
 		return 0, false
 	}
+	if d := w.redated(s, o.slack); d != nil {
+		return w.metered(d.fit, d.counted), true
+	}
 	for fit := range w.fits {
 		f := &w.fits[fit]
 		from, to := s.At.Add(-o.slack), s.At.Add(o.slack)
-		if w.froze {
-			from = from.Add(-time.Hour) // it showed what it had before
-		}
 		if from.Before(f.fitted) {
 			from = f.fitted
 		}
@@ -197,6 +223,19 @@ func (c *channel) delivered(s energy.Sample) *delivery {
 		}
 	}
 	return found
+}
+
+// redated finds a good sample of that value that was given around that time:
+// one that was dated by a wrong clock at first. It need not be what the register
+// stood at just then: one that is frozen shows what it had hours before.
+func (c *channel) redated(s energy.Sample, slack time.Duration) *delivery {
+	i := sort.Search(len(c.log), func(i int) bool { return !c.log[i].real.Before(s.At.Add(-slack)) })
+	for ; i < len(c.log) && !c.log[i].real.After(s.At.Add(slack)); i++ {
+		if d := &c.log[i]; d.good && d.value == s.Value {
+			return d
+		}
+	}
+	return nil
 }
 
 func (c *channel) isLate(s energy.Sample) bool {

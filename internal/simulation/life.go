@@ -57,7 +57,9 @@ func (s *site) years() error {
 	return nil
 }
 
-func (s *site) tooMuch() bool { return len(s.result.Violations) >= s.Most }
+func (s *site) tooMuch() bool {
+	return len(s.result.Violations) >= s.Most || s.Stop > 0 && !time.Now().Before(s.begin.AddDate(0, 0, s.Stop))
+}
 
 // life runs one agent from its start to its end, and the time until the next.
 func (s *site) life() error {
@@ -187,6 +189,7 @@ func (s *site) check(last bool) {
 // committed notes what the store took.
 func (s *site) committed(r store.Round, sure bool) {
 	s.result.Commits++
+	s.Trace.round(&r)
 	s.oracle.committed(r, sure)
 	for i := range r.Samples {
 		k, at := r.Samples[i].Key, r.Samples[i].At

@@ -26,7 +26,30 @@ var (
 	logTo  = flag.String("log", "", "a file for the agent's log, in simulated time")
 	quiet  = flag.Bool("quiet", false, "no faults")
 	sparse = flag.Bool("sparse", false, "polls of 5 to 15 minutes instead of 30 seconds and more: for long runs")
+	stop   = flag.Int("stop", 0, "break off after so many days, as it would have gone on: to repeat what happened early in a long run")
+	trace  = flag.String("trace", "", "a register to follow, e.g. m12/gas: what its meter answered and what was made of it")
+	from   = flag.String("from", "", "simulated time from which on it is followed, e.g. 2001-01-26T22:00")
+	to     = flag.String("to", "", "and up to which")
 )
+
+// instant reads a flag; empty is zero.
+func instant(t testing.TB, s string) (at time.Time) {
+	if s == "" {
+		return at
+	}
+	at, err := time.Parse("2006-01-02T15:04", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+func follow(t testing.TB) *Trace {
+	if *trace == "" {
+		return nil
+	}
+	return &Trace{Of: *trace, From: instant(t, *from), To: instant(t, *to), W: os.Stdout}
+}
 
 const (
 	gatewayURL = "https://directory.example/g/1"
@@ -90,7 +113,7 @@ func TestSimulation(t *testing.T) {
 			var r Result
 			synctest.Test(t, func(t *testing.T) {
 				var err error
-				if r, err = Run(Options{Seed: seed, Days: days, Meters: *meters, Dir: ramDir(t), Identity: newIdentity(t), Quiet: *quiet, Sparse: *sparse, Logger: logger(t)}); err != nil {
+				if r, err = Run(Options{Seed: seed, Days: days, Meters: *meters, Dir: ramDir(t), Identity: newIdentity(t), Quiet: *quiet, Sparse: *sparse, Stop: *stop, Trace: follow(t), Logger: logger(t)}); err != nil {
 					t.Error(err)
 				}
 			})

@@ -23,6 +23,8 @@ type Options struct {
 	Sparse   bool         // polls of 5 to 15 minutes: four times as many years in an hour
 	Logger   *slog.Logger // of the agent; nil: nowhere
 	Most     int          // violations after which it ends; 0: 20
+	Stop     int          // days after which it is broken off, as it would have gone on; 0: never
+	Trace    *Trace       // nil: nothing is looked at
 }
 
 // Result is what came of it.

@@ -3,7 +3,6 @@ package simulation
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/drivers"
@@ -44,7 +43,6 @@ type channel struct {
 	sure   int                // index in log of the newest good one that an agent has kept for sure, or that the present one was given; -1: none
 	upset  time.Time          // when the agent was last given something wrong
 	anew   bool               // the agent lost what it knew since the last good sample
-	froze  bool               // it was frozen at some time
 	fills  bool               // the operator wants what is missing filled
 	resets []reset            // stretches over which the energy cannot be known, or need not
 }
@@ -55,8 +53,29 @@ type reset struct {
 	span
 	known time.Time // from may be earlier than this, where what the agent kept is not known for sure
 	must  bool
-	hole  bool // there need not even be a half-hour that says so
-	fit   int  // the meter after it
+	hole  bool      // there need not even be a half-hour that says so
+	was   int       // the meter before it
+	fit   int       // the meter after it
+	zeros time.Time // since when it showed nothing but 0, see begins; zero: that is over
+	until time.Time // and up to when it did
+}
+
+// begins looks at the samples after a break, of which the register begins
+// anew. While they are 0 nobody can tell them from an answer that is none
+// (feeds.md 3.1, rule 5): the register is not known before its first value, or
+// before 0 has lasted for two periods.
+func (r *reset) begins(d delivery) {
+	switch {
+	case r.zeros.IsZero():
+	case !d.good:
+		r.zeros = d.real
+	case d.value > 0:
+		r.until, r.zeros = d.real, time.Time{}
+	case d.real.Sub(r.zeros) >= 2*energy.Period:
+		r.until, r.zeros = r.zeros, time.Time{}
+	default:
+		r.until = d.real
+	}
 }
 
 // delivery is a sample that the agent was given.
@@ -118,7 +137,7 @@ func (w *wire) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]driver
 	}
 	_, silent := m.silent.at(now)
 	if fit := m.channels[0].fit(now); !silent && fit >= 0 && m.tells {
-		m.serial = fmt.Sprintf("%s-%d", m.id, fit)
+		m.serial = serialOf(m.id, fit)
 	}
 	for j, c := range m.channels {
 		if silent {
@@ -141,10 +160,12 @@ func (w *wire) read(c *channel, point int, now time.Time, dst []drivers.Reading)
 	c.polls++
 	at := w.date().Truncate(time.Millisecond)
 	total := c.load.total(now)
-	fit := c.fit(now)
+	fit, f := c.fit(now), none
 	give := func(s energy.Sample, good bool, counted int64) {
 		dst = append(dst, drivers.Reading{Point: point, Sample: s, Raw: uint64(s.Value)})
-		c.note(delivery{at: s.At, real: now.Add(s.At.Sub(at)), value: s.Value, counted: counted, fit: fit, good: good})
+		d := delivery{at: s.At, real: now.Add(s.At.Sub(at)), value: s.Value, counted: counted, fit: fit, good: good}
+		w.site.Trace.sample(c.key, f, d)
+		c.note(d)
 	}
 	if fit < 0 {
 		return append(dst, unread(point))
@@ -156,7 +177,6 @@ func (w *wire) read(c *channel, point int, now time.Time, dst []drivers.Reading)
 	case unanswered:
 		return append(dst, unread(point))
 	case frozen:
-		c.froze = true
 		last := c.log[c.good]
 		give(energy.Sample{At: at, Value: last.value}, true, last.counted)
 	case late, stale:
@@ -269,6 +289,9 @@ func (c *channel) note(d delivery) {
 		return
 	}
 	c.log = append(c.log, d)
+	if n := len(c.resets); n > 0 {
+		c.resets[n-1].begins(d)
+	}
 	if !d.good {
 		return
 	}
@@ -280,8 +303,9 @@ func (c *channel) note(d delivery) {
 }
 
 // gap notes between which two good samples the energy cannot be known: another
-// meter hangs there, or the register may have wrapped more often than once or
-// from too far below its modulus (feeds.md 3.1, rule 4).
+// meter hangs there, or the register may have wrapped more often than once, or
+// from too far below its modulus or by more than the meter can deliver in the
+// time (feeds.md 3.1, rule 4).
 // The agent goes on from known, or from a where its last round was not stored.
 func (c *channel) gap(a, known, b delivery) {
 	unknown := a.fit != b.fit
@@ -289,10 +313,14 @@ func (c *channel) gap(a, known, b delivery) {
 		adv := b.counted - a.counted
 		could := int64(float64(c.rating) * (b.real.Sub(a.real).Hours() + 0.5))
 		wrapped := a.value+adv >= c.modulus
-		unknown = could > c.modulus/2 || wrapped && (a.value < c.modulus-c.modulus/10 || adv > c.modulus/10)
+		unknown = could > c.modulus/2 || wrapped && (a.value < c.modulus-c.modulus/10 || adv > c.modulus/10 || adv > could)
 	}
 	if unknown || c.anew || b.real.Sub(a.real) > 399*24*time.Hour {
-		c.resets = append(c.resets, reset{span{a.real, b.real}, known.real, known.fit != b.fit, c.anew || b.real.Sub(a.real) > 399*24*time.Hour, b.fit})
+		r := reset{span: span{a.real, b.real}, known: known.real, must: known.fit != b.fit, hole: c.anew || b.real.Sub(a.real) > 399*24*time.Hour, was: known.fit, fit: b.fit, until: b.real}
+		if b.value == 0 {
+			r.zeros = b.real
+		}
+		c.resets = append(c.resets, r)
 	}
 	c.anew = false
 }

@@ -98,9 +98,10 @@ type killed struct {
 	again    int // batches that had to be sent more than once
 }
 
-// round starts the relay, sends to it, and kills it after d; a relay that is
-// killed before it listens is a round too.
-func (k *killed) round(d time.Duration) {
+// round starts the relay, sends to it, and kills it d after it has acknowledged
+// n batches: however slow the machine is, the kills meet a relay at work. A relay
+// that is killed before it listens is a round too.
+func (k *killed) round(n int, d time.Duration) {
 	k.t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^$")
 	cmd.Env = append(os.Environ(), childDir+"="+k.dir)
@@ -119,17 +120,18 @@ func (k *killed) round(d time.Duration) {
 		starting.Stop()
 	}
 	if address, err := bufio.NewReader(stdout).ReadString('\n'); err == nil {
-		time.AfterFunc(d, func() { cmd.Process.Kill() })
-		k.send("https://" + strings.TrimSpace(address))
+		k.send("https://"+strings.TrimSpace(address), n, func() { time.AfterFunc(d, func() { cmd.Process.Kill() }) })
 	}
+	cmd.Process.Kill() // whatever ended the sending
 	var exit *exec.ExitError
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != -1 {
 		k.t.Fatalf("the relay ended by itself: %v\n%s", err, stderr.String())
 	}
 }
 
-// send sends batch after batch until the relay is gone.
-func (k *killed) send(url string) {
+// send sends batch after batch until the relay is gone, and says when it has
+// acknowledged n of them.
+func (k *killed) send(url string, n int, acknowledged func()) {
 	k.t.Helper()
 	if k.sequence == 0 {
 		meters := []siteMeter{{"m0", "electricity", []string{"import"}}}
@@ -142,6 +144,9 @@ func (k *killed) send(url string) {
 		}
 	}
 	for tries := 0; ; tries++ {
+		if tries == n {
+			acknowledged()
+		}
 		if k.pending == nil {
 			k.pending = k.make(k.sequence + 1)
 		} else if tries == 0 {
@@ -216,11 +221,11 @@ func TestKilled(t *testing.T) {
 	transport := &http.Transport{TLSClientConfig: identity.ClientTLS(k.pki.ServerCA.Pool(), k.pki.Client(gatewayURL, "Ops Ltd", memberURL).Get)}
 	k.client = &http.Client{Transport: transport}
 	for i := range kills {
-		d := time.Duration(rand.Int64N(int64(150 * time.Millisecond)))
+		n, d := rand.IntN(7), time.Duration(rand.Int64N(int64(150*time.Millisecond)))
 		if i == 0 {
-			d = time.Second // long enough for the site to be known
+			n, d = 1, 150*time.Millisecond // the site is known afterwards
 		}
-		k.round(d)
+		k.round(n, d)
 		transport.CloseIdleConnections()
 	}
 	t.Logf("%d kills, %d batches acknowledged, %d sent again, %s", kills, k.sequence, k.again, time.Since(began).Round(time.Millisecond))

@@ -94,7 +94,7 @@ func checkMeasures(kind string, ms []energy.Measure) error {
 		return errors.New("it has no measures")
 	}
 	for i, m := range ms {
-		if !m.Valid() || (m == energy.Gas) != (kind == "gas") {
+		if !m.Carried() || (m == energy.Gas) != (kind == "gas") {
 			return fmt.Errorf("a meter of type %s cannot measure %s", kind, m)
 		}
 		if slices.Contains(ms[:i], m) {

@@ -64,6 +64,8 @@ func TestParseSite(t *testing.T) {
 		{"meters", meter("main", "electricity", "import", "import"), "twice"},
 		{"meters", meter("main", "electricity", "gas"), "cannot measure"},
 		{"meters", meter("main", "gas", "import"), "cannot measure"},
+		{"meters", meter("main", "electricity", "generation"), "cannot measure"},
+		{"meters", meter("main", "heat", "heat"), "use electricity or gas"},
 		{"meters", append(meter("main", "gas", "gas"), siteMeter{"main", "gas", []string{"gas"}}), "comes twice"},
 		{"meters", make([]siteMeter, maxMeters+1), "at most"},
 	} {

@@ -77,7 +77,7 @@ func (b Batch) Validate() error {
 		}
 	}
 	for i, s := range b.Baseline {
-		if !text(s.Meter, MaxName) || !s.Measure.Valid() || !unixTime(s.At) ||
+		if !text(s.Meter, MaxName) || !s.Measure.Carried() || !unixTime(s.At) ||
 			len(s.Body) == 0 || len(s.Body) > MaxStatement {
 			return bad("statement %d: needs a meter, a measure, a time and 1 to %d bytes", i, MaxStatement)
 		}
@@ -92,8 +92,8 @@ func (s Series) validate() error {
 	switch {
 	case !text(s.Meter, MaxName):
 		return fmt.Errorf("meter must be text of 1 to %d bytes", MaxName)
-	case !s.Measure.Valid():
-		return errors.New("unknown measure")
+	case !s.Measure.Carried():
+		return errors.New("not a measure that the relay takes")
 	case !unixTime(s.First) || s.First.Unix()%periodSeconds != 0 || s.First.Nanosecond() != 0:
 		return fmt.Errorf("first half-hour starts at %v: not a half-hour of UTC", s.First)
 	case len(s.Values) == 0 || len(s.Values) > MaxSeriesValues:

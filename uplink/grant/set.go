@@ -229,8 +229,8 @@ func (g Grant) validate(gateway string) error {
 		return fmt.Errorf("covers %d registers: 1 to %d are allowed", len(g.Covers), MaxCovers)
 	}
 	for _, c := range g.Covers {
-		if !text(c.Meter, maxName) || !c.Measure.Valid() {
-			return errors.New("covers a register without meter or measure")
+		if !text(c.Meter, maxName) || !c.Measure.Carried() {
+			return errors.New("covers a register without meter, or of a measure that is not sent")
 		}
 	}
 	return nil

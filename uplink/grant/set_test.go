@@ -163,6 +163,7 @@ func TestSignRefuses(t *testing.T) {
 		"live, covers none":  func(s *grant.Set) { s.Grants[0].Covers = nil },
 		"covers no meter":    func(s *grant.Set) { s.Grants[0].Covers[0].Meter = "" },
 		"covers no measure":  func(s *grant.Set) { s.Grants[0].Covers[0].Measure = 0 },
+		"covers generation":  func(s *grant.Set) { s.Grants[0].Covers[0].Measure = energy.Generation },
 		"covers too much":    func(s *grant.Set) { s.Grants[0].Covers = make([]grant.Cover, grant.MaxCovers+1) },
 		"too many":           func(s *grant.Set) { s.Grants = make([]grant.Grant, grant.MaxGrants+1) },
 		"larger than MaxRaw": func(s *grant.Set) { s.Grants = slices.Repeat([]grant.Grant{wide()}, 200) },

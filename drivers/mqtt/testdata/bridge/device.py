@@ -1,13 +1,14 @@
-"""A BACnet/IP meter for TestBACnetBridge: an analogue value in kWh and an
-accumulator in steps of 0.1 kWh. Each line "kWh pulses" on standard input
-sets them."""
+"""A BACnet/IP meter for the tests of bridges: import as an analogue value in
+kWh; export as an accumulator in steps of 0.1 kWh and, for bridges that know no
+accumulators, as an analogue input in kWh. Each line "kWh pulses" on standard
+input sets them."""
 
 import asyncio
 import socket
 import sys
 
 from bacpypes3.ipv4.app import NormalApplication
-from bacpypes3.local.analog import AnalogValueObject
+from bacpypes3.local.analog import AnalogInputObject, AnalogValueObject
 from bacpypes3.local.device import DeviceObject
 from bacpypes3.local.object import Object as LocalObject
 from bacpypes3.object import AccumulatorObject
@@ -19,7 +20,7 @@ class Accumulator(LocalObject, AccumulatorObject):
 
 
 def share_port(loop):
-    """The bridge knows no port but 47808, so that both must have it, this one
+    """The bridges know no port but 47808, so that both must have it, this one
     on its own loopback address. bacpypes3, which sends nothing to its own port
     on loopback, is told another."""
     create = loop.create_datagram_endpoint
@@ -40,13 +41,14 @@ async def main(address):
     common = {"statusFlags": [0, 0, 0, 0], "eventState": "normal", "outOfService": False, "units": "kilowattHours"}
     energy = AnalogValueObject(objectIdentifier=("analogValue", 202), objectName="Main kWh", presentValue=0.0, **common)
     pulses = Accumulator(objectIdentifier=("accumulator", 1), objectName="Main pulses", presentValue=0, scale={"integerScale": -1}, maxPresValue=99999999, **common)
-    app.add_object(energy)
-    app.add_object(pulses)
+    export = AnalogInputObject(objectIdentifier=("analogInput", 7), objectName="Main export", presentValue=0.0, **common)
+    for o in energy, pulses, export:
+        app.add_object(o)
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     while line := await lines.readline():
         kwh, count = line.split()
-        energy.presentValue, pulses.presentValue = float(kwh), int(count)
+        energy.presentValue, pulses.presentValue, export.presentValue = float(kwh), int(count), int(count) / 10
         print("set", flush=True)
 
 

@@ -1,9 +1,8 @@
-package main
+package load
 
 import (
 	"bufio"
 	"fmt"
-	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -29,41 +28,18 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * 10 * time.Millisecond, nil // USER_HZ is 100 on every Linux that Go runs on
 }
 
-// rssOf reads a process's resident memory, in MiB.
-func rssOf(pid int) (float64, error) {
+// memoryOf reads a line of /proc/PID/status, in MiB.
+func memoryOf(pid int, line string) (float64, error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
 	for s := bufio.NewScanner(f); s.Scan(); {
-		if v, ok := strings.CutPrefix(s.Text(), "VmRSS:"); ok {
+		if v, ok := strings.CutPrefix(s.Text(), line); ok {
 			kib, err := strconv.ParseFloat(strings.Fields(v)[0], 64)
 			return kib / 1024, err
 		}
 	}
-	return 0, fmt.Errorf("no VmRSS of process %d", pid)
-}
-
-// polled sums the agent's own poll counter over its buses.
-func polled(port int) (sum float64, err error) {
-	resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	found := false
-	for s := bufio.NewScanner(resp.Body); s.Scan(); {
-		if line := s.Text(); strings.HasPrefix(line, "perseus_polls_total") {
-			v, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
-			if err != nil {
-				return 0, err
-			}
-			sum, found = sum+v, true
-		}
-	}
-	if !found {
-		return 0, fmt.Errorf("the agent's /metrics has no perseus_polls_total")
-	}
-	return sum, nil
+	return 0, fmt.Errorf("no %s of process %d", line, pid)
 }

@@ -1,0 +1,35 @@
+package agent
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// Nothing is put in place that the meter cannot have delivered, also where only
+// its power is known. (Found by the simulation: an advance over two days that
+// was given the shape of other days, with more in a half-hour than its rating.)
+func TestMostThatIsFilled(t *testing.T) {
+	for _, c := range []struct {
+		energy, power int64
+		period        time.Duration
+		want          int64
+	}{
+		{0, 0, energy.Period, 0},
+		{0, 5001, energy.Period, 2500},
+		{0, 5000, time.Minute, 83},
+		{3000, 5000, energy.Period, 3000},
+		{0, math.MaxInt64, energy.Period, math.MaxInt64 / 2},
+		{0, math.MaxInt64, time.Hour, math.MaxInt64},
+		{0, math.MaxInt64, 2 * time.Hour, math.MaxInt64},
+		{0, math.MaxInt64, 24 * time.Hour, 0},
+		{0, -1, energy.Period, 0},
+	} {
+		if got := most(&config.Register{MaxEnergy: c.energy, MaxPower: c.power}, c.period); got != c.want {
+			t.Errorf("%d Wh, %d W in %v: %d, want %d", c.energy, c.power, c.period, got, c.want)
+		}
+	}
+}

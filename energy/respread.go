@@ -1,0 +1,153 @@
+package energy
+
+import (
+	"slices"
+	"time"
+)
+
+// Respread spreads what is left of the advance over a gap once actual values of
+// some of its half-hours are known from elsewhere, such as the file of a data
+// collector: the register's advance less these, in proportion to time as far
+// as nothing else is known. So the half-hours of the gap still sum to what the
+// register advanced, exactly (law 1), and none falls below what the register
+// itself counted in it before or after the gap.
+//
+// Window is a run of consecutive half-hours as the register gave them, spread
+// ones and the ones around the gap; stands is what stands in their places now,
+// and given says which of these are actual values from elsewhere. The
+// half-hours that change are given, Estimated and RuleProfileScaled: their
+// boundaries are no longer interpolated between the samples alone. The shape
+// that stands already (of like days) is kept. Done again it changes nothing.
+//
+// A gap is left as it is where the values from elsewhere exceed its advance or
+// leave more than the meter can deliver in the rest (the two sources disagree,
+// and neither is bent to fit the other), where nothing is left to spread over,
+// or where a half-hour has a part in two gaps, since nothing says how much of
+// its value belongs to which.
+func Respread(r Register, period time.Duration, window, stands []HalfHour, given []bool) (out []HalfHour) {
+	if len(window) != len(stands) || len(window) != len(given) {
+		return nil
+	}
+	for from := 0; from < len(window); { // mutate: nothing is left to begin a run with
+		to := from
+		for to < len(window) && r.derivable(&window[to], period) && (to == from || window[to].Start.Equal(window[to-1].Start.Add(period))) {
+			to++
+		}
+		if to > from {
+			out = append(out, respread(newRun(r, period, window[from:to]), stands[from:to], given[from:to])...)
+		}
+		from = max(to, from+1)
+	}
+	return out
+}
+
+// respread does it for one run of half-hours that were made of samples.
+func respread(r *run, stands []HalfHour, given []bool) []HalfHour {
+	now := make([]int64, len(stands)) // the energies as they come to stand
+	for i := range stands {
+		now[i] = stands[i].Energy
+	}
+	touched := make([]bool, len(stands))
+	shared := r.shared()
+	for j := 1; j < len(r.knots); j++ {
+		// A gap that goes on beyond the run has one of its ends between its samples.
+		if p, q := r.knots[j-1], r.knots[j]; r.isGap(p, q) && !p.bound && !q.bound {
+			r.fillGap(p, q, shared, given, now, touched)
+		}
+	}
+	var out []HalfHour
+	total := int64(0)
+	for i, h := range stands {
+		total += now[i]
+		if !touched[i] || given[i] {
+			continue
+		}
+		next := h
+		next.Energy, next.Cumulative = now[i], r.reg.wrap(r.start, total)
+		next.Quality, next.Evidence = Estimated, r.old[i].Evidence
+		next.Evidence.Rule = RuleProfileScaled
+		if next.Energy != h.Energy || next.Cumulative != h.Cumulative || next.Quality != h.Quality || next.Evidence.Rule != h.Evidence.Rule {
+			out = append(out, next)
+		}
+	}
+	return out
+}
+
+// shared counts the gaps that each half-hour of a run has a part in.
+func (r *run) shared() []int {
+	n := make([]int, len(r.old))
+	for j := 1; j < len(r.knots); j++ {
+		if p, q := r.knots[j-1], r.knots[j]; r.isGap(p, q) {
+			first, last := r.within(p, q)
+			for i := first; i <= last; i++ {
+				n[i]++
+			}
+		}
+	}
+	return n
+}
+
+// isGap reports whether the advance between two knots was spread.
+func (r *run) isGap(p, q knot) bool { return q.at-p.at > int64(r.period) }
+
+// within gives the half-hours of the run that the time between two knots has a part in.
+func (r *run) within(p, q knot) (first, last int) {
+	start := r.old[0].Start.UnixNano()
+	return int(max(p.at-start, 0) / int64(r.period)), min(int((q.at-1-start)/int64(r.period)), len(r.old)-1)
+}
+
+// part is what lies in half-hour i of the time between two knots, and of the
+// energy between them where that is spread evenly.
+func (r *run) part(i int, p, q knot) (length, energy int64) {
+	from := max(r.old[i].Start.UnixNano(), p.at)
+	to := min(r.old[i].Start.UnixNano()+int64(r.period), q.at)
+	at := func(t int64) int64 {
+		return int64(mulDiv(uint64(q.total-p.total), uint64(t-p.at), uint64(q.at-p.at)))
+	}
+	return to - from, at(to) - at(from)
+}
+
+// fillGap spreads what is left between two knots over the half-hours there
+// that nobody gave.
+func (r *run) fillGap(p, q knot, shared []int, given []bool, now []int64, touched []bool) {
+	first, last := r.within(p, q)
+	if !slices.Contains(given[first:last+1], true) {
+		return
+	}
+	left, weight, length := q.total-p.total, int64(0), int64(0)
+	counted := make([]int64, last+1-first) // what the register counted outside of the gap
+	weights, lengths := make([]int64, len(counted)), make([]int64, len(counted))
+	for i := first; i <= last; i++ {
+		ns, even := r.part(i, p, q)
+		k := i - first
+		if counted[k] = r.old[i].Energy - even; r.old[i].Evidence.Rule != RuleSpread || counted[k] < 0 || shared[i] > 1 {
+			return // it was not spread evenly, or not over this gap alone
+		}
+		if given[i] {
+			left -= now[i] - counted[k]
+			continue
+		}
+		lengths[k], weights[k] = ns, max(0, now[i]-counted[k])
+		length, weight = length+ns, weight+weights[k]
+	}
+	if left < 0 || length == 0 {
+		return
+	}
+	if _, ok := r.reg.spend(0, left, length); !ok {
+		return
+	}
+	if weight == 0 {
+		weights, weight = lengths, length
+	}
+	sum, done := int64(0), int64(0)
+	for i := first; i <= last; i++ {
+		k := i - first
+		touched[i] = true
+		if given[i] {
+			continue
+		}
+		sum += weights[k]
+		upTo := int64(mulDiv(uint64(left), uint64(sum), uint64(weight)))
+		now[i], done = counted[k]+upTo-done, upTo
+	}
+}

@@ -140,7 +140,9 @@ func TestEncodeRefuses(t *testing.T) {
 		"no meter":            func(b *Batch) { b.Series[0].Meter = "" },
 		"unknown measure":     func(b *Batch) { b.Series[0].Measure = 77 },
 		"heat":                func(b *Batch) { b.Series[0].Measure = energy.Heat },
-		"statement of water":  func(b *Batch) { b.Baseline = []Statement{{Meter: "m", Measure: energy.Water, At: day, Body: []byte("{}")}} },
+		"statement of water": func(b *Batch) {
+			b.Baseline = []Statement{{Meter: "m", Measure: energy.Water, At: day, Body: []byte("{}")}}
+		},
 		"off the half-hour":   func(b *Batch) { b.Series[0].First = day.Add(time.Minute) },
 		"no values":           func(b *Batch) { b.Series[0].Values = nil },
 		"too many values":     func(b *Batch) { b.Series[0].Values = make([]Value, MaxSeriesValues+1) },

@@ -1,9 +1,9 @@
 package batch
 
 import (
-	"slices"
 	"bytes"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 

@@ -155,12 +155,19 @@ func (b *bus) exchangeBefore(m *meter, reg *register, next time.Time) {
 
 // countThrough counts the energy through a stated exchange.
 func (b *bus) countThrough(m *meter, reg *register, acc *energy.Accumulator, x *config.Exchange, read config.ExchangeRead) (came string, err error) {
+	// Another meter has answered already, and not the one that is stated: yet
+	// another exchange, of which nothing is known.
+	other := acc.Broken() && x.NewSerial != "" && reg.origin.device != hash8(x.NewSerial)
 	var e energy.Event
 	if b.settled, e, err = acc.Exchange(x.At, read.Closing, read.Opening, b.settled[:0]); err != nil {
 		return "", err
 	}
 	reg.stated = &stated{x, energy.GapCounted}
 	b.settle(m, reg, e, 0)
+	if other {
+		acc.Break()
+		return "counted up to it: another meter than the stated one answers since", nil
+	}
 	return "counted through", nil
 }
 

@@ -18,47 +18,60 @@ import (
 // (Found by the simulation, whose operator had left the number out: then
 // nobody can know. docs/installer.md says so.)
 func TestTwoExchangesInOneOutage(t *testing.T) {
-	path := storePath(t)
-	synctest.Test(t, func(t *testing.T) {
-		down, swap, up := epoch.Add(3*time.Hour+10*time.Minute), epoch.Add(4*time.Hour), epoch.Add(6*time.Hour+10*time.Minute)
-		f := newFake(registers{func(now time.Time) (int64, error) {
-			if now.Before(down) {
-				return 5_000_000 + int64(now.Sub(epoch)/time.Second), nil
-			}
-			return 900 + int64(now.Sub(up)/time.Second), nil
-		}})
-		s := openFaulty(t, path)
-		c := site(f, time.Minute)
-		c.Meters[0].Exchanges = []config.Exchange{{At: swap, NewSerial: "TWO", Reads: []config.ExchangeRead{{Measure: energy.Import, Closing: 5_014_400, Opening: 100}}}}
-		a, err := New(Options{
-			Config: c, Store: s, Logger: quietLog, Version: "test",
-			Drivers: map[string]Factory{"fake": func(config.Bus, []config.Meter, func() time.Time, *slog.Logger) (drivers.Poller, error) {
-				return identified{f, func() string {
-					if time.Now().Before(down) {
-						return "ONE"
-					}
-					return "THREE"
-				}}, nil
-			}},
+	for name, heard := range map[string]bool{"heard after the outage": false, "heard before the statement's time": true} {
+		t.Run(name, func(t *testing.T) {
+			path := storePath(t)
+			synctest.Test(t, func(t *testing.T) { twoExchanges(t, path, heard) })
 		})
-		check(t, err)
+	}
+}
+
+// twoExchanges tells it: the third meter is heard after the outage, or all the
+// while, but with nothing that could be counted.
+func twoExchanges(t *testing.T, path string, heard bool) {
+	down, swap, up := epoch.Add(3*time.Hour+10*time.Minute+30*time.Second), epoch.Add(4*time.Hour), epoch.Add(6*time.Hour+10*time.Minute+30*time.Second)
+	f := newFake(registers{func(now time.Time) (int64, error) {
+		switch {
+		case now.Before(down):
+			return 5_000_000 + int64(now.Sub(epoch)/time.Second), nil
+		case now.Before(up):
+			return -1, nil
+		}
+		return 900 + int64(now.Sub(up)/time.Second), nil
+	}})
+	s := openFaulty(t, path)
+	c := site(f, time.Minute)
+	c.Meters[0].Exchanges = []config.Exchange{{At: swap, NewSerial: "TWO", Reads: []config.ExchangeRead{{Measure: energy.Import, Closing: 5_014_400, Opening: 100}}}}
+	a, err := New(Options{
+		Config: c, Store: s, Logger: quietLog, Version: "test",
+		Drivers: map[string]Factory{"fake": func(config.Bus, []config.Meter, func() time.Time, *slog.Logger) (drivers.Poller, error) {
+			return identified{f, func() string {
+				if time.Now().Before(down) {
+					return "ONE"
+				}
+				return "THREE"
+			}}, nil
+		}},
+	})
+	check(t, err)
+	if !heard {
 		time.AfterFunc(time.Until(down), func() { f.down.Store(true) })
 		time.AfterFunc(time.Until(up), func() { f.down.Store(false) })
-		check(t, runFor(a, 10*time.Hour))
-		hs := halfHours(t, s, key("a"))
-		for i, h := range hs {
-			if i > 0 && !h.Start.Equal(hs[i-1].Start.Add(energy.Period)) {
-				t.Errorf("%v follows %v", h.Start, hs[i-1].Start)
-			}
-			switch end := h.Start.Add(energy.Period); {
-			case !end.After(swap), h.Start.After(up):
-				if h.Energy != 1800 || h.Quality == energy.Missing {
-					t.Errorf("%v: %d Wh %v", h.Start, h.Energy, h.Quality)
-				}
-			case h.Quality != energy.Missing:
-				t.Errorf("%v: %d Wh %v (%+v)", h.Start, h.Energy, h.Quality, h.Evidence)
-			}
+	}
+	check(t, runFor(a, 10*time.Hour))
+	for i, hs := 0, halfHours(t, s, key("a")); i < len(hs); i++ {
+		h := hs[i]
+		if i > 0 && !h.Start.Equal(hs[i-1].Start.Add(energy.Period)) {
+			t.Errorf("%v follows %v", h.Start, hs[i-1].Start)
 		}
-		check(t, s.Close())
-	})
+		switch end := h.Start.Add(energy.Period); {
+		case !end.After(swap), h.Start.After(up):
+			if h.Energy != 1800 || h.Quality == energy.Missing {
+				t.Errorf("%v: %d Wh %v", h.Start, h.Energy, h.Quality)
+			}
+		case h.Quality != energy.Missing:
+			t.Errorf("%v: %d Wh %v (%+v)", h.Start, h.Energy, h.Quality, h.Evidence)
+		}
+	}
+	check(t, s.Close())
 }

@@ -26,7 +26,13 @@ func TestBaseAndHeld(t *testing.T) {
 	a.Add(three, nil)
 	a.Add(four, nil)
 	check(true, ten, 2, three, four)
+	if a.Broken() {
+		t.Error("broken before")
+	}
 	a.Break()
+	if !a.Broken() {
+		t.Error("not broken")
+	}
 	check(true, ten, 0, none, none)
 	// Before anything is known there is nothing to break.
 	b := NewAccumulator(Register{Measure: Import}, Period)

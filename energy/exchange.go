@@ -20,6 +20,10 @@ func (a *Accumulator) Break() {
 	}
 }
 
+// Broken reports whether Break was called and nothing has opened the register
+// anew since.
+func (a *Accumulator) Broken() bool { return a.anew == Exchanged }
+
 // Exchange takes the operator's statement that the meter was exchanged at the
 // instant at: the old one stood at closing, the new one at opening, both in
 // base units. It is made before samples of the new meter came, or while they

@@ -175,7 +175,7 @@ func TestLargeDataset(t *testing.T) {
 			t.Fatal("the new dataset never came")
 		}
 	}
-	if w.dataset(b) != w.dataset(b) {
+	if first := w.dataset(b); w.dataset(b) != first {
 		t.Error("made anew without a change")
 	}
 }

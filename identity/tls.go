@@ -28,6 +28,20 @@ func ServerTLS(cert func() (*tls.Certificate, error), clientRoots *x509.CertPool
 	return c
 }
 
+// AskingTLS is ServerTLS for an address that people and programs share: a
+// client may show a certificate and need not. It is not checked at the
+// handshake, so that one that has run out gets an answer in words and no alert:
+// a handler that relies on a certificate must check it itself. The roots go out
+// with the question, so that a browser without a certificate of theirs does not
+// bother its user.
+func AskingTLS(cert func() (*tls.Certificate, error), clientRoots *x509.CertPool) *tls.Config {
+	c := ServerTLS(cert, nil)
+	c.ClientAuth = tls.RequestClientCert
+	c.ClientCAs = clientRoots
+	c.SessionTicketsDisabled = true // a resumed session would show the certificate of the first
+	return c
+}
+
 // ClientTLS is the TLS configuration of a client that trusts roots (nil: the
 // system's) and shows the certificate that cert returns (nil: none).
 func ClientTLS(roots *x509.CertPool, cert func() (*tls.Certificate, error)) *tls.Config {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -112,10 +111,4 @@ func (b *givenBroker) down() {
 		b.client.Disconnect(250)
 		b.client = nil
 	}
-}
-
-// loopback reports whether only this machine can reach an address.
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

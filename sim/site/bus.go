@@ -113,7 +113,7 @@ func (b *bus) format() (format, error) {
 		return nil, fmt.Errorf("format %s cannot be played yet", l.Format)
 	}
 	for _, s := range b.sources {
-		for _, r := range s.registers {
+		for _, r := range s.all() {
 			if h := r.cfg.Heard; h.Each+h.Value+h.Time+h.Unit+h.Quality != "" {
 				return nil, fmt.Errorf("meter %s: a preset is played as it comes: with paths of its own write format json", s.meter.ID)
 			}
@@ -134,7 +134,7 @@ func (b *bus) make(s *Site) player {
 				w.stations[m.Unit] = st
 			}
 			st.alarms = append(st.alarms, src.meter.Alarms...)
-			for _, r := range src.registers {
+			for _, r := range src.all() {
 				if st.registers = append(st.registers, r); src.meter.SunSpec != nil {
 					st.parts[r] = max(1, src.meter.SunSpec.Part)
 				}

@@ -118,7 +118,7 @@ func (r *register) bytes(t time.Time, m moment) []byte {
 		bits = bcd(r.raw(t))
 	case c.Power:
 		v := r.value(t)
-		bits = new(big.Int).Quo(v.Num(), v.Denom()).Uint64()
+		bits = uint64(new(big.Int).Quo(v.Num(), v.Denom()).Int64()) // of the size that is sent, in two's complement
 	default:
 		bits = r.raw(t).Uint64()
 	}

@@ -21,7 +21,7 @@ type anyJSON struct {
 func newJSON(sources []*source) (*anyJSON, error) {
 	f := &anyJSON{clock: true, marked: true}
 	for _, s := range sources {
-		for _, r := range s.registers {
+		for _, r := range s.all() {
 			p := *r.cfg.Heard
 			f.clock, f.marked = f.clock && p.Time != "", f.marked && p.Quality != ""
 			for _, path := range []string{p.Each, p.Value, p.Time, p.Unit, p.Quality} {

@@ -12,6 +12,15 @@ import (
 type source struct {
 	meter     config.Meter
 	registers []*register
+	power     *register // beside them, to check them by; nil: none. It is never counted
+}
+
+// all are the registers and the power beside them.
+func (s *source) all() []*register {
+	if s.power == nil {
+		return s.registers
+	}
+	return append(slices.Clone(s.registers), s.power)
 }
 
 // report is what a device says at one moment of all its registers.
@@ -31,7 +40,7 @@ type said struct {
 // report reads the registers at a time.
 func (s *source) report(t time.Time) report {
 	out := report{source: s, at: t}
-	for _, r := range s.registers {
+	for _, r := range s.all() {
 		if r.cfg.Heard != nil && r.cfg.Heard.Interval > 0 {
 			continue // not a register: see intervals
 		}

@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 	"math"
 	"math/big"
+	"strings"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
@@ -26,6 +27,7 @@ type register struct {
 	modulus *big.Int // counts at which it begins anew; nil: never
 	dice    *fault.Dice
 	shift   *big.Int // counts that were on it before: so that it runs over when it is to
+	beside  []*register // not nil: it is the power to check these totals by, and has no load of its own
 }
 
 // How much of a load is made: of a feed of half-hours from 13 months before the
@@ -55,6 +57,18 @@ func newRegister(m config.Meter, like string, r config.Register, from, start tim
 	return out, nil
 }
 
+// newCheckPower makes the power that a meter shows beside its totals: of their
+// loads, and with the sign that the file gives it.
+func newCheckPower(m config.Meter, totals []*register) (*register, error) {
+	out := &register{meter: m.ID, cfg: *m.CheckPower, shift: new(big.Int), beside: totals}
+	if out.cfg.Heard != nil {
+		return out, out.heard()
+	}
+	var err error
+	out.factor, err = out.cfg.Factor()
+	return out, err
+}
+
 // heard is how a source that speaks by itself writes the register.
 func (r *register) heard() error {
 	p := r.cfg.Heard
@@ -76,7 +90,10 @@ func (r *register) heard() error {
 				return err
 			}
 		}
-		r.factor.Mul(r.factor, s.Abs(s))
+		if r.beside == nil {
+			s.Abs(s)
+		}
+		r.factor.Mul(r.factor, s)
 	}
 	if r.cfg.Modulus > 0 {
 		r.modulus = r.counts(r.cfg.Modulus)
@@ -212,10 +229,24 @@ func (r *register) runOver(at time.Time) {
 	}
 }
 
-// power is what flows at a time, in W, var or litres an hour.
-func (r *register) power(t time.Time) int64 {
-	start := t.Truncate(energy.Period)
-	return 2 * r.load.HalfHour(start)
+// power is what flows at a time, in W, var or litres an hour. That to check
+// totals by is what they import or generate less what they export.
+func (r *register) power(t time.Time) (flow int64) {
+	if r.beside == nil {
+		return 2 * r.load.HalfHour(t.Truncate(energy.Period))
+	}
+	for _, total := range r.beside {
+		switch total.cfg.Measure {
+		case energy.Import, energy.Generation:
+			flow += total.power(t)
+		case energy.Export:
+			flow -= total.power(t)
+		}
+	}
+	if strings.HasPrefix(r.cfg.Type, "uint") || r.cfg.Type == "bcd" { // it cannot say which way
+		flow = max(flow, 0)
+	}
+	return flow
 }
 
 // value is the register in the source's own unit, exactly: for formats that

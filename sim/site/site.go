@@ -95,6 +95,13 @@ func New(o Options) (*Site, error) {
 				}
 				src.registers = append(src.registers, reg)
 			}
+			if m.CheckPower != nil {
+				power, err := newCheckPower(m, src.registers)
+				if err != nil {
+					return nil, fmt.Errorf("meter %s: check_power: %w", m.ID, err)
+				}
+				src.power = power
+			}
 			one.sources = append(one.sources, src)
 		}
 		s.buses = append(s.buses, one)

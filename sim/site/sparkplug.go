@@ -12,7 +12,6 @@ import (
 // sparkplug is the edge nodes of a site, with what each counts: the messages
 // and the sessions. Births name the metrics, data go by alias.
 type sparkplug struct {
-	speaks
 	seq     map[string]uint64 // by "group/node": of the next message
 	session uint64
 }

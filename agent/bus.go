@@ -196,6 +196,9 @@ func (b *bus) take(i int, took time.Duration, end time.Time, generation uint64, 
 	if good > 0 {
 		m.latency.add(slowest)
 	}
+	if first == nil {
+		first = err // the wire broke before any register was reached
+	}
 	b.judge(m, good, first, end)
 }
 
@@ -216,14 +219,14 @@ func (b *bus) judge(m *meter, good int, err error, now time.Time) {
 	before := m.state()
 	if good > 0 {
 		if m.failures > 0 {
-			b.log.Info("meter answers again", "meter", m.cfg.ID, "bus", b.cfg.ID, "failures", m.failures, "after", now.Sub(m.since).Round(time.Second))
+			b.log.Info("meter is read again", "meter", m.cfg.ID, "bus", b.cfg.ID, "failures", m.failures, "after", now.Sub(m.since).Round(time.Second))
 		}
 		m.failures, m.err, m.answered = 0, nil, now
 	} else {
 		m.failures++
 		m.err = err
 		if m.failures == 1 && b.down == 0 {
-			b.log.Warn("meter does not answer", "meter", m.cfg.ID, "bus", b.cfg.ID, "error", err)
+			b.log.Warn("meter gives no reading", "meter", m.cfg.ID, "bus", b.cfg.ID, "error", err)
 		}
 	}
 	if !m.ever || m.state() != before {

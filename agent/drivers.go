@@ -36,7 +36,7 @@ func newModbus(b config.Bus, meters []config.Meter, now func() time.Time, log *s
 			d.Points = append(d.Points, r.Point)
 		}
 		if m.CheckPower != nil {
-			d.Points = append(d.Points, m.CheckPower.Point)
+			d.Points, d.Checks = append(d.Points, m.CheckPower.Point), 1
 		}
 		for _, a := range m.Alarms {
 			d.Alarms = append(d.Alarms, a.Alarm)

@@ -23,8 +23,23 @@ func TestAccess(t *testing.T) {
 			return must(w.IssueClient(ctx, w.providerApp.ID, []byte(csr)))(t).Leaf.SerialNumber.String()
 		}
 		serial := spare()
+		doomed := func() string {
+			return must(w.AddApplication(ctx, Application{Member: w.provider.ID, Name: "Doomed"}))(t).ID
+		}()
 		newBody := func(path string) any {
 			switch {
+			case strings.HasSuffix(path, "/sign"):
+				return map[string]string{"csr": csr}
+			case path == "/members/me", path == "/members/applications/"+w.providerApp.ID:
+				return map[string]string{}
+			case path == "/members/applications":
+				return map[string]string{"scheme": "perseus", "title": "Another"}
+			case path == "/admin/organizations":
+				officer := map[string]string{"name": "Dana", "phone": "+44 1234 567890"}
+				return map[string]any{"legalName": "New Ltd", "email": "a@new.example", "streetAddress": "1 Main St", "locality": "London", "postalCode": "AB1 2CD",
+					"companyNumber": "12345678", "role": "energy-data-provider", "dataOfficer": officer, "licenceOfficer": officer}
+			case strings.HasSuffix(path, "/members"):
+				return map[string]string{"email": newID() + "@perse.example"}
 			case strings.HasSuffix(path, "/certificates"):
 				return map[string]string{"type": "client", "csr": csr}
 			case path == "/sparql":
@@ -43,6 +58,8 @@ func TestAccess(t *testing.T) {
 		// Status for: nobody, garbage, reader, owner, another member's owner,
 		// admin for the provider, admin for nobody, owner posing as the bank.
 		public := func(s int) []int { return []int{s, s, s, s, s, s, s, s} }
+		anyone := func(s int) []int { return []int{401, 401, s, s, s, s, s, s} }
+		administrator := func(ok int) []int { return []int{401, 401, 403, 403, 403, ok, ok, 403} }
 		member := func(ok, reader, other int) []int { return []int{401, 401, reader, ok, other, ok, 400, 403} }
 		table := []struct {
 			method, path string
@@ -67,12 +84,29 @@ func TestAccess(t *testing.T) {
 			{"GET", "/crl/client.crl", public(200)},
 			{"GET", "/ca/client.pem", public(200)},
 			{"POST", "/gateway/v1/enrollments", public(201)},
+			{"GET", "/.well-known/est/cacerts", public(200)},
+			{"GET", "/.well-known/est/signing/cacerts", public(200)},
+			{"POST", "/.well-known/est/simplereenroll", public(401)},
+			{"POST", "/.well-known/est/signing/simplereenroll", public(401)},
+			{"GET", "/members/organizations", anyone(200)},
 			{"GET", "/members/me", member(200, 200, 200)},
+			{"PATCH", "/members/me", member(200, 403, 200)},
+			{"GET", "/members/applications", member(200, 200, 200)},
+			{"POST", "/members/applications", member(201, 403, 201)},
+			{"GET", "/members/applications/" + w.providerApp.ID, member(200, 200, 404)},
+			{"PATCH", "/members/applications/" + w.providerApp.ID, member(200, 403, 404)},
+			{"DELETE", "/members/applications/" + w.providerApp.ID, member(409, 403, 404)},
+			{"DELETE", "/members/applications/" + doomed, []int{401, 401, 403, 204, 404, 404, 400, 403}}, // the admin comes after its owner
+			{"POST", "/members/applications/" + w.providerApp.ID + "/certificates/client/sign", member(201, 403, 404)},
+			{"GET", "/members/certificates/" + serial + ".pem", member(200, 200, 404)},
+			{"GET", "/members/ca/signing.zip", anyone(200)},
+			{"POST", "/admin/organizations", administrator(201)},
+			{"POST", "/admin/organizations/" + w.provider.ID + "/members", administrator(201)},
 			{"GET", "/members/gateways", member(200, 200, 200)},
 			{"POST", "/members/gateways", member(201, 403, 201)},
 			{"POST", "/members/gateways/" + g.ID + "/codes", member(201, 403, 404)},
 			{"POST", "/members/applications/" + w.providerApp.ID + "/certificates", member(201, 403, 404)},
-			{"POST", "/members/certificates/" + serial + "/revoke", member(204, 403, 404)},
+			{"POST", "/members/certificates/" + serial + "/revoke", member(200, 403, 404)},
 		}
 		bearers := [][]string{
 			nil,
@@ -89,14 +123,18 @@ func TestAccess(t *testing.T) {
 				if row.path == "/sparql" {
 					headers = append(slices.Clone(headers), "Content-Type", "application/sparql-query")
 				}
-				r := w.call(row.method, row.path, newBody(row.path), headers...)
+				body := newBody(row.path)
+				if row.method == "GET" || row.method == "DELETE" {
+					body = nil
+				}
+				r := w.call(row.method, row.path, body, headers...)
 				if r.Code != row.status[i] {
 					t.Errorf("%s %s with bearer %d: %d, want %d: %s", row.method, row.path, i, r.Code, row.status[i], r.Body)
 				}
 				if (r.Code == 401) != (r.Header().Get("WWW-Authenticate") != "" && r.Code != 403) {
 					t.Errorf("%s %s with bearer %d: %d with WWW-Authenticate %q", row.method, row.path, i, r.Code, r.Header().Get("WWW-Authenticate"))
 				}
-				if strings.HasPrefix(row.path, "/members/") && r.Header().Get("Cache-Control") != "no-store" {
+				if (strings.HasPrefix(row.path, "/members/") || strings.HasPrefix(row.path, "/admin/")) && r.Header().Get("Cache-Control") != "no-store" {
 					t.Errorf("%s %s may be cached", row.method, row.path)
 				}
 			}

@@ -26,15 +26,15 @@ func (c Certificate) PEM() []byte { return identity.EncodeCertificates(c.Leaf, c
 // the public key of the request (PEM) counts; every name comes from the
 // directory.
 func (s *Service) IssueClient(ctx context.Context, application string, csr []byte) (Certificate, error) {
-	return s.issueApplication(ctx, Client, application, csr)
+	return s.issueApplication(ctx, Client, application, "", csr)
 }
 
 // IssueSigning issues a signing certificate (12 months) to an application.
 func (s *Service) IssueSigning(ctx context.Context, application string, csr []byte) (Certificate, error) {
-	return s.issueApplication(ctx, Signing, application, csr)
+	return s.issueApplication(ctx, Signing, application, "", csr)
 }
 
-func (s *Service) issueApplication(ctx context.Context, h Hierarchy, id string, csr []byte) (Certificate, error) {
+func (s *Service) issueApplication(ctx context.Context, h Hierarchy, id, label string, csr []byte) (Certificate, error) {
 	key, err := requestKey(csr)
 	if err != nil {
 		return Certificate{}, err
@@ -49,7 +49,7 @@ func (s *Service) issueApplication(ctx context.Context, h Hierarchy, id string, 
 		if err != nil {
 			return err
 		}
-		c, err = s.issueMember(ctx, tx, h, holder{member: m.ID, application: a.ID},
+		c, err = s.issueMember(ctx, tx, h, holder{member: m.ID, application: a.ID, label: label},
 			subject{URL: s.ApplicationURL(a.ID), Member: s.MemberURL(m.ID), Organisation: m.LegalName, Roles: a.Roles}, key)
 		return err
 	})
@@ -75,7 +75,7 @@ func (s *Service) IssueServer(ctx context.Context, pub crypto.PublicKey, hosts [
 }
 
 // holder says in the database whose a certificate is.
-type holder struct{ member, application, gateway, hosts string }
+type holder struct{ member, application, gateway, hosts, label string }
 
 func (s *Service) issueMember(ctx context.Context, q querier, h Hierarchy, who holder, sub subject, pub crypto.PublicKey) (Certificate, error) {
 	now, authority := s.Now(), s.Authorities.Of(h)
@@ -95,9 +95,9 @@ func (s *Service) issueMember(ctx context.Context, q querier, h Hierarchy, who h
 // nothing is handed out before this succeeds.
 func record(ctx context.Context, q querier, h Hierarchy, who holder, c *x509.Certificate) error {
 	_, err := q.ExecContext(ctx, `INSERT INTO directory_certificates
-		(serial, hierarchy, member, application, gateway, hosts, not_before, not_after, pem) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		(serial, hierarchy, member, application, gateway, hosts, not_before, not_after, pem, label) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		c.SerialNumber.String(), string(h), null(who.member), null(who.application), null(who.gateway), who.hosts,
-		c.NotBefore.Unix(), c.NotAfter.Unix(), string(identity.EncodeCertificates(c)))
+		c.NotBefore.Unix(), c.NotAfter.Unix(), string(identity.EncodeCertificates(c)), who.label)
 	return err
 }
 

@@ -32,16 +32,36 @@ const maxBody = 64 << 10
 //	GET /crl/{client,signing,server}.crl         revocation list (DER)
 //	GET /ca/{client,signing,server}.pem          the hierarchy's issuer and root
 //	POST /gateway/v1/enrollments                 a one-time code and two CSRs for a gateway's certificates
+//	GET /.well-known/est[/{label}]/cacerts       issuer and root of a hierarchy (client, signing), as EST has them (RFC 7030)
+//
+// With a gateway's client certificate (the listener asks for one, see
+// identity.AskingTLS):
+//
+//	POST /.well-known/est[/{label}]/simplereenroll  a request for a new client or signing certificate
 //
 // Member API, with a bearer token (see IssueToken); an admin names the member
 // in the header X-Organization, by id or URL:
 //
-//	GET  /members/me                             reader, owner, admin
-//	GET  /members/gateways                       reader, owner, admin
-//	POST /members/gateways                       owner, admin: a gateway and its one-time code
-//	POST /members/gateways/{id}/codes            owner, admin: a fresh code
-//	POST /members/applications/{id}/certificates owner, admin: a certificate for a CSR
-//	POST /members/certificates/{serial}/revoke   owner, admin
+//	GET    /members/organizations                    reader, owner, admin: those for whom the token may act
+//	GET    /members/me                               reader, owner, admin
+//	PATCH  /members/me                               owner, admin: how to reach it
+//	GET    /members/applications                     reader, owner, admin
+//	POST   /members/applications                     owner, admin
+//	GET    /members/applications/{id}                reader, owner, admin
+//	PATCH, DELETE /members/applications/{id}         owner, admin
+//	POST   /members/applications/{id}/certificates/{type}/sign   owner, admin: a certificate for a CSR
+//	POST   /members/applications/{id}/certificates   owner, admin: the same, with the type in the body
+//	GET    /members/certificates/{serial}.pem        reader, owner, admin
+//	POST   /members/certificates/{serial}/revoke     owner, admin
+//	GET    /members/ca/{client,signing,server}.zip   reader, owner, admin: root and issuer
+//	GET    /members/gateways                         reader, owner, admin
+//	POST   /members/gateways                         owner, admin: a gateway and its one-time code
+//	POST   /members/gateways/{id}/codes              owner, admin: a fresh code
+//	POST   /admin/organizations                      admin: a new member
+//	POST   /admin/organizations/{id}/members         admin: an owner of a member, and the owner's token
+//
+// A person's token may act for several members: X-Organization names one. The
+// public ib1-directory-cli is a client of this API.
 //
 // Errors are JSON {"error","error_description"}.
 func (s *Service) Handler() http.Handler {
@@ -71,7 +91,7 @@ type route struct {
 }
 
 func (s *Service) routes() []route {
-	return []route{
+	return append(s.renewRoutes(), []route{
 		{"GET", "/{$}", s.getIndex},
 		{"GET", "/healthz", s.getHealth},
 		{"GET", "/style.css", s.getStyle},
@@ -91,20 +111,32 @@ func (s *Service) routes() []route {
 		{"GET", "/crl/{file}", s.getCRL},
 		{"GET", "/ca/{file}", s.getCA},
 		{"POST", "/gateway/v1/enrollments", s.postEnrollment},
+		{"GET", "/members/organizations", s.withBearer(Reader, s.getOrganizations)},
 		{"GET", "/members/me", s.withToken(Reader, s.getMe)},
+		{"PATCH", "/members/me", s.withToken(Owner, s.patchMe)},
+		{"GET", "/members/applications", s.withToken(Reader, s.getApplications)},
+		{"POST", "/members/applications", s.withToken(Owner, s.postApplication)},
+		{"GET", "/members/applications/{id}", s.withToken(Reader, s.getOwnApplication)},
+		{"PATCH", "/members/applications/{id}", s.withToken(Owner, s.patchApplication)},
+		{"DELETE", "/members/applications/{id}", s.withToken(Owner, s.deleteApplication)},
+		{"POST", "/members/applications/{id}/certificates/{type}/sign", s.withToken(Owner, s.postSign)},
+		{"GET", "/members/certificates/{file}", s.withToken(Reader, s.getCertificate)},
+		{"GET", "/members/ca/{file}", s.withBearer(Reader, s.getBundle)},
+		{"POST", "/admin/organizations", s.withBearer(Admin, s.postOrganization)},
+		{"POST", "/admin/organizations/{id}/members", s.withBearer(Admin, s.postOwner)},
 		{"GET", "/members/gateways", s.withToken(Reader, s.getGateways)},
 		{"POST", "/members/gateways", s.withToken(Owner, s.postGateway)},
 		{"POST", "/members/gateways/{id}/codes", s.withToken(Owner, s.postCode)},
 		{"POST", "/members/applications/{id}/certificates", s.withToken(Owner, s.postCertificate)},
 		{"POST", "/members/certificates/{serial}/revoke", s.withToken(Owner, s.postRevoke)},
-	}
+	}...)
 }
 
 // dispatch picks the handler of the method ("" takes all) and writes what
 // went wrong.
 func (s *Service) dispatch(methods map[string]handler) http.Handler {
 	var allow []string
-	for _, m := range []string{"GET", "POST"} {
+	for _, m := range []string{"GET", "POST", "PATCH", "DELETE"} {
 		if methods[m] != nil {
 			allow = append(allow, m)
 		}

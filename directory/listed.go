@@ -169,9 +169,9 @@ func loadEntries(ctx context.Context, q querier, after int64) ([]*memberEntry, e
 		query string
 		row   func(scan func(...any) error) error
 	}{
-		{`SELECT id, legal_name, brand_name FROM directory_members` + among("id", changed), func(scan func(...any) error) error {
+		{`SELECT id, ` + memberColumns + ` FROM directory_members` + among("id", changed), func(scan func(...any) error) error {
 			e := &memberEntry{}
-			err := scan(&e.ID, &e.LegalName, &e.BrandName)
+			err := scan(append([]any{&e.ID}, e.Member.columns()...)...)
 			members[e.ID] = e
 			return err
 		}},
@@ -182,9 +182,9 @@ func loadEntries(ctx context.Context, q querier, after int64) ([]*memberEntry, e
 			}
 			return err
 		}},
-		{`SELECT id, member, name, home_page, message_delivery FROM directory_applications` + among("member", changed), func(scan func(...any) error) error {
+		{`SELECT id, ` + applicationColumns + ` FROM directory_applications` + among("member", changed), func(scan func(...any) error) error {
 			a := &applicationEntry{}
-			err := scan(&a.ID, &a.Member, &a.Name, &a.HomePage, &a.MessageDelivery)
+			err := scan(append([]any{&a.ID}, a.Application.columns()...)...)
 			if e := members[a.Member]; e != nil {
 				e.applications, apps[a.ID] = append(e.applications, a), a
 			}

@@ -2,16 +2,16 @@ package directory
 
 import (
 	"errors"
-	"math/big"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/perseus-edge/perseus-edge/identity"
 )
 
-// withToken asks for a bearer token of at least the access need, and hands
-// the member that it acts for to f.
-func (s *Service) withToken(need Access, f func(http.ResponseWriter, *http.Request, Member) error) handler {
+// withBearer asks for a bearer token of at least the access need, and hands
+// whose it is to f.
+func (s *Service) withBearer(need Access, f func(http.ResponseWriter, *http.Request, bearer) error) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Cache-Control", "no-store")
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
@@ -26,44 +26,59 @@ func (s *Service) withToken(need Access, f func(http.ResponseWriter, *http.Reque
 		} else if err != nil {
 			return err
 		}
-		if need == Owner && b.access == Reader {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="directory", error="insufficient_scope"`)
-			return &httpError{http.StatusForbidden, "insufficient_scope", "This token may only read. Ask the owner of your organisation."}
+		refusal := ""
+		switch {
+		case need == Admin && b.access != Admin:
+			refusal = "This is for the directory's administrators."
+		case need == Owner && b.access != Owner && b.access != Admin:
+			refusal = "This token may only read. Ask the owner of your organisation."
 		}
+		if refusal != "" {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="directory", error="insufficient_scope"`)
+			return &httpError{http.StatusForbidden, "insufficient_scope", refusal}
+		}
+		return f(w, r, b)
+	}
+}
+
+// withToken is withBearer for what is done for one member, which it hands to f.
+func (s *Service) withToken(need Access, f func(http.ResponseWriter, *http.Request, Member) error) handler {
+	return s.withBearer(need, func(w http.ResponseWriter, r *http.Request, b bearer) error {
 		m, err := s.actsFor(r, b)
 		if err != nil {
 			return err
 		}
 		return f(w, r, m)
-	}
+	})
 }
 
-// actsFor picks the member: a member's token has one, an admin names one.
+// actsFor picks the member: a member's token has one, an admin names one, and a
+// person names one of several.
 func (s *Service) actsFor(r *http.Request, b bearer) (Member, error) {
 	asked := strings.TrimPrefix(r.Header.Get("X-Organization"), s.MemberURL(""))
-	if b.access == Admin {
+	may := []string{b.member}
+	switch {
+	case b.access == Admin:
 		if asked == "" {
 			return Member{}, invalid("name the member whom you act for: X-Organization: its id or URL")
 		}
 		return s.Member(r.Context(), asked)
+	case b.owner != "":
+		var err error
+		if may, err = s.owned(r.Context(), b.owner); err != nil {
+			return Member{}, err
+		}
 	}
-	if asked != "" && asked != b.member {
+	if asked == "" && len(may) > 1 {
+		return Member{}, invalid("you own several organisations: name one in X-Organization, of those at /members/organizations")
+	}
+	if asked == "" && len(may) == 1 {
+		asked = may[0]
+	}
+	if !slices.Contains(may, asked) {
 		return Member{}, &httpError{http.StatusForbidden, "access_denied", "This token does not belong to the member in X-Organization."}
 	}
-	return s.Member(r.Context(), b.member)
-}
-
-// getMe serves GET /members/me: the member, with its applications.
-func (s *Service) getMe(w http.ResponseWriter, r *http.Request, m Member) error {
-	l, err := s.listing(r.Context())
-	if err != nil {
-		return err
-	}
-	e, err := find(l.members, "member", m.ID)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, s.memberView(e))
+	return s.Member(r.Context(), asked)
 }
 
 // gatewayJSON is a gateway as its own member sees it.
@@ -115,7 +130,7 @@ func (s *Service) postGateway(w http.ResponseWriter, r *http.Request, m Member) 
 		Site        string `json:"site"`
 		Application string `json:"application"`
 	}
-	if err := readJSON(r, &in); err != nil {
+	if err := readStrict(r, &in); err != nil {
 		return err
 	}
 	g, code, err := s.AddGateway(r.Context(), Gateway{Member: m.ID, Name: in.Name, Site: in.Site,
@@ -152,21 +167,11 @@ func (s *Service) postCertificate(w http.ResponseWriter, r *http.Request, m Memb
 		Type string `json:"type"`
 		CSR  string `json:"csr"`
 	}
-	if err := readJSON(r, &in); err != nil {
+	if err := readStrict(r, &in); err != nil {
 		return err
 	}
 	h := Hierarchy(in.Type)
-	if h != Client && h != Signing {
-		return invalid(`type: need "client" or "signing"`)
-	}
-	a, err := s.Application(r.Context(), r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	if a.Member != m.ID {
-		return ErrNotFound // another member's: no word on whether it exists
-	}
-	c, err := s.issueApplication(r.Context(), h, a.ID, []byte(in.CSR))
+	c, err := s.issueFor(r, m, h, "", in.CSR)
 	if err != nil {
 		return err
 	}
@@ -178,19 +183,4 @@ func (s *Service) postCertificate(w http.ResponseWriter, r *http.Request, m Memb
 		"certificate": string(c.PEM()),
 		"root":        string(identity.EncodeCertificates(s.Authorities.Of(h).Root)),
 	})
-}
-
-// postRevoke serves POST /members/certificates/{serial}/revoke (no body;
-// serial in decimal) -> 204. It is for good.
-func (s *Service) postRevoke(w http.ResponseWriter, r *http.Request, m Member) error {
-	text := r.PathValue("serial")
-	serial, ok := new(big.Int).SetString(text, 10)
-	if !ok || len(text) > 48 || serial.String() != text {
-		return invalid("serial: need a certificate's serial number in decimal")
-	}
-	if err := s.revoke(r.Context(), serial, m.ID); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }

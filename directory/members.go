@@ -14,27 +14,44 @@ type Member struct {
 	LegalName string   // at most 200 characters
 	BrandName string   // what the public knows it by; empty: the legal name
 	Roles     []string // role URLs that the scheme gave it
+	Contact
+	CompanyNumber string // in its country's register, may be empty
+	Effective     string // day from which it is a member, YYYY-MM-DD, may be empty
 }
 
-// Application is one use of data by a member: the identity in its
-// certificates.
-type Application struct {
-	ID              string   // short, in URLs; empty when added: one is made
-	Member          string   // id of its member
-	Name            string   // at most 200 characters
-	Roles           []string // role URLs it acts in; each must be one of the member's
-	HomePage        string   // URL, may be empty
-	MessageDelivery string   // URL to which others deliver messages, may be empty
+// Contact is what a member says of itself and changes by itself. It is public,
+// and every field may be empty.
+type Contact struct {
+	Email          string
+	Address        Address
+	PrivacyPolicy  string // URL
+	DataProtection string // URL of its entry in the data protection register
 }
 
-// DataService is a catalogue entry: an API that an application offers.
-type DataService struct {
-	ID          string // empty when added: one is made
-	Application string // id of its application
-	Title       string
-	ConformsTo  string // URL of the standard
-	Endpoint    string // base URL
-	OAuthIssuer string // URL, may be empty
+// Address is where a member is.
+type Address struct {
+	Street, Locality, Region, State, PostalCode string
+	Country                                     string // two capital letters (ISO 3166-1)
+}
+
+const memberColumns = `legal_name, brand_name, email, street_address, locality, region, state, postal_code, country, privacy_policy, data_protection, company_number, effective_date`
+
+// columns are where memberColumns are read into.
+func (m *Member) columns() []any {
+	a := &m.Address
+	return []any{&m.LegalName, &m.BrandName, &m.Email, &a.Street, &a.Locality, &a.Region, &a.State, &a.PostalCode, &a.Country,
+		&m.PrivacyPolicy, &m.DataProtection, &m.CompanyNumber, &m.Effective}
+}
+
+func (c *Contact) check() error {
+	a := &c.Address
+	country := error(nil)
+	if a.Country != "" && !countryForm.MatchString(a.Country) {
+		country = invalid("country %q: need two capital letters, such as GB", cut(a.Country, 20))
+	}
+	return errors.Join(checkOptionalEmail("email", c.Email), checkOptionalText("street address", a.Street, 200), checkOptionalText("locality", a.Locality, 200),
+		checkOptionalText("region", a.Region, 200), checkOptionalText("state", a.State, 200), checkOptionalText("postal code", a.PostalCode, 20), country,
+		checkOptionalURL("privacy policy", c.PrivacyPolicy), checkOptionalURL("data protection registration", c.DataProtection))
 }
 
 // querier is a database or a transaction.
@@ -44,9 +61,9 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// AddMember adds a member. ErrExists: the id is taken. ErrInvalid: a field is
+// AddMember adds a member, with the officers who answer for it, if any. ErrExists: the id is taken. ErrInvalid: a field is
 // wrong.
-func (s *Service) AddMember(ctx context.Context, m Member) (Member, error) {
+func (s *Service) AddMember(ctx context.Context, m Member, officers ...Officer) (Member, error) {
 	if m.ID == "" {
 		m.ID = newID()
 	}
@@ -54,13 +71,14 @@ func (s *Service) AddMember(ctx context.Context, m Member) (Member, error) {
 		m.BrandName = m.LegalName
 	}
 	m.Roles = unique(m.Roles)
-	if err := errors.Join(checkID(m.ID), checkText("legal name", m.LegalName, 200),
-		checkText("brand name", m.BrandName, 200), checkRoles(m.Roles)); err != nil {
+	if err := errors.Join(checkID(m.ID), checkText("legal name", m.LegalName, 200), checkText("brand name", m.BrandName, 200),
+		checkRoles(m.Roles), m.Contact.check(), checkOptionalText("company number", m.CompanyNumber, 40), checkDay("effective date", m.Effective, s.Now())); err != nil {
 		return Member{}, err
 	}
 	return m, s.inTx(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `INSERT INTO directory_members (id, legal_name, brand_name, created_at)
-			VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING`, m.ID, m.LegalName, m.BrandName, s.Now().Unix())
+		r, err := tx.ExecContext(ctx, `INSERT INTO directory_members (id, created_at, `+memberColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING`,
+			append([]any{m.ID, s.Now().Unix()}, m.columns()...)...)
 		if err := one(r, err, ErrExists, "member", m.ID); err != nil {
 			return err
 		}
@@ -69,67 +87,39 @@ func (s *Service) AddMember(ctx context.Context, m Member) (Member, error) {
 				return err
 			}
 		}
+		for _, o := range officers {
+			if err := o.check(); err != nil {
+				return err
+			}
+			_, err := tx.ExecContext(ctx, `INSERT INTO directory_officers (member, duty, name, email, phone) VALUES ($1, $2, $3, $4, $5)`, m.ID, o.Duty, o.Name, o.Email, o.Phone)
+			if err != nil {
+				return err
+			}
+		}
 		return s.listingChanged(ctx, tx, m.ID)
 	})
 }
 
-// AddApplication adds an application of a member. ErrInvalid when it claims a
-// role that the member does not have.
-func (s *Service) AddApplication(ctx context.Context, a Application) (Application, error) {
-	if a.ID == "" {
-		a.ID = newID()
-	}
-	a.Roles = unique(a.Roles)
-	if err := errors.Join(checkID(a.ID), checkText("name", a.Name, 200), checkRoles(a.Roles),
-		checkOptionalURL("home page", a.HomePage), checkOptionalURL("message delivery", a.MessageDelivery)); err != nil {
-		return Application{}, err
-	}
-	return a, s.inTx(ctx, func(tx *sql.Tx) error {
-		m, err := member(ctx, tx, a.Member)
+// UpdateMember changes what a member says of itself.
+func (s *Service) UpdateMember(ctx context.Context, id string, change func(*Contact)) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		// First, so that changes at the same time wait for one another.
+		if err := s.listingChanged(ctx, tx, id); err != nil {
+			return err
+		}
+		m, err := member(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		for _, role := range a.Roles {
-			if !slices.Contains(m.Roles, role) {
-				return invalid("role %s: member %s does not have it, so its application cannot claim it", role, m.ID)
-			}
-		}
-		r, err := tx.ExecContext(ctx, `INSERT INTO directory_applications (id, member, name, home_page, message_delivery, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
-			a.ID, a.Member, a.Name, a.HomePage, a.MessageDelivery, s.Now().Unix())
-		if err := one(r, err, ErrExists, "application", a.ID); err != nil {
+		change(&m.Contact)
+		if err := m.Contact.check(); err != nil {
 			return err
 		}
-		for _, role := range a.Roles {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO directory_application_roles (application, role) VALUES ($1, $2)`, a.ID, role); err != nil {
-				return err
-			}
-		}
-		return s.listingChanged(ctx, tx, a.Member)
-	})
-}
-
-// AddDataService lists an API of an application in the catalogue.
-func (s *Service) AddDataService(ctx context.Context, d DataService) (DataService, error) {
-	if d.ID == "" {
-		d.ID = newID()
-	}
-	if err := errors.Join(checkID(d.ID), checkText("title", d.Title, 200), checkURL("conforms to", d.ConformsTo),
-		checkURL("endpoint", d.Endpoint), checkOptionalURL("OAuth issuer", d.OAuthIssuer)); err != nil {
-		return DataService{}, err
-	}
-	a, err := s.Application(ctx, d.Application)
-	if err != nil {
-		return DataService{}, err
-	}
-	return d, s.inTx(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `INSERT INTO directory_data_services (id, application, title, conforms_to, endpoint_url, oauth_issuer)
-			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
-			d.ID, d.Application, d.Title, d.ConformsTo, d.Endpoint, d.OAuthIssuer)
-		if err := one(r, err, ErrExists, "data service", d.ID); err != nil {
-			return err
-		}
-		return s.listingChanged(ctx, tx, a.Member)
+		a := m.Address
+		_, err = tx.ExecContext(ctx, `UPDATE directory_members SET email = $1, street_address = $2, locality = $3, region = $4, state = $5,
+			postal_code = $6, country = $7, privacy_policy = $8, data_protection = $9 WHERE id = $10`,
+			m.Email, a.Street, a.Locality, a.Region, a.State, a.PostalCode, a.Country, m.PrivacyPolicy, m.DataProtection, id)
+		return err
 	})
 }
 
@@ -138,34 +128,14 @@ func (s *Service) Member(ctx context.Context, id string) (Member, error) {
 	return member(ctx, s.DB, id)
 }
 
-// Application finds an application by its id.
-func (s *Service) Application(ctx context.Context, id string) (Application, error) {
-	return application(ctx, s.DB, id)
-}
-
 func member(ctx context.Context, q querier, id string) (Member, error) {
 	m := Member{ID: id}
-	err := q.QueryRowContext(ctx, `SELECT legal_name, brand_name FROM directory_members WHERE id = $1`, id).
-		Scan(&m.LegalName, &m.BrandName)
+	err := q.QueryRowContext(ctx, `SELECT `+memberColumns+` FROM directory_members WHERE id = $1`, id).Scan(m.columns()...)
 	if err != nil {
 		return Member{}, missing(err, "member", id)
 	}
 	m.Roles, err = texts(ctx, q, `SELECT role FROM directory_member_roles WHERE member = $1 ORDER BY role`, id)
 	return m, err
-}
-
-func application(ctx context.Context, q querier, id string) (Application, error) {
-	a := Application{ID: id}
-	err := q.QueryRowContext(ctx, `SELECT member, name, home_page, message_delivery FROM directory_applications WHERE id = $1`, id).
-		Scan(&a.Member, &a.Name, &a.HomePage, &a.MessageDelivery)
-	if err != nil {
-		return Application{}, missing(err, "application", id)
-	}
-	// A role that the member has lost is no longer the application's.
-	a.Roles, err = texts(ctx, q, `SELECT r.role FROM directory_application_roles r
-		JOIN directory_member_roles m ON m.role = r.role AND m.member = $1
-		WHERE r.application = $2 ORDER BY r.role`, a.Member, id)
-	return a, err
 }
 
 // texts runs a query of one text column.

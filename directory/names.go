@@ -3,9 +3,11 @@ package directory
 import (
 	"crypto/rand"
 	"net"
+	"net/mail"
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -64,6 +66,41 @@ func checkOptionalURL(what, raw string) error {
 	}
 	return checkURL(what, raw)
 }
+
+func checkOptionalText(what, s string, max int) error {
+	if s == "" {
+		return nil
+	}
+	return checkText(what, s, max)
+}
+
+// checkOptionalEmail accepts a bare address, without a name or comments.
+func checkOptionalEmail(what, s string) error {
+	if s == "" {
+		return nil
+	}
+	if a, err := mail.ParseAddress(s); err != nil || a.Address != s || len(s) > 254 || strings.ContainsFunc(s, unicode.IsSpace) {
+		return invalid("%s: need an address such as name@example.org, got %q", what, cut(s, 80))
+	}
+	return nil
+}
+
+// checkDay accepts a day that is not to come, or nothing.
+func checkDay(what, s string, now time.Time) error {
+	if s == "" {
+		return nil
+	}
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil || t.Year() < 2000 {
+		return invalid("%s: need a day such as 2026-01-31, got %q", what, cut(s, 20))
+	}
+	if t.After(now) {
+		return invalid("%s %s: it is to come. An entry holds at once, so make it on the day", what, s)
+	}
+	return nil
+}
+
+var countryForm = regexp.MustCompile(`^[A-Z]{2}$`)
 
 var hostForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
 

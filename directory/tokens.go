@@ -40,16 +40,19 @@ func (s *Service) IssueToken(ctx context.Context, member string, access Access) 
 	default:
 		return "", invalid("access %q: need reader, owner or admin", access)
 	}
-	var b [32]byte
-	rand.Read(b[:]) // never fails (crypto/rand)
-	token := tokenPrefix + base64.RawURLEncoding.EncodeToString(b[:])
-	now := s.Now()
+	token, now := newToken(), s.Now()
 	_, err := s.DB.ExecContext(ctx, `INSERT INTO directory_tokens (hash, member, access, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
 		hash(token), null(member), string(access), now.Unix(), now.Add(TokenLife).Unix())
 	if err != nil {
 		return "", err
 	}
 	return token, nil
+}
+
+func newToken() string {
+	var b [32]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	return tokenPrefix + base64.RawURLEncoding.EncodeToString(b[:])
 }
 
 // RevokeToken ends a token at once. Ending it twice is no error.
@@ -60,15 +63,16 @@ func (s *Service) RevokeToken(ctx context.Context, token string) error {
 
 // bearer is who a live token belongs to.
 type bearer struct {
-	member string // empty for Admin
+	member string // empty for Admin, and for a person
+	owner  string // email address of the person; empty: the token is not a person's
 	access Access
 }
 
 // findToken returns ErrNotFound for a token that is unknown or has expired.
 func (s *Service) findToken(ctx context.Context, token string) (bearer, error) {
 	var b bearer
-	err := s.DB.QueryRowContext(ctx, `SELECT COALESCE(member, ''), access FROM directory_tokens WHERE hash = $1 AND expires_at > $2`,
-		hash(token), s.Now().Unix()).Scan(&b.member, &b.access)
+	err := s.DB.QueryRowContext(ctx, `SELECT COALESCE(member, ''), owner, access FROM directory_tokens WHERE hash = $1 AND expires_at > $2`,
+		hash(token), s.Now().Unix()).Scan(&b.member, &b.owner, &b.access)
 	if errors.Is(err, sql.ErrNoRows) {
 		return bearer{}, ErrNotFound
 	}

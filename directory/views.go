@@ -22,6 +22,24 @@ type memberJSON struct {
 	Brand        brand    `json:"brand"`
 	Roles        []string `json:"roles"`
 	Applications []string `json:"applications,omitempty"` // URLs
+
+	Email         string            `json:"email,omitempty"`
+	Address       *addressJSON      `json:"address,omitempty"`
+	Company       *registrationJSON `json:"companyRegistration,omitempty"`
+	PrivacyPolicy string            `json:"privacyPolicy,omitempty"`
+}
+
+type addressJSON struct {
+	Street     string `json:"streetAddress,omitempty"`
+	Locality   string `json:"locality,omitempty"`
+	Region     string `json:"region,omitempty"`
+	State      string `json:"state,omitempty"`
+	PostalCode string `json:"postalCode,omitempty"`
+	Country    string `json:"country,omitempty"`
+}
+
+type registrationJSON struct {
+	Identifier string `json:"identifier"`
 }
 
 type applicationJSON struct {
@@ -34,6 +52,8 @@ type applicationJSON struct {
 	Roles           []string `json:"roles"`
 	HomePage        string   `json:"homePageURL,omitempty"`
 	MessageDelivery string   `json:"messageDelivery,omitempty"`
+	Description     string   `json:"description,omitempty"`
+	SupportURL      string   `json:"supportURL,omitempty"`
 	DataServices    []string `json:"dataServices,omitempty"` // URLs
 }
 
@@ -75,8 +95,15 @@ type publicGatewayJSON struct {
 func (s *Service) ServiceURL(id string) string { return s.BaseURL + "/d/" + id }
 
 func (s *Service) memberJSON(m Member) memberJSON {
-	return memberJSON{ID: s.MemberURL(m.ID), Identifier: m.ID, Type: "Organization",
-		LegalName: m.LegalName, Brand: brand{m.BrandName}, Roles: list(m.Roles)}
+	v := memberJSON{ID: s.MemberURL(m.ID), Identifier: m.ID, Type: "Organization",
+		LegalName: m.LegalName, Brand: brand{m.BrandName}, Roles: list(m.Roles), Email: m.Email, PrivacyPolicy: m.PrivacyPolicy}
+	if a := addressJSON(m.Address); a != (addressJSON{}) {
+		v.Address = &a
+	}
+	if m.CompanyNumber != "" {
+		v.Company = &registrationJSON{m.CompanyNumber}
+	}
+	return v
 }
 
 // memberView is memberJSON with the member's applications.
@@ -90,7 +117,8 @@ func (s *Service) memberView(m *memberEntry) memberJSON {
 
 func (s *Service) applicationView(a *applicationEntry) applicationJSON {
 	v := applicationJSON{ID: s.ApplicationURL(a.ID), Identifier: a.ID, Type: "Application", Title: a.Name,
-		Publisher: s.MemberURL(a.Member), Scheme: s.Scheme.URL(), Roles: list(a.Roles), HomePage: a.HomePage, MessageDelivery: a.MessageDelivery}
+		Publisher: s.MemberURL(a.Member), Scheme: s.Scheme.URL(), Roles: list(a.Roles), HomePage: a.HomePage, MessageDelivery: a.MessageDelivery,
+		Description: a.Description, SupportURL: a.SupportURL}
 	for _, d := range a.services {
 		v.DataServices = append(v.DataServices, s.ServiceURL(d.ID))
 	}
@@ -129,6 +157,24 @@ func (s *Service) memberGraph(m *memberEntry) *rdf.Graph {
 	g.Add(name, rdf.TypeIRI, rdf.Ref(rdf.Expand("schema:Brand")))
 	g.Add(name, rdf.Expand("schema:name"), rdf.Text(m.BrandName))
 	g.Add(self, rdf.Expand("ib1:role"), refs(m.Roles...)...)
+	g.Add(self, rdf.Expand("schema:email"), words(m.Email)...)
+	if a := m.Address; a != (Address{}) {
+		where := g.NewNode()
+		g.Add(self, rdf.Expand("schema:address"), where)
+		g.Add(where, rdf.TypeIRI, rdf.Ref(rdf.Expand("schema:PostalAddress")))
+		g.Add(where, rdf.Expand("schema:streetAddress"), words(a.Street)...)
+		g.Add(where, rdf.Expand("schema:addressLocality"), words(a.Locality)...)
+		g.Add(where, rdf.Expand("schema:addressRegion"), words(a.Region, a.State)...)
+		g.Add(where, rdf.Expand("schema:postalCode"), words(a.PostalCode)...)
+		g.Add(where, rdf.Expand("schema:addressCountry"), words(a.Country)...)
+	}
+	if m.CompanyNumber != "" {
+		entry := g.NewNode()
+		g.Add(self, rdf.Expand("schema:companyRegistration"), entry)
+		g.Add(entry, rdf.TypeIRI, rdf.Ref(rdf.Expand("schema:Certification")))
+		g.Add(entry, rdf.Expand("schema:certificationIdentification"), rdf.Text(m.CompanyNumber))
+	}
+	g.Add(self, rdf.Expand("ib1:privacyPolicy"), refs(m.PrivacyPolicy)...)
 	return g
 }
 
@@ -141,6 +187,8 @@ func (s *Service) applicationGraph(a *applicationEntry) *rdf.Graph {
 	g.Add(self, rdf.Expand("ib1:role"), refs(a.Roles...)...)
 	g.Add(self, rdf.Expand("ib1:homePageURL"), refs(a.HomePage)...)
 	g.Add(self, rdf.Expand("ib1:messageDelivery"), refs(a.MessageDelivery)...)
+	g.Add(self, rdf.Expand("dcterms:description"), words(a.Description)...)
+	g.Add(self, rdf.Expand("ib1:supportURL"), refs(a.SupportURL)...)
 	return g
 }
 
@@ -182,6 +230,17 @@ func refs(urls ...string) []rdf.Term {
 	for _, u := range urls {
 		if u != "" {
 			out = append(out, rdf.Ref(u))
+		}
+	}
+	return out
+}
+
+// words are the terms of the texts that are not empty.
+func words(texts ...string) []rdf.Term {
+	var out []rdf.Term
+	for _, t := range texts {
+		if t != "" {
+			out = append(out, rdf.Text(t))
 		}
 	}
 	return out

@@ -19,7 +19,7 @@ func TestCertsOnly(t *testing.T) {
 	pki := identitytest.New(t)
 	leaf := pki.Client("https://directory.example/g/1", "Shop Ltd", "https://directory.example/m/1").Cert()
 	empty, err := identity.EncodeCertsOnly()
-	const golden = "302306092a864886f70d010702a0163014020101" + "3100" + "300b06092a864886f70d010701" + "a000" + "3100"
+	const golden = "302506092a864886f70d010702a0183016020101" + "3100" + "300b06092a864886f70d010701" + "a000" + "3100"
 	if got := hex.EncodeToString(empty); err != nil || got != golden {
 		t.Errorf("frame\n%s, %v, want\n%s", got, err, golden)
 	}

@@ -168,12 +168,12 @@ func WriteFile(path string, data []byte, mode fs.FileMode) (err error) {
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	syncDir(dir)
+	SyncDir(dir)
 	return nil
 }
 
-// syncDir makes a rename durable where the system lets a folder be synced.
-func syncDir(dir string) {
+// SyncDir makes a rename in a folder durable where the system lets a folder be synced.
+func SyncDir(dir string) {
 	if d, err := os.Open(dir); err == nil {
 		d.Sync()
 		d.Close()

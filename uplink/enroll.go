@@ -55,7 +55,7 @@ func Enroll(ctx context.Context, r EnrollRequest) (e Enrolment, err error) {
 	if err != nil {
 		return e, err
 	}
-	if _, err := openFolder(r.Dir); err == nil && !r.Force {
+	if f, err := openFolder(r.Dir); err == nil && !r.Force && f.works(r.Now()) {
 		return e, fmt.Errorf("%s: %w", r.Dir, ErrEnrolled)
 	}
 	var ca []byte
@@ -232,7 +232,10 @@ func (got *enrolmentAnswer) check(e Enrolment, client, signing crypto.Signer, no
 // so that a folder that a power cut left half filled counts as not enrolled.
 func fill(dir string, e Enrolment, files map[string][]byte, ca []byte) error {
 	at := func(name string) string { return filepath.Join(dir, name) }
-	if err := os.Remove(at(gatewayFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := removed(at(gatewayFile)); err != nil {
+		return err
+	}
+	if err := errors.Join(forgetRenewals(dir), removed(at(revokedFile))); err != nil {
 		return err
 	}
 	for _, name := range []string{clientKeyFile, signingKeyFile} {
@@ -249,7 +252,7 @@ func fill(dir string, e Enrolment, files map[string][]byte, ca []byte) error {
 		if err := identity.WriteFile(at(serverCAFile), ca, 0o644); err != nil {
 			return err
 		}
-	} else if err := os.Remove(at(serverCAFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	} else if err := removed(at(serverCAFile)); err != nil {
 		return err
 	}
 	b, err := json.MarshalIndent(e, "", "  ")

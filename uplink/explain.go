@@ -91,7 +91,7 @@ func (c *Client) ownCertificate() string {
 	now, day := c.now(), "2006-01-02"
 	switch {
 	case now.After(cert.Leaf.NotAfter):
-		return fmt.Sprintf("this gateway's certificate ended on %s: enrol it again with perseus-agent enroll --force and a new code", cert.Leaf.NotAfter.Format(day))
+		return fmt.Sprintf("this gateway's certificate ended on %s: enrol it again with perseus-agent enroll and a new code", cert.Leaf.NotAfter.Format(day))
 	case now.Before(cert.Leaf.NotBefore):
 		return fmt.Sprintf("this gateway's certificate begins on %s, but this computer's clock says %s: set the clock", cert.Leaf.NotBefore.Format(day), now.UTC().Format("2006-01-02 15:04 MST"))
 	}
@@ -142,6 +142,8 @@ func explainRefusal(r *refusal, err error, server string) string {
 		return server + " is busy and asked to be tried again later"
 	case r.status >= 500:
 		return server + " has a fault of its own, its operator should know: " + r.Error()
+	case r.code == codeRevoked:
+		return server + " says that this gateway's certificate is revoked: enrol it again with perseus-agent enroll and a new code"
 	case r.status == http.StatusUnauthorized || r.status == http.StatusForbidden:
 		return server + " does not accept this gateway: its certificate may be revoked, or it belongs to another member: " + r.Error()
 	case r.status == http.StatusNotFound:

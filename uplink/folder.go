@@ -1,8 +1,6 @@
 package uplink
 
 import (
-	"crypto"
-	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -13,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
@@ -70,6 +69,7 @@ type folder struct {
 	Enrolment
 	dir  string
 	root *x509.CertPool // signing root
+	mu   sync.RWMutex   // held for writing while one pair takes another's place
 }
 
 // openFolder reads an identity folder and checks that all of it is there and
@@ -98,59 +98,19 @@ func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
 // client loads the client certificate. It is read anew for every handshake, so
 // that a renewed one is used without a restart.
 func (f *folder) client() (*tls.Certificate, error) {
-	c, err := identity.KeyPair(f.path(clientCertFile), f.path(clientKeyFile))
+	p, err := f.current(clientKind)
 	if err != nil {
-		return nil, fmt.Errorf("client certificate: %w", err)
+		return nil, err
 	}
-	if err := matches(c.Leaf, c.PrivateKey.(crypto.Signer), f.Gateway); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.path(clientCertFile), err)
-	}
-	return c, nil
+	return p.tls(), nil
 }
 
-// signer is the signing identity: chain (leaf first) and key.
-type signer struct {
-	chain []*x509.Certificate
-	key   crypto.Signer
-}
+// signer loads the signing certificate and its key.
+func (f *folder) signer() (*pair, error) { return f.current(signingKind) }
 
-func (f *folder) signer() (*signer, error) {
-	c, err := identity.KeyPair(f.path(signingCertFile), f.path(signingKeyFile))
-	if err != nil {
-		return nil, fmt.Errorf("signing certificate: %w", err)
-	}
-	s := &signer{key: c.PrivateKey.(crypto.Signer)}
-	if err := matches(c.Leaf, s.key, f.Gateway); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.path(signingCertFile), err)
-	}
-	for _, der := range c.Certificate {
-		x, err := x509.ParseCertificate(der)
-		if err != nil {
-			return nil, err
-		}
-		s.chain = append(s.chain, x)
-	}
-	return s, nil
-}
-
-// matches checks that a certificate is the gateway's and belongs to the key.
-func matches(c *x509.Certificate, key crypto.Signer, gateway string) error {
-	if pub, ok := key.Public().(*ecdsa.PublicKey); !ok || !pub.Equal(c.PublicKey) {
-		return errors.New("the certificate does not belong to the key beside it")
-	}
-	peer, err := identity.PeerOf(c)
-	if err != nil {
-		return err
-	}
-	if peer.Application != gateway {
-		return fmt.Errorf("the certificate is for %s, this gateway is %s", peer.Application, gateway)
-	}
-	return nil
-}
-
-// transport makes the mutual TLS transport. It trusts the authority given at
-// enrolment, or else the system's.
-func (f *folder) transport() (http.RoundTripper, error) {
+// transport makes the mutual TLS transport that shows the certificate which
+// cert gives. It trusts the authority given at enrolment, or else the system's.
+func (f *folder) transport(cert func() (*tls.Certificate, error)) (http.RoundTripper, error) {
 	roots, err := caPool(f.path(serverCAFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		roots, err = nil, nil
@@ -158,7 +118,7 @@ func (f *folder) transport() (http.RoundTripper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server authority: %w", err)
 	}
-	return newTransport(roots, f.client), nil
+	return newTransport(roots, cert), nil
 }
 
 func caPool(path string) (*x509.CertPool, error) {

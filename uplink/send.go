@@ -236,16 +236,7 @@ func (c *Client) register(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	site := c.site
-	c.mu.Unlock()
-	if site.Meters == nil {
-		site.Meters = []SiteMeter{}
-	}
-	body, err := json.Marshal(struct {
-		Site
-		Certificate string `json:"signing_certificate"`
-	}{site, string(identity.EncodeCertificates(s.chain...))})
+	body, err := c.siteBody(s)
 	if err != nil {
 		return err
 	}
@@ -253,6 +244,30 @@ func (c *Client) register(ctx context.Context) error {
 	if bytes.Equal(c.registration(), digest[:]) {
 		return nil
 	}
+	if err := c.putSite(ctx, body); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.registered = digest[:]
+	c.mu.Unlock()
+	return nil
+}
+
+// siteBody is what the relay is told of the site, with a signing certificate.
+func (c *Client) siteBody(p *pair) ([]byte, error) {
+	c.mu.Lock()
+	site := c.site
+	c.mu.Unlock()
+	if site.Meters == nil {
+		site.Meters = []SiteMeter{}
+	}
+	return json.Marshal(struct {
+		Site
+		Certificate string `json:"signing_certificate"`
+	}{site, string(identity.EncodeCertificates(p.chain...))})
+}
+
+func (c *Client) putSite(ctx context.Context, body []byte) error {
 	rctx, cancel := context.WithTimeout(ctx, siteTime)
 	defer cancel()
 	a, err := do(rctx, c.http, http.MethodPut, c.relay+"/gateway/v1/site",
@@ -268,9 +283,6 @@ func (c *Client) register(ctx context.Context) error {
 		}
 		return errors.Join(fmt.Errorf("registering the site: %w", no), err)
 	}
-	c.mu.Lock()
-	c.registered = digest[:]
-	c.mu.Unlock()
 	return nil
 }
 

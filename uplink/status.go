@@ -23,6 +23,8 @@ type Status struct {
 	Unfit          int           `json:"unfit,omitempty"`         // half-hours that a batch cannot carry
 	ClockOff       time.Duration `json:"clockOff,omitempty"`      // how far this clock is ahead of the relay's; negative: behind; 0 below 2 minutes
 	Grants         []grant.Grant `json:"grants"`
+	// The gateway's own certificates, client first.
+	Certificates []CertificateStatus `json:"certificates"`
 }
 
 // state is the part of Status that the loops write.
@@ -37,6 +39,9 @@ type state struct {
 	unfit     int
 	clockOff  time.Duration
 	most      int // half-hours in a batch; 0: batchMost
+
+	certificates map[kind]held
+	revoked      string // serial number of the client certificate that a server called revoked
 }
 
 type failure struct {
@@ -57,7 +62,7 @@ func (c *Client) Status() Status {
 		Connected: c.state.connected, Since: c.state.since,
 		Acknowledged: c.state.ack, AcknowledgedAt: c.state.ackAt,
 		Pending: c.state.pending, Sealed: c.state.sealed, Unfit: c.state.unfit,
-		ClockOff: c.state.clockOff, Grants: grants,
+		ClockOff: c.state.clockOff, Grants: grants, Certificates: c.certificatesLocked(),
 	}
 	for _, f := range c.state.failures {
 		if f.at.After(s.ErrorAt) {
@@ -70,6 +75,7 @@ func (c *Client) Status() Status {
 // failed notes that something did not work. Whether the relay answered decides
 // over Connected.
 func (c *Client) failed(what string, err error) {
+	c.noteRevoked(err)
 	c.mu.Lock()
 	if c.state.failures == nil {
 		c.state.failures = map[string]failure{}

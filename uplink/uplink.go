@@ -8,6 +8,7 @@ package uplink
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,11 +58,14 @@ type Client struct {
 	relay  string // base URL without a slash at its end
 	folder *folder
 	http   *http.Client
+	line   *line // the transport of http
+	dial   func(cert func() (*tls.Certificate, error)) (http.RoundTripper, error)
 
 	wake   chan struct{} // there may be something to send
 	recall chan struct{} // the grants must be fetched at once
 
-	conflicts int // answers of "out of sequence" in a row; the send loop's alone
+	look      time.Duration // identityLook, but in tests
+	conflicts int           // answers of "out of sequence" in a row; the send loop's alone
 
 	mu         sync.Mutex
 	site       Site
@@ -98,15 +102,17 @@ func New(c Config) (*Client, error) {
 	}
 	cl := &Client{
 		out: c.Outbox, now: c.Now, log: c.Logger, dir: c.Dir, relay: relay, folder: f, site: c.Site,
-		wake: make(chan struct{}, 1), recall: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), recall: make(chan struct{}, 1), look: identityLook,
 	}
-	if c.HTTP == nil {
-		if c.HTTP, err = f.transport(); err != nil {
-			return nil, err
-		}
+	cl.dial = dialled(f, c.HTTP)
+	rt, err := cl.dial(f.client)
+	if err != nil {
+		return nil, err
 	}
+	cl.line = &line{}
+	cl.line.replace(rt)
 	cl.http = &http.Client{
-		Transport:     c.HTTP,
+		Transport:     cl.line,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if cl.site.Code == "" {
@@ -115,14 +121,26 @@ func New(c Config) (*Client, error) {
 		}
 	}
 	cl.state.since = cl.now()
+	for _, k := range kinds {
+		p, err := f.current(k)
+		if err != nil {
+			return nil, err
+		}
+		cl.noteCertificate(k, p.leaf())
+	}
 	cl.loadGrants()
 	return cl, nil
 }
 
-// Run sends until ctx ends. It never gives up: what goes wrong is in Status
-// and in the log. It returns nil, or why it could not begin.
+// Run sends until ctx ends, and renews the gateway's certificates. It never
+// gives up: what goes wrong is in Status and in the log. It returns nil, or why
+// it could not begin. It also returns nil when the gateway has been enrolled
+// anew: then make a new client.
 func (c *Client) Run(ctx context.Context) error {
+	ctx, replaced := context.WithCancel(ctx)
+	defer replaced()
 	var wg sync.WaitGroup
+	wg.Go(func() { c.keepIdentity(ctx, replaced) })
 	wg.Go(func() { c.pollGrants(ctx) })
 	wg.Go(func() { c.sendLoop(ctx) })
 	wg.Wait()

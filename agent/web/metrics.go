@@ -52,6 +52,8 @@ var (
 	descClockSet   = desc("clock_steps_total", "How often the machine's clock was set since the start, and followed.")
 	descConnected  = desc("uplink_connected", "1 while the relay answers.")
 	descPending    = desc("uplink_pending_periods", "Half-hours that may leave and wait.")
+	descNotAfter   = desc("certificate_not_after_seconds", "When the gateway's certificate ends, in Unix time.", "kind")
+	descRenewal    = desc("certificate_renewal_failures", "Attempts to renew the certificate that failed in a row.", "kind")
 	descAck        = desc("uplink_acknowledged_sequence", "Last batch that the relay has.")
 )
 
@@ -108,6 +110,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		out.gauge(descConnected, one(s.Uplink.Connected))
 		out.gauge(descPending, float64(s.Uplink.Pending))
 		out.gauge(descAck, float64(s.Uplink.Acknowledged))
+		for _, c := range s.Uplink.Certificates {
+			out.gauge(descNotAfter, float64(c.NotAfter.Unix()), c.Kind)
+			out.gauge(descRenewal, float64(c.Failures), c.Kind)
+		}
 	}
 }
 

@@ -57,7 +57,8 @@ func everything() agent.Status {
 			{ID: "dead", Bus: "serial", State: "failing", Since: at, Failures: 3, Down: why(drivers.Timeout), Registers: []agent.RegisterStatus{{Measure: energy.Gas, UnitCode: "MTQ", Error: "no answer", Base: -1}}},
 			{ID: "tenant", State: "derived", Derived: "a share of main", Registers: []agent.RegisterStatus{{Measure: energy.Import, UnitCode: "WHR", Base: -1}}},
 		},
-		Clock: &clock.Status{}, Uplink: &agent.UplinkStatus{Status: &uplink.Status{}},
+		Clock: &clock.Status{}, Uplink: &agent.UplinkStatus{Status: &uplink.Status{Certificates: []uplink.CertificateStatus{
+			{Kind: "client", NotAfter: at, Failures: 3}, {Kind: "signing", NotAfter: at}}}},
 	}
 }
 
@@ -156,6 +157,7 @@ func TestMetricsValues(t *testing.T) {
 		"point_period_timestamp_seconds plant import main": 946684800, "point_events_total plant rollover import main": 2,
 		"bus_modbus_quarantine_seconds_total plant": 4.5, "bus_messages_gaps_total bms": 3, "bus_using_info bms mqtt://127.0.0.1:1883": 1, "bus_feed_http_answers_total dcc 429": 1, "bus_feed_files_total dcc bad": 1,
 		"periods_settled_total ": 6,
+		"certificate_not_after_seconds client": float64(everything().Now.Unix()), "certificate_renewal_failures client": 3, "certificate_renewal_failures signing": 0,
 	} {
 		v, ok := got[name]
 		if !ok || v != want {

@@ -40,6 +40,17 @@ func uplinkWords(st agent.Status) uplinkView {
 	default:
 		v.Words = []string{"Connected to " + host + ". No permission is live, so nothing leaves this gateway."}
 	}
+	for _, c := range d.Certificates {
+		if c.Words == "" {
+			continue
+		}
+		v.Words = append(v.Words, c.Words)
+		if c.State == "revoked" || c.State == "expired" {
+			v.Class = "bad"
+		} else if v.Class == "good" {
+			v.Class = "warn"
+		}
+	}
 	switch {
 	case d.Pending == 1:
 		v.Words = append(v.Words, "1 half-hour waits to be sent.")

@@ -121,6 +121,8 @@ func TestUplinkInWords(t *testing.T) {
 		{"starting", &agent.UplinkStatus{State: "starting"}, []string{"Starting"}},
 		{"no permission", &agent.UplinkStatus{State: "waiting for a permission", Status: detail(true, gone)}, []string{"No permission is live", "Withdrawn on 19 November 2026"}},
 		{"offline", &agent.UplinkStatus{State: "offline", Status: detail(false, live)}, []string{"cannot be reached since 12:00 on 22 November", "sent later"}},
+		{"revoked", &agent.UplinkStatus{State: "sending", Status: &uplink.Status{Relay: "https://relay.example.org", Certificates: []uplink.CertificateStatus{
+			{Kind: "client", State: "revoked", Words: "This gateway's client certificate is revoked."}}}}, []string{"client certificate is revoked"}},
 		{"sending", &agent.UplinkStatus{State: "sending", Status: detail(true, live, gone)}, []string{"Connected to relay.example.org", "1\u202f200 half-hours wait", "Batch 7 is safely stored", "cap.example/a/1 may have"}},
 	} {
 		st := agent.Status{Now: now, Wall: now, Uplink: c.in, Code: "7K2M-9QXA-04TB", Healthy: true}

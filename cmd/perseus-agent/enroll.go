@@ -16,7 +16,7 @@ import (
 var enrollCommand = command{
 	name: "enroll", short: "give this gateway its identity, with a code from the directory",
 	long: `Makes this gateway's keys, which never leave it, and has the directory issue certificates for them against a one-time code.
-The identity goes into the folder that the configuration names (uplink: identity). A running agent takes it up by itself.`,
+The identity goes into the folder that the configuration names (uplink: identity). A running agent takes it up by itself, and renews the certificates at two thirds of their life. A gateway whose certificates have ended or were revoked is enrolled again the same way, with a new code.`,
 	run: func(in *invocation) error {
 		file := in.configFlag()
 		directory := in.String("url", "", "the directory's `URL`, https://...")

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,12 @@ func TestRehearsalNearSimulatedMetersOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A link to what is no port of this kind, as by-id names are.
+	dir := t.TempDir()
+	real := filepath.Join(dir, "usb-FTDI-port0")
+	if err := os.Symlink(os.DevNull, real); err != nil {
+		t.Skip("no links here:", err)
+	}
 	for _, c := range []struct {
 		clock   rehearsal.Clock
 		urls    []string
@@ -29,6 +37,10 @@ func TestRehearsalNearSimulatedMetersOnly(t *testing.T) {
 		{clock, []string{"tcp://localhost.example.org:502"}, true},
 		{clock, []string{"tcp://0.0.0.0:502"}, true},
 		{clock, []string{"rtu:///dev/ttyUSB0"}, true},
+		{clock, []string{"rtu:///COM3"}, true},
+		{clock, []string{"rtu://" + real + "?baud=9600"}, true},
+		{clock, []string{"tcp://127.0.0.1:1502", "rtu://" + filepath.Join(dir, "gone")}, true},
+		{clock, []string{"file:///var/lib/perseus-edge/drop", "http://127.0.0.1:1502/api"}, false},
 	} {
 		cfg := &config.Config{}
 		for _, u := range c.urls {

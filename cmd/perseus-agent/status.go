@@ -107,6 +107,9 @@ func printUplink(w io.Writer, u *agent.UplinkStatus, now time.Time) {
 		return
 	}
 	fmt.Fprintf(w, "  relay %s, batch %d stored there, %s to be sent\n", u.Relay, u.Acknowledged, waits(u.Pending))
+	for _, c := range u.Certificates {
+		fmt.Fprintf(w, "  %s certificate: %s, ends on %s, to be renewed on %s\n", c.Kind, c.State, stamp(c.NotAfter), stamp(c.RenewAt))
+	}
 	for _, line := range permissions(u.Grants, now) {
 		fmt.Fprintf(w, "  %s\n", line)
 	}

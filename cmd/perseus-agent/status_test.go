@@ -91,6 +91,9 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 			s.Uplink = &agent.UplinkStatus{State: "cannot begin", Reason: "others can read this key"}
 		},
 			"Wrong: nothing can be sent: others can read this key\n"},
+		{"a certificate", func(s *agent.Status) {
+			s.Uplink = up("sending", uplink.Status{Certificates: []uplink.CertificateStatus{{Kind: "client", State: "failing", Words: "The client certificate ends on Monday."}}})
+		}, "Wrong: The client certificate ends on Monday.\n"},
 		{"the clock", func(s *agent.Status) { s.Uplink = up("sending", uplink.Status{ClockOff: -5 * time.Minute}) },
 			"Wrong: this gateway's clock is wrong by 5m0s: set it, or let it follow a time server\n"},
 	} {

@@ -56,6 +56,13 @@ func troubles(s agent.Status) []string {
 		case u.State == "offline" && u.Status != nil:
 			out = append(out, fmt.Sprintf("%s cannot be reached since %s UTC, readings are kept here and sent later%s", u.Relay, stamp(u.Since), colon(u.Reason)))
 		}
+		if u.Status != nil {
+			for _, c := range u.Certificates {
+				if c.Words != "" {
+					out = append(out, c.Words)
+				}
+			}
+		}
 		if u.Status != nil && u.ClockOff != 0 {
 			out = append(out, fmt.Sprintf("this gateway's clock is wrong by %s: set it, or let it follow a time server", u.ClockOff.Abs()))
 		}

@@ -62,7 +62,7 @@ func serve(ctx context.Context, c *config, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		sites = append(sites, site{"directory", c.Directory.Listen, c.Directory.URL, handler, identity.ServerTLS(certs.Certificate, nil)})
+		sites = append(sites, site{"directory", c.Directory.Listen, c.Directory.URL, handler, identity.AskingTLS(certs.Certificate, dir.Authorities.Client.Pool())})
 	}
 	if c.has("relay") {
 		more, run, err := relaySites(ctx, c, db, dir, words(terms), logger)

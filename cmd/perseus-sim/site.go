@@ -54,7 +54,7 @@ func (o *siteFlags) define(flags *flag.FlagSet) {
 	flags.StringVar(&o.Broker, "broker", "", "publish to this MQTT broker, `mqtt://host:1883`, not to one of our own for each bus")
 	flags.StringVar(&o.Truth, "truth", "", "write what was really counted, a line for each period, to this `file`")
 	flags.StringVar(&o.carbon, "carbon", "", "play the carbon intensity API too, at this loopback `address`")
-	flags.Var(&o.clock, "rehearse", "`clock` shared with an agent: ANCHOR,FROM,SPEED; an agent takes none where a serial port or a drop folder is played")
+	flags.Var(&o.clock, "rehearse", "`clock` shared with an agent: ANCHOR,FROM,SPEED")
 	flags.Usage = func() {
 		out := flags.Output()
 		fmt.Fprint(out, siteUsage, fault.Help(), "\nFlags:\n")

@@ -35,6 +35,7 @@ type Device struct {
 	Meter  string
 	Unit   uint8 // 0 to 247; 255 is also used by devices that speak TCP themselves
 	Points []Point
+	Checks int     // how many of the last points are no totals, but what those are checked by: asked after them, and rarely while silent
 	Serial *Serial // where it keeps its serial number; nil: it is not asked
 
 	Alarms  []Alarm  // bits by which it says that something is wrong, read in each round
@@ -64,6 +65,7 @@ type device struct {
 	tally    drivers.Tally
 	alarms   *alarms // nil: it has none
 	sun      *sun    // nil: its points say where they are
+	beside   beside
 }
 
 var (
@@ -98,6 +100,7 @@ func New(c Config) (*Bus, error) {
 		}
 		dev := &b.devices[i]
 		dev.meter, dev.unit = d.Meter, d.Unit
+		dev.beside.from = len(d.Points) - d.Checks
 		for _, p := range d.Points {
 			cp, err := p.compile()
 			if err != nil {
@@ -184,8 +187,12 @@ func (b *Bus) read(ctx context.Context, d *device, dst []drivers.Reading) (_ []d
 	if d.sun != nil {
 		return b.readSunSpec(ctx, d, dst)
 	}
+	d.totalsFirst()
 	for r := 0; r < len(d.requests); r++ {
 		req := d.requests[r]
+		if d.beside.is(req) && d.beside.rests() {
+			continue
+		}
 		if err := b.pause(ctx); err != nil {
 			return dst, answered, err
 		}
@@ -207,6 +214,9 @@ func (b *Bus) read(ctx context.Context, d *device, dst []drivers.Reading) (_ []d
 		} else {
 			d.who.due = d.who.due || isSilence(err)
 			err = b.explain(req.name(d.unit), err)
+		}
+		if d.beside.is(req) {
+			d.beside.gave(!down)
 		}
 		for _, k := range req.points {
 			p := &d.points[k]

@@ -211,7 +211,7 @@ func (f *jsonFormat) read(t *target, m *message, document any, err error, captur
 	if len(f.values) == 0 {
 		if !p.found {
 			hear(p.device, p.index, value.Value{Err: &drivers.Error{Kind: drivers.Protocol, Op: "read " + m.topic,
-				Err: fmt.Errorf("there is no value at %q", p.spec.Each.String()+" "+p.spec.Value.String()), Hint: "look at a message and correct the path"}})
+				Err: fmt.Errorf("there is no value at %q", strings.TrimSpace(p.spec.Each.String()+" "+p.spec.Value.String())), Hint: "look at a message and correct the path"}})
 		}
 		return
 	}

@@ -20,16 +20,17 @@ func TestResetBegins(t *testing.T) {
 	}{
 		"a value at once":              {given: []given{{10, 5}, {20, 6}}, until: 10},
 		"0 and then a value":           {given: []given{{10, 0}, {20, 0}, {30, 1000}, {40, 1000}}, until: 30},
-		"0 for an hour":                {given: []given{{10, 0}, {40, 0}, {70, 0}, {80, 3}}, until: 10},
-		"0 for a little less":          {given: []given{{10, 0}, {40, 0}, {69, 0}, {80, 3}}, until: 80},
+		"0 for an hour":                {given: []given{{10, 0}, {25, 0}, {40, 0}, {55, 0}, {70, 0}, {80, 3}}, until: 10},
+		"0 for a little less":          {given: []given{{10, 0}, {20, 0}, {30, 0}, {40, 0}, {69, 0}, {80, 3}}, until: 80},
+		"0 four times":                 {given: []given{{10, 0}, {30, 0}, {60, 0}, {90, 0}, {120, 3}}, until: 120},
 		"0 yet":                        {given: []given{{10, 0}, {40, 0}}, until: 40, open: true},
 		"0 for an hour, with nonsense": {given: []given{{10, 0}, {40, wrong}, {70, 0}, {80, 0}}, until: 80, open: true},
-		"0 for an hour after nonsense": {given: []given{{10, 0}, {40, wrong}, {70, 0}, {100, 0}}, until: 40},
+		"0 for an hour after nonsense": {given: []given{{10, 0}, {40, wrong}, {50, 0}, {60, 0}, {70, 0}, {80, 0}, {110, 0}}, until: 50},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := reset{until: minute(10)}
 			if c.given[0].value == 0 {
-				r.zeros = minute(10)
+				r.zeros, r.n = minute(10), 1
 			}
 			for _, g := range c.given[1:] {
 				r.begins(delivery{real: minute(g.at), value: int64(g.value), good: g.value != wrong})

@@ -17,23 +17,30 @@ type reset struct {
 	fit   int       // the meter after it
 	zeros time.Time // since when it showed nothing but 0, see begins; zero: that is over
 	until time.Time // and up to when it did
+	n     int       // of these 0 in a row, up to 5
 }
 
 // begins looks at the samples after a break, of which the register begins
 // anew. While they are 0 nobody can tell them from an answer that is none
 // (feeds.md 3.1, rule 5): the register is not known before its first value, or
-// before 0 has lasted for two periods.
+// before 0 has lasted for two periods and five samples.
 func (r *reset) begins(d delivery) {
 	switch {
 	case r.zeros.IsZero():
+		return
 	case !d.good:
-		r.zeros = d.real
+		r.n = 0
+		return
 	case d.value > 0:
 		r.until, r.zeros = d.real, time.Time{}
-	case d.real.Sub(r.zeros) >= 2*energy.Period:
+		return
+	}
+	if r.n++; r.n == 1 {
+		r.zeros = d.real
+	}
+	r.until = d.real
+	if r.n >= 5 && d.real.Sub(r.zeros) >= 2*energy.Period {
 		r.until, r.zeros = r.zeros, time.Time{}
-	default:
-		r.until = d.real
 	}
 }
 
@@ -53,7 +60,7 @@ func (c *channel) gap(a, known, b delivery) {
 	if unknown || c.anew || b.real.Sub(a.real) > 399*24*time.Hour {
 		r := reset{span: span{a.real, b.real}, known: known.real, must: known.fit != b.fit, hole: c.anew || b.real.Sub(a.real) > 399*24*time.Hour, was: known.fit, fit: b.fit, until: b.real}
 		if b.value == 0 {
-			r.zeros = b.real
+			r.zeros, r.n = b.real, 1
 		}
 		c.resets = append(c.resets, r)
 	}

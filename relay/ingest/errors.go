@@ -77,7 +77,7 @@ func (s *Service) gateway(r *http.Request) (identity.Peer, error) {
 	case !slices.Contains(s.c.Members, p.Member):
 		return p, refuse(http.StatusForbidden, "access_denied", "gateways of %s are not served here", p.Member)
 	case s.c.Revoked(p.Serial):
-		return p, refuse(http.StatusForbidden, "access_denied", "the client certificate is revoked: enrol the gateway again")
+		return p, refuse(http.StatusForbidden, "certificate_revoked", "the client certificate is revoked: enrol the gateway again")
 	}
 	return p, nil
 }

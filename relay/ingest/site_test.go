@@ -112,7 +112,7 @@ func TestSiteRefuses(t *testing.T) {
 			{"client certificate in its place", w.client, siteBody(clientLeaf.PEM(), siteCode), 403, "invalid_certificate"},
 			{"revoked signing certificate", w.client, siteBody(revoked.PEM(), siteCode), 403, "invalid_certificate"},
 			{"expired signing certificate", w.client, siteBody(expired.PEM(), siteCode), 403, "invalid_certificate"},
-			{"revoked client certificate", w.clientOf(revokedClient), good, 403, "access_denied"},
+			{"revoked client certificate", w.clientOf(revokedClient), good, 403, "certificate_revoked"},
 		} {
 			if a := w.do(c.client, "PUT", "/gateway/v1/site", "application/json", c.body); a.status != c.status || a.Error != c.code || a.Text == "" {
 				t.Errorf("%s: %+v", c.name, a)

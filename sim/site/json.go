@@ -53,13 +53,20 @@ func topicOf(s *source, p mqtt.Point, template string) string {
 }
 
 func (f *anyJSON) messages(r report) (out []message) {
+	var topics []string
+	bodies := map[string]any{} // by topic: points of one topic come in one message
+	plain := map[string][]byte{}
 	for _, v := range r.values {
 		p := *v.cfg.Heard
 		fill := func(path string) string {
 			return strings.NewReplacer("{device}", r.source.meter.Device, "{point}", p.Name).Replace(path)
 		}
 		base, _, _ := steps(fill(p.Each))
-		var body any
+		topic := topicOf(r.source, p, p.Topic)
+		if !slices.Contains(topics, topic) {
+			topics = append(topics, topic)
+		}
+		body := bodies[topic]
 		lay := func(path string, value any) {
 			way, root, _ := steps(fill(path))
 			if !root {
@@ -90,11 +97,17 @@ func (f *anyJSON) messages(r report) (out []message) {
 			}
 			out = append(out, message{topic: topicOf(r.source, p, p.UnitTopic), payload: document(unit), retain: true})
 		}
-		payload := document(body)
+		bodies[topic] = body
 		if p.Value == "" && v.number == nil {
-			payload = []byte("unavailable")
+			plain[topic] = []byte("unavailable")
 		}
-		out = append(out, message{topic: topicOf(r.source, p, p.Topic), payload: payload})
+	}
+	for _, topic := range topics {
+		payload := plain[topic]
+		if payload == nil {
+			payload = document(bodies[topic])
+		}
+		out = append(out, message{topic: topic, payload: payload})
 	}
 	return out
 }

@@ -99,6 +99,13 @@ meters:
 	if len(got.values) != 2 || got.values[1].number.Cmp(want) != 0 || want.Sign() <= 0 {
 		t.Errorf("%d values, the power %v kW, want %s", len(got.values), got.values[len(got.values)-1].number, want.FloatString(3))
 	}
+	f, err := newJSON(s.buses[0].sources)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := f.messages(got); len(out) != 1 || !strings.Contains(string(out[0].payload), `"kw":`) || !strings.Contains(string(out[0].payload), `"kwh":`) {
+		t.Errorf("what has one topic comes in one message, not %v", out)
+	}
 	var truth strings.Builder
 	s.start = noon.Add(-2 * time.Hour)
 	s.periods(&truth, s.start.Truncate(energy.Period))

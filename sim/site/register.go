@@ -26,7 +26,7 @@ type register struct {
 	unit    string   // in which the source speaks; "" for a count
 	modulus *big.Int // counts at which it begins anew; nil: never
 	dice    *fault.Dice
-	shift   *big.Int // counts that were on it before: so that it runs over when it is to
+	shift   *big.Int    // counts that were on it before: so that it runs over when it is to
 	beside  []*register // not nil: it is the power to check these totals by, and has no load of its own
 }
 

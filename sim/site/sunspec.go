@@ -44,14 +44,16 @@ func (u *station) sunSpec(t time.Time, m moment) []byte {
 		return nil
 	}
 	out := []uint16{0x5375, 0x6E53}
-	for part, model := range models {
-		out = append(out, u.sunCommon(t, part+1)...)
+	seen := map[int]int{} // so many of each model: inverters and meters are counted apart
+	for i, model := range models {
+		seen[model]++
+		out = append(out, u.sunCommon(t, i+1)...)
 		length := map[int]int{inverterModel: inverterWords, meterModel: meterWords}[model]
 		words := make([]uint16, 2+length)
 		words[0], words[1] = uint16(model), uint16(length)
 		for _, r := range u.registers {
 			at, ok := sunTotals[r.cfg.Measure]
-			if !isSunSpec(r.cfg) || !ok || at.model != model || u.parts[r] != part+1 {
+			if !isSunSpec(r.cfg) || !ok || at.model != model || u.parts[r] != seen[model] {
 				continue
 			}
 			v := r.raw(t).Uint64()
@@ -68,18 +70,20 @@ func (u *station) sunSpec(t time.Time, m moment) []byte {
 	return wordsToBytes(append(out, 0xFFFF, 0))
 }
 
-// sunModels are the models of the parts, in their order. A part that nobody
-// asks for is there all the same, with what the last one is.
+// sunModels are the models of the parts: the inverters, then the meters. A part
+// that nobody asks for is there all the same, where a later one is asked for.
 func (u *station) sunModels() (out []int) {
+	most := map[int]int{}
 	for _, r := range u.registers {
-		if !isSunSpec(r.cfg) {
-			continue
+		if isSunSpec(r.cfg) {
+			model := sunTotals[r.cfg.Measure].model
+			most[model] = max(most[model], u.parts[r])
 		}
-		model := sunTotals[r.cfg.Measure].model
-		for len(out) < u.parts[r] {
+	}
+	for _, model := range []int{inverterModel, meterModel} {
+		for range most[model] {
 			out = append(out, model)
 		}
-		out[u.parts[r]-1] = model
 	}
 	return out
 }

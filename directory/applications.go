@@ -1,0 +1,264 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+)
+
+// Application is one use of data by a member: the identity in its
+// certificates.
+type Application struct {
+	ID              string   // short, in URLs; empty when added: one is made
+	Member          string   // id of its member
+	Name            string   // at most 200 characters
+	Roles           []string // role URLs it acts in; each must be one of the member's
+	HomePage        string   // URL, may be empty
+	MessageDelivery string   // URL to which others deliver messages, may be empty
+	Description     string   // at most 2,000 characters, may be empty
+	SupportURL      string   // may be empty
+}
+
+// DataService is a catalogue entry: an API that an application offers.
+type DataService struct {
+	ID          string // empty when added: one is made
+	Application string // id of its application
+	Title       string
+	ConformsTo  string // URL of the standard
+	Endpoint    string // base URL
+	OAuthIssuer string // URL, may be empty
+}
+
+const applicationColumns = `member, name, home_page, message_delivery, description, support_url`
+
+// columns are where applicationColumns are read into.
+func (a *Application) columns() []any {
+	return []any{&a.Member, &a.Name, &a.HomePage, &a.MessageDelivery, &a.Description, &a.SupportURL}
+}
+
+func (a *Application) check() error {
+	a.Roles = unique(a.Roles)
+	return errors.Join(checkID(a.ID), checkText("name", a.Name, 200), checkRoles(a.Roles),
+		checkOptionalURL("home page", a.HomePage), checkOptionalURL("message delivery", a.MessageDelivery),
+		checkOptionalText("description", a.Description, 2000), checkOptionalURL("support URL", a.SupportURL))
+}
+
+func (d *DataService) check() error {
+	return errors.Join(checkID(d.ID), checkText("title", d.Title, 200), checkURL("conforms to", d.ConformsTo),
+		checkURL("endpoint", d.Endpoint), checkOptionalURL("OAuth issuer", d.OAuthIssuer))
+}
+
+// AddApplication adds an application of a member, with the data services that
+// it offers, if any. ErrInvalid when it claims a role that the member does not
+// have.
+func (s *Service) AddApplication(ctx context.Context, a Application, offers ...DataService) (Application, error) {
+	if a.ID == "" {
+		a.ID = newID()
+	}
+	if err := a.check(); err != nil {
+		return Application{}, err
+	}
+	return a, s.inTx(ctx, func(tx *sql.Tx) error {
+		if err := s.listingChanged(ctx, tx, a.Member); err != nil {
+			return err
+		}
+		if _, err := member(ctx, tx, a.Member); err != nil {
+			return err
+		}
+		r, err := tx.ExecContext(ctx, `INSERT INTO directory_applications (id, created_at, `+applicationColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING`,
+			a.ID, s.Now().Unix(), a.Member, a.Name, a.HomePage, a.MessageDelivery, a.Description, a.SupportURL)
+		if err := one(r, err, ErrExists, "application", a.ID); err != nil {
+			return err
+		}
+		if err := s.claim(ctx, tx, a); err != nil {
+			return err
+		}
+		for _, d := range offers {
+			d.Application = a.ID
+			if _, err := s.addDataService(ctx, tx, d, a.Member); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// claim puts the roles of an application in the place of those that it had.
+func (s *Service) claim(ctx context.Context, tx *sql.Tx, a Application) error {
+	held, err := texts(ctx, tx, `SELECT role FROM directory_member_roles WHERE member = $1`, a.Member)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM directory_application_roles WHERE application = $1`, a.ID); err != nil {
+		return err
+	}
+	for _, role := range a.Roles {
+		if !slices.Contains(held, role) {
+			return invalid("role %s: member %s does not have it, so its application cannot claim it", role, a.Member)
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO directory_application_roles (application, role) VALUES ($1, $2)`, a.ID, role); err != nil {
+			return err
+		}
+	}
+	return s.listingChanged(ctx, tx, a.Member)
+}
+
+// AddDataService lists an API of an application in the catalogue.
+func (s *Service) AddDataService(ctx context.Context, d DataService) (DataService, error) {
+	a, err := s.Application(ctx, d.Application)
+	if err != nil {
+		return DataService{}, err
+	}
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		d, err = s.addDataService(ctx, tx, d, a.Member)
+		return err
+	})
+	return d, err
+}
+
+func (s *Service) addDataService(ctx context.Context, tx *sql.Tx, d DataService, member string) (DataService, error) {
+	if d.ID == "" {
+		d.ID = newID()
+	}
+	if err := d.check(); err != nil {
+		return DataService{}, err
+	}
+	r, err := tx.ExecContext(ctx, `INSERT INTO directory_data_services (id, application, title, conforms_to, endpoint_url, oauth_issuer)
+		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
+		d.ID, d.Application, d.Title, d.ConformsTo, d.Endpoint, d.OAuthIssuer)
+	if err := one(r, err, ErrExists, "data service", d.ID); err != nil {
+		return DataService{}, err
+	}
+	return d, s.listingChanged(ctx, tx, member)
+}
+
+// dataServices of an application, sorted by id.
+func dataServices(ctx context.Context, q querier, app string) (out []DataService, err error) {
+	err = each(ctx, q, `SELECT id, title, conforms_to, endpoint_url, oauth_issuer FROM directory_data_services WHERE application = $1 ORDER BY id`, app,
+		func(scan func(...any) error) error {
+			d := DataService{Application: app}
+			err := scan(&d.ID, &d.Title, &d.ConformsTo, &d.Endpoint, &d.OAuthIssuer)
+			out = append(out, d)
+			return err
+		})
+	return out, err
+}
+
+// UpdateApplication changes an application of a member and its data services:
+// offers gets those that are there, and returns those that are to be.
+// ErrNotFound: the member has no such application.
+func (s *Service) UpdateApplication(ctx context.Context, member, id string, change func(*Application), offers func([]DataService) ([]DataService, error)) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		// First, so that changes at the same time wait for one another.
+		if err := s.listingChanged(ctx, tx, member); err != nil {
+			return err
+		}
+		a, err := application(ctx, tx, id)
+		if err == nil && a.Member != member {
+			err = ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		change(&a)
+		a.ID, a.Member = id, member
+		if err := a.check(); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE directory_applications SET name = $1, home_page = $2, message_delivery = $3, description = $4, support_url = $5 WHERE id = $6`,
+			a.Name, a.HomePage, a.MessageDelivery, a.Description, a.SupportURL, id)
+		if err != nil {
+			return err
+		}
+		if err := s.claim(ctx, tx, a); err != nil {
+			return err
+		}
+		present, err := dataServices(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		wanted, err := offers(slices.Clone(present))
+		if err != nil || slices.Equal(wanted, present) {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM directory_data_services WHERE application = $1`, id); err != nil {
+			return err
+		}
+		for _, d := range wanted {
+			d.Application = id
+			if _, err := s.addDataService(ctx, tx, d, member); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// DeleteApplication takes an application of a member out, with its data
+// services. One that ever had a certificate, or that a gateway belongs to,
+// stays: records and revocation lists name it.
+func (s *Service) DeleteApplication(ctx context.Context, owner, id string) error {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		if err := s.listingChanged(ctx, tx, owner); err != nil {
+			return err
+		}
+		a, err := application(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if a.Member != owner {
+			return fmt.Errorf("application %s: %w", cut(id, 64), ErrNotFound)
+		}
+		if err := inUse(ctx, tx, id); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM directory_applications WHERE id = $1`, id)
+		return err
+	})
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		// A certificate may have been issued meanwhile; the foreign key saw it.
+		return errors.Join(inUse(ctx, s.DB, id), err)
+	}
+	if err == nil {
+		s.Logger.Info("application deleted", "application", id, "member", owner)
+	}
+	return err
+}
+
+// inUse is the error for the client when something holds on to an application.
+func inUse(ctx context.Context, q querier, id string) error {
+	var certificates, gateways bool
+	err := q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM directory_certificates WHERE application = $1),
+		EXISTS (SELECT 1 FROM directory_gateways WHERE application = $1)`, id).Scan(&certificates, &gateways)
+	switch {
+	case err != nil:
+		return err
+	case certificates:
+		return &httpError{http.StatusConflict, "in_use", "This application has had certificates, so records name it and it stays. Revoke the certificates if it has ended."}
+	case gateways:
+		return &httpError{http.StatusConflict, "in_use", "Gateways belong to this application, so it stays."}
+	}
+	return nil
+}
+
+// Application finds an application by its id.
+func (s *Service) Application(ctx context.Context, id string) (Application, error) {
+	return application(ctx, s.DB, id)
+}
+
+func application(ctx context.Context, q querier, id string) (Application, error) {
+	a := Application{ID: id}
+	err := q.QueryRowContext(ctx, `SELECT `+applicationColumns+` FROM directory_applications WHERE id = $1`, id).Scan(a.columns()...)
+	if err != nil {
+		return Application{}, missing(err, "application", id)
+	}
+	// A role that the member has lost is no longer the application's.
+	a.Roles, err = texts(ctx, q, `SELECT r.role FROM directory_application_roles r
+		JOIN directory_member_roles m ON m.role = r.role AND m.member = $1
+		WHERE r.application = $2 ORDER BY r.role`, a.Member, id)
+	return a, err
+}

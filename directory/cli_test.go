@@ -1,0 +1,366 @@
+package directory
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/internal/ports"
+)
+
+// cli drives the scheme's public ib1-directory-cli against a perseus-central.
+type cli struct {
+	t       *testing.T
+	program string // the CLI
+	central string // perseus-central
+	config  string
+	dir     string // where the CLI works
+	url     string
+	ca      string // PEM of the server root
+}
+
+// newCLI starts perseus-central with a directory alone: TLS, SQLite.
+func newCLI(t *testing.T) *cli {
+	t.Helper()
+	c := &cli{t: t, program: os.Getenv("PERSEUS_PEERS_DIRECTORY_CLI"), dir: t.TempDir()}
+	for dir := must(os.Getwd())(t); c.program == ""; dir = filepath.Dir(dir) {
+		if p := filepath.Join(dir, ".peers", "directory-cli", "bin", "directory"); filepath.Dir(dir) == dir {
+			t.Skip("ib1-directory-cli is not installed: run make peers")
+		} else if _, err := os.Stat(p); err == nil {
+			c.program = p
+		}
+	}
+	home := t.TempDir()
+	c.central = filepath.Join(home, "perseus-central")
+	if out, err := exec.Command("go", "build", "-o", c.central, "../cmd/perseus-central").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	port := ports.Free(t, 1)[0]
+	c.url, c.config, c.ca = fmt.Sprintf("https://localhost:%d", port), filepath.Join(home, "central.yaml"), filepath.Join(home, "authorities", "server", "root.pem")
+	config := fmt.Sprintf("roles: [directory]\nregistry: https://registry.example\ndirectory: {url: %q, listen: \"127.0.0.1:%d\"}\nrelay: {server: \"https://relay.example\"}\n", c.url, port)
+	if err := os.WriteFile(c.config, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.admin(nil, "init")
+	var log bytes.Buffer
+	serve := exec.Command(c.central, "serve", "--config", c.config)
+	serve.Stderr = &log
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- serve.Wait() }()
+	t.Cleanup(func() {
+		serve.Process.Signal(syscall.SIGTERM)
+		if err := <-done; err != nil || t.Failed() {
+			t.Errorf("perseus-central: %v\n%s", err, &log)
+		}
+	})
+	until(t, func() bool {
+		r, err := c.http().Get(c.url + "/healthz")
+		if err != nil {
+			return false
+		}
+		r.Body.Close()
+		return r.StatusCode == http.StatusOK
+	})
+	return c
+}
+
+func (c *cli) http() *http.Client {
+	roots := must(identity.ReadCertificates(c.ca))(c.t)
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: identity.ClientTLS(identity.Pool(roots...), nil), DisableKeepAlives: true}}
+}
+
+// until waits half a minute for what another program does.
+func until(t *testing.T, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(30 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatal("not within 30 s")
+		}
+	}
+}
+
+// admin runs a command of perseus-central and reads its JSON.
+func (c *cli) admin(v any, args ...string) {
+	c.t.Helper()
+	cmd := exec.Command(c.central, append(args, "--config", c.config)...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		c.t.Fatalf("%v: %v: %s", args, err, &errs)
+	}
+	if v != nil {
+		if err := json.Unmarshal(out, v); err != nil {
+			c.t.Fatalf("%v: %v: %s", args, err, out)
+		}
+	}
+}
+
+// token issues one with a command of perseus-central.
+func (c *cli) token(args ...string) string {
+	c.t.Helper()
+	var v struct{ Token string }
+	c.admin(&v, append([]string{"token", "issue"}, args...)...)
+	return v.Token
+}
+
+// run gives the exit code and both outputs of a command of the CLI, nobody
+// logged in.
+func (c *cli) run(token string, args ...string) (code int, out, errs string) {
+	c.t.Helper()
+	cmd := exec.Command(c.program, append([]string{"--json"}, args...)...)
+	cmd.Dir = c.dir
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "DIRECTORY_") }),
+		"DIRECTORY_API_URL="+c.url, "SSL_CERT_FILE="+c.ca, "PYTHON_KEYRING_BACKEND=keyring.backends.null.Keyring", "NO_PROXY=*", "COLUMNS=200")
+	if token != "" {
+		cmd.Env = append(cmd.Env, "DIRECTORY_TOKEN="+token)
+	}
+	var o, e bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &o, &e
+	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
+		c.t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), o.String(), e.String()
+}
+
+// entry is what the CLI prints of whatever it was asked for.
+type entry struct {
+	Identifier, ID, LegalName, Title, Description, Email, PrivacyPolicy, HomePageURL, SupportURL, MessageDelivery string
+	DataProtectionRegistrationURL                                                                                 string
+	Address                                                                                                       map[string]string
+	Roles                                                                                                         []string
+	CompanyRegistration, DataOfficer, LicenceOfficer                                                              map[string]string
+	EffectiveDate, Organization, Token, Certificate, Revoked, Deleted, Downloaded                                 string
+	Bytes                                                                                                         int
+	Saved                                                                                                         map[string]string
+	Organizations, Certificates                                                                                   []entry
+	Applications                                                                                                  []any
+	DataService                                                                                                   map[string]string
+}
+
+// ok runs a command that must end with 0 and print JSON.
+func (c *cli) ok(token string, args ...string) entry {
+	c.t.Helper()
+	code, out, errs := c.run(token, args...)
+	if code != 0 {
+		c.t.Fatalf("directory %q: exit %d: %s%s", args, code, out, errs)
+	}
+	var v entry
+	if err := json.Unmarshal([]byte(out), &v); err != nil {
+		c.t.Fatalf("directory %q: %v: %s", args, err, out)
+	}
+	return v
+}
+
+// fails runs a command that must end with a code, and say why.
+func (c *cli) fails(code int, why, token string, args ...string) {
+	c.t.Helper()
+	got, out, errs := c.run(token, args...)
+	if got != code || !strings.Contains(errs, why) || strings.Contains(errs, "Traceback") {
+		c.t.Errorf("directory %q: exit %d, want %d and %q: %s%s", args, got, code, why, out, errs)
+	}
+}
+
+var onboarding = []string{"admin", "create-org", "--legal-name", "Acme Energy Ltd", "--email", "contact@acme.example", "--street-address", "1 Main St",
+	"--locality", "London", "--postal-code", "AB1 2CD", "--company-number", "12345678", "--role", "energy-data-provider",
+	"--data-officer-name", "Dana", "--data-officer-email", "dana@acme.example", "--licence-officer-name", "Lee", "--licence-officer-phone", "+441234567890"}
+
+// TestCLI: the public command-line client does all that it can do, and ends
+// with the codes that its documentation promises: 0 done, 1 refused by the
+// directory, 2 wrong usage.
+func TestCLI(t *testing.T) {
+	c := newCLI(t)
+	admin := c.token("--access", "admin")
+	edp := "https://registry.example/scheme/perseus/role/energy-data-provider"
+
+	// admin create-org, add-member.
+	acme := c.ok(admin, append(onboarding, "--region", "Greater London", "--effective-date", "2026-01-31")...)
+	if acme.LegalName != "Acme Energy Ltd" || acme.Email != "contact@acme.example" || !slices.Equal(acme.Roles, []string{edp}) || acme.Address["region"] != "Greater London" ||
+		acme.Address["streetAddress"] != "1 Main St" || acme.CompanyRegistration["identifier"] != "12345678" || acme.EffectiveDate != "2026-01-31" ||
+		acme.DataOfficer["email"] != "dana@acme.example" || acme.LicenceOfficer["phone"] != "+441234567890" {
+		t.Errorf("admin create-org: %+v", acme)
+	}
+	other := c.ok(admin, onboarding...)
+	c.fails(1, "use one of", admin, append(slices.Clone(onboarding), "--role", "king")...)
+	c.fails(1, "it is to come", admin, append(slices.Clone(onboarding), "--effective-date", "2999-01-01")...)
+	c.fails(2, "data-officer-phone is required", admin, slices.DeleteFunc(slices.Clone(onboarding), func(s string) bool { return strings.Contains(s, "dana@") || s == "--data-officer-email" })...)
+	invited := c.ok(admin, "admin", "add-member", acme.Identifier, "--email", "Olive@acme.example")
+	olive := invited.Token
+	if invited.Organization != acme.Identifier || olive == "" {
+		t.Fatalf("admin add-member: %+v", invited)
+	}
+	c.fails(1, "409", admin, "admin", "add-member", acme.Identifier, "--email", "olive@ACME.example")
+	c.fails(1, "404", admin, "admin", "add-member", "nobody", "--email", "olive@acme.example")
+	c.fails(1, "403", olive, onboarding...)
+	c.fails(1, "403", olive, "admin", "add-member", other.Identifier, "--email", "olive@acme.example")
+	c.fails(2, "Missing option", admin, "admin", "create-org")
+
+	// me orgs, get, update; one organisation, then several.
+	if v := c.ok(olive, "me", "get"); v.Identifier != acme.Identifier {
+		t.Errorf("me get: %+v", v)
+	}
+	c.fails(1, "403", olive, "--organization", other.Identifier, "me", "get")
+	if v := c.ok(admin, "admin", "add-member", other.Identifier, "--email", "olive@acme.example"); v.Token != "" {
+		t.Error("a person who has a token got a second one")
+	}
+	c.fails(1, "several organisations", olive, "me", "get")
+	var ids []string
+	for _, o := range c.ok(olive, "me", "orgs").Organizations {
+		ids = append(ids, o.Identifier)
+	}
+	if want := []string{acme.Identifier, other.Identifier}; !slices.Equal(ids, slices.Sorted(slices.Values(want))) {
+		t.Errorf("me orgs: %v, want %v", ids, want)
+	}
+	if n := len(c.ok(admin, "me", "orgs").Organizations); n != 2 {
+		t.Errorf("me orgs of an administrator: %d", n)
+	}
+	as := func(args ...string) []string { return append([]string{"--organization", acme.Identifier}, args...) }
+	v := c.ok(olive, as("me", "update", "--street-address", "1 New Road", "--email", "ops@acme.example", "--country", "GB", "--state", "", "--postal-code", "SE1 1AA",
+		"--privacy-policy", "https://acme.example/privacy", "--data-protection-url", "https://ico.example/ZA1")...)
+	want := map[string]string{"streetAddress": "1 New Road", "locality": "London", "region": "Greater London", "postalCode": "SE1 1AA", "country": "GB"}
+	if fmt.Sprint(v.Address) != fmt.Sprint(want) || v.Email != "ops@acme.example" || v.PrivacyPolicy != "https://acme.example/privacy" || v.DataProtectionRegistrationURL != "https://ico.example/ZA1" {
+		t.Errorf("me update: %+v", v)
+	}
+	c.fails(1, "capital letters", olive, as("me", "update", "--country", "Britain")...)
+	c.fails(2, "Nothing to update", olive, "me", "update")
+
+	// apps create, get, list, update, delete.
+	app := c.ok(olive, as("apps", "create", "--scheme", "perseus", "--title", "My App", "--description", "Half-hours", "--role", edp,
+		"--home-page-url", "https://app.example.com", "--support-url", "https://app.example.com/help", "--message-delivery", "https://messages.example.com/in",
+		"--data-service-title", "My Feed", "--data-service-conforms-to", "https://standard.example.com", "--data-service-endpoint-url", "https://api.example.com")...)
+	if app.Title != "My App" || app.Description != "Half-hours" || !slices.Equal(app.Roles, []string{edp}) || app.HomePageURL != "https://app.example.com" ||
+		app.SupportURL != "https://app.example.com/help" || app.MessageDelivery != "https://messages.example.com/in" ||
+		app.DataService["endpointURL"] != "https://api.example.com" || app.DataService["publisher"] != c.url+"/m/"+acme.Identifier {
+		t.Errorf("apps create: %+v", app)
+	}
+	c.fails(1, "does not have it", olive, as("apps", "create", "--scheme", "perseus", "--title", "x", "--role", strings.Replace(edp, "energy-data", "carbon-accounting", 1))...)
+	c.fails(1, "this directory is of", olive, as("apps", "create", "--scheme", "apollo", "--title", "x")...)
+	c.fails(2, "together", olive, as("apps", "create", "--scheme", "perseus", "--title", "x", "--data-service-title", "x")...)
+	v = c.ok(olive, as("apps", "update", app.Identifier, "--title", "Renamed", "--data-service-title", "Feed 2", "--data-service-conforms-to", "https://standard.example.com",
+		"--data-service-endpoint-url", "https://api2.example.com", "--data-service-oauth-issuer", "https://auth.example.com")...)
+	if v.Title != "Renamed" || v.Description != "Half-hours" || !slices.Equal(v.Roles, []string{edp}) || v.DataService["title"] != "Feed 2" ||
+		v.DataService["oauthIssuer"] != "https://auth.example.com" || v.DataService["id"] != app.DataService["id"] {
+		t.Errorf("apps update: %+v", v)
+	}
+	c.fails(2, "Nothing to update", olive, as("apps", "update", app.Identifier)...)
+	if v := c.ok(olive, as("apps", "get", app.Identifier)...); v.Title != "Renamed" || v.ID != c.url+"/a/"+app.Identifier {
+		t.Errorf("apps get: %+v", v)
+	}
+	spare := c.ok(olive, as("apps", "create", "--scheme", "perseus", "--title", "Spare")...)
+	if n := len(c.ok(olive, as("apps", "list", "--scheme", "perseus")...).Applications); n != 2 {
+		t.Errorf("apps list: %d", n)
+	}
+	if n := len(c.ok(olive, as("apps", "list", "--scheme", "apollo")...).Applications); n != 0 {
+		t.Errorf("apps list of another scheme: %d", n)
+	}
+	for _, cmd := range [][]string{{"apps", "get", app.Identifier}, {"apps", "update", app.Identifier, "--title", "Mine"}, {"apps", "delete", app.Identifier, "--yes"}, {"cert", "sign", app.Identifier, "client"}} {
+		c.fails(1, "404", olive, append([]string{"--organization", other.Identifier}, cmd...)...)
+	}
+	c.fails(2, "--yes", olive, as("apps", "delete", spare.Identifier)...)
+	if v := c.ok(olive, as("apps", "delete", spare.Identifier, "--yes")...); v.Deleted != spare.Identifier {
+		t.Errorf("apps delete: %+v", v)
+	}
+	c.fails(1, "404", olive, as("apps", "get", spare.Identifier)...)
+
+	// ca download; cert sign, download, revoke.
+	roots := map[string]*x509.Certificate{}
+	for _, kind := range []string{"client", "signing"} {
+		v := c.ok(olive, "ca", "download", kind)
+		if v.Downloaded != "directory-"+kind+"-certificates.zip" {
+			t.Errorf("ca download: %+v", v)
+		}
+		roots[kind] = rootOf(t, filepath.Join(c.dir, v.Downloaded), kind)
+	}
+	c.fails(1, "404", olive, "ca", "download", "other")
+	signed := c.ok(olive, as("cert", "sign", app.Identifier, "client", "--name", "first")...)
+	leaf := c.signedBy(roots["client"], signed.Saved["certificate"])
+	if leaf.SerialNumber.String() != signed.ID || leaf.URIs[0].String() != app.ID {
+		t.Errorf("cert sign: %+v: %v", signed, leaf.URIs)
+	}
+	must(identity.KeyPair(filepath.Join(c.dir, signed.Saved["certificate"]), filepath.Join(c.dir, signed.Saved["key"])))(t)
+	_, csr := newKeyCSR(t)
+	if err := os.WriteFile(filepath.Join(c.dir, "my.csr"), []byte(csr), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.ok(olive, as("cert", "sign", app.Identifier, "signing", "--csr", "my.csr", "--cert-out", "signing.pem")...)
+	c.signedBy(roots["signing"], "signing.pem")
+	c.fails(1, "need", olive, as("cert", "sign", app.Identifier, "server")...)
+	if v := c.ok(olive, as("cert", "download", signed.ID)...); v.Downloaded != app.Identifier+"-client-"+signed.ID+".pem" || !c.signedBy(roots["client"], v.Downloaded).Equal(leaf) {
+		t.Errorf("cert download: %+v", v)
+	}
+	c.fails(1, "404", olive, "--organization", other.Identifier, "cert", "download", signed.ID)
+	c.fails(1, "404", olive, "--organization", other.Identifier, "cert", "revoke", signed.ID, "--yes")
+	c.fails(2, "--yes", olive, as("cert", "revoke", signed.ID)...)
+	if v := c.ok(olive, as("cert", "revoke", signed.ID, "--yes")...); v.ID != signed.ID || v.Revoked == "" {
+		t.Errorf("cert revoke: %+v", v)
+	}
+	if v := c.ok(olive, as("apps", "get", app.Identifier)...); len(v.Certificates) != 2 || !slices.ContainsFunc(v.Certificates, func(x entry) bool { return x.ID == signed.ID && x.Revoked != "" }) {
+		t.Errorf("apps get after it: %+v", v.Certificates)
+	}
+	c.fails(1, "409", olive, as("apps", "delete", app.Identifier, "--yes")...)
+
+	// Tokens: none, wrong, of a reader; a directory that nobody logs in to.
+	reader := c.token("--member", acme.Identifier, "--access", "reader")
+	c.ok(reader, "apps", "get", app.Identifier)
+	c.fails(1, "403", reader, "me", "update", "--email", "x@acme.example")
+	c.fails(1, "401", "wrong", "me", "get")
+	c.fails(1, "X-Organization", admin, "me", "get")
+	c.ok(admin, as("me", "get")...)
+	c.fails(2, "No token", "", "me", "get")
+	c.fails(2, "No cached token", "", "token")
+	c.fails(2, "does not publish", "", "login")
+	if code, _, errs := c.run("", "logout"); code != 0 {
+		t.Errorf("logout: %d, %s", code, errs)
+	}
+	gone := *c
+	gone.url = "https://" + ports.Address(t)
+	gone.fails(1, "Request failed", admin, "me", "get")
+}
+
+// signedBy checks a file of the CLI against a root, and gives the leaf.
+func (c *cli) signedBy(root *x509.Certificate, file string) *x509.Certificate {
+	c.t.Helper()
+	cs := must(identity.ReadCertificates(filepath.Join(c.dir, file)))(c.t)
+	_, err := cs[0].Verify(x509.VerifyOptions{Roots: identity.Pool(root), Intermediates: identity.Pool(cs[1:]...), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if err != nil {
+		c.t.Errorf("%s: %v", file, err)
+	}
+	return cs[0]
+}
+
+// rootOf reads the root in a bundle, and checks the rest of it.
+func rootOf(t *testing.T, file, kind string) *x509.Certificate {
+	t.Helper()
+	z := must(zip.OpenReader(file))(t)
+	defer z.Close()
+	read := func(name string) []*x509.Certificate {
+		var b bytes.Buffer
+		f := must(z.Open(kind + "-" + name))(t)
+		defer f.Close()
+		must(b.ReadFrom(f))(t)
+		return must(identity.ParseCertificates(b.Bytes()))(t)
+	}
+	root, issuer, both := read("root.pem")[0], read("issuer.pem")[0], read("bundle.pem")
+	if issuer.CheckSignatureFrom(root) != nil || len(both) != 2 || !both[0].Equal(issuer) || !both[1].Equal(root) {
+		t.Errorf("%s does not hold together", file)
+	}
+	return root
+}

@@ -1,0 +1,227 @@
+package directory
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/perseus-edge/perseus-edge/identity/scheme"
+)
+
+// ownMemberJSON is a member as its own people see it.
+type ownMemberJSON struct {
+	memberJSON
+	DataProtection string       `json:"dataProtectionRegistrationUrl,omitempty"`
+	Effective      string       `json:"effectiveDate,omitempty"` // day
+	DataOfficer    *officerJSON `json:"dataOfficer,omitempty"`
+	LicenceOfficer *officerJSON `json:"licenceOfficer,omitempty"`
+	Owners         []string     `json:"owners,omitempty"` // email addresses
+}
+
+type officerJSON struct {
+	Name  string `json:"name"`
+	Email string `json:"email,omitempty"`
+	Phone string `json:"phone,omitempty"`
+}
+
+// getMe serves GET /members/me: the member, with its applications and who
+// answers for it. It reads the database, so that a change is seen at once
+// whichever process made it.
+func (s *Service) getMe(w http.ResponseWriter, r *http.Request, m Member) error {
+	return s.writeOwn(w, r, m, http.StatusOK)
+}
+
+func (s *Service) writeOwn(w http.ResponseWriter, r *http.Request, m Member, status int) error {
+	v := ownMemberJSON{memberJSON: s.memberJSON(m), DataProtection: m.DataProtection, Effective: m.Effective}
+	apps, err := texts(r.Context(), s.DB, `SELECT id FROM directory_applications WHERE member = $1 ORDER BY id`, m.ID)
+	if err != nil {
+		return err
+	}
+	for _, id := range apps {
+		v.Applications = append(v.Applications, s.ApplicationURL(id))
+	}
+	officers, err := s.Officers(r.Context(), m.ID)
+	if err != nil {
+		return err
+	}
+	for _, o := range officers {
+		j := &officerJSON{o.Name, o.Email, o.Phone}
+		switch o.Duty {
+		case "data":
+			v.DataOfficer = j
+		case "licence":
+			v.LicenceOfficer = j
+		}
+	}
+	if v.Owners, err = texts(r.Context(), s.DB, `SELECT email FROM directory_owners WHERE member = $1 ORDER BY email`, m.ID); err != nil {
+		return err
+	}
+	return writeJSON(w, status, v)
+}
+
+type addressPatch struct {
+	Street     given[string] `json:"streetAddress"`
+	Locality   given[string] `json:"locality"`
+	Region     given[string] `json:"region"`
+	State      given[string] `json:"state"`
+	PostalCode given[string] `json:"postalCode"`
+	Country    given[string] `json:"country"`
+}
+
+// to changes an address, or empties it.
+func (p addressPatch) to(a *Address, empty bool) {
+	if empty {
+		*a = Address{}
+	}
+	p.Street.to(&a.Street)
+	p.Locality.to(&a.Locality)
+	p.Region.to(&a.Region)
+	p.State.to(&a.State)
+	p.PostalCode.to(&a.PostalCode)
+	p.Country.to(&a.Country)
+}
+
+// patchMe serves PATCH /members/me, a merge patch: {"email",
+// "privacyPolicy","dataProtectionRegistrationUrl","address":{"streetAddress",
+// "locality","region","state","postalCode","country"}}, any of them -> 200
+// with the member. Names and roles are the scheme's to change.
+func (s *Service) patchMe(w http.ResponseWriter, r *http.Request, m Member) error {
+	var in struct {
+		Email          given[string]       `json:"email"`
+		PrivacyPolicy  given[string]       `json:"privacyPolicy"`
+		DataProtection given[string]       `json:"dataProtectionRegistrationUrl"`
+		Address        given[addressPatch] `json:"address"`
+	}
+	if err := readStrict(r, &in); err != nil {
+		return err
+	}
+	err := s.UpdateMember(r.Context(), m.ID, func(c *Contact) {
+		in.Email.to(&c.Email)
+		in.PrivacyPolicy.to(&c.PrivacyPolicy)
+		in.DataProtection.to(&c.DataProtection)
+		in.Address.value.to(&c.Address, in.Address.null)
+	})
+	if err != nil {
+		return err
+	}
+	if m, err = s.Member(r.Context(), m.ID); err != nil {
+		return err
+	}
+	return s.writeOwn(w, r, m, http.StatusOK)
+}
+
+// organisationsAtOnce bounds one answer of getOrganizations.
+const organisationsAtOnce = 1000
+
+// organizationJSON is one of several members that a bearer may act for.
+type organizationJSON struct {
+	ID         string `json:"id"` // URL
+	Identifier string `json:"identifier"`
+	LegalName  string `json:"legalName"`
+}
+
+// getOrganizations serves GET /members/organizations[?after=ID]: the members
+// for which the bearer may act, by id: {"organizations":[..],"next"?}. After
+// 1,000 of them, an administrator asks for more with after=next.
+func (s *Service) getOrganizations(w http.ResponseWriter, r *http.Request, b bearer) error {
+	args := []any{r.URL.Query().Get("after"), organisationsAtOnce + 1}
+	which := ``
+	switch {
+	case b.access == Admin:
+	case b.owner != "":
+		which, args = ` AND id IN (SELECT member FROM directory_owners WHERE email = $3)`, append(args, b.owner)
+	default:
+		which, args = ` AND id = $3`, append(args, b.member)
+	}
+	rows, err := s.DB.QueryContext(r.Context(), `SELECT id, legal_name FROM directory_members WHERE id > $1`+which+` ORDER BY id LIMIT $2`, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	out := struct {
+		Organizations []organizationJSON `json:"organizations"`
+		Next          string             `json:"next,omitempty"`
+	}{Organizations: []organizationJSON{}}
+	for rows.Next() {
+		var o organizationJSON
+		if err := rows.Scan(&o.Identifier, &o.LegalName); err != nil {
+			return err
+		}
+		if len(out.Organizations) == organisationsAtOnce {
+			out.Next = out.Organizations[organisationsAtOnce-1].Identifier
+			break
+		}
+		o.ID = s.MemberURL(o.Identifier)
+		out.Organizations = append(out.Organizations, o)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, out)
+}
+
+// schemeRoles are the roles that an administrator gives, by their short names.
+var schemeRoles = []string{scheme.EDP, scheme.CAP, scheme.FSP}
+
+// postOrganization serves POST /admin/organizations: a new member of the
+// scheme, with one role and its officers -> 201 with the member.
+func (s *Service) postOrganization(w http.ResponseWriter, r *http.Request, _ bearer) error {
+	var in struct {
+		LegalName      string      `json:"legalName"`
+		Email          string      `json:"email"`
+		Street         string      `json:"streetAddress"`
+		Locality       string      `json:"locality"`
+		Region         string      `json:"region"`
+		PostalCode     string      `json:"postalCode"`
+		CompanyNumber  string      `json:"companyNumber"`
+		Role           string      `json:"role"`
+		Effective      string      `json:"effectiveDate"`
+		DataOfficer    officerJSON `json:"dataOfficer"`
+		LicenceOfficer officerJSON `json:"licenceOfficer"`
+	}
+	if err := readStrict(r, &in); err != nil {
+		return err
+	}
+	if !slices.Contains(schemeRoles, in.Role) {
+		return invalid("role %q: use one of %q", cut(in.Role, 80), schemeRoles)
+	}
+	for what, value := range map[string]string{"email": in.Email, "streetAddress": in.Street, "locality": in.Locality, "postalCode": in.PostalCode, "companyNumber": in.CompanyNumber} {
+		if value == "" {
+			return invalid("%s is missing", what)
+		}
+	}
+	if in.Effective == "" {
+		in.Effective = s.Now().UTC().Format("2006-01-02")
+	}
+	m, err := s.AddMember(r.Context(), Member{LegalName: in.LegalName, Roles: []string{s.Scheme.Role(in.Role)}, CompanyNumber: in.CompanyNumber, Effective: in.Effective,
+		Contact: Contact{Email: in.Email, Address: Address{Street: in.Street, Locality: in.Locality, Region: in.Region, PostalCode: in.PostalCode}}},
+		Officer{Duty: "data", Name: in.DataOfficer.Name, Email: in.DataOfficer.Email, Phone: in.DataOfficer.Phone},
+		Officer{Duty: "licence", Name: in.LicenceOfficer.Name, Email: in.LicenceOfficer.Email, Phone: in.LicenceOfficer.Phone})
+	if err != nil {
+		return err
+	}
+	s.Logger.Info("organisation added", "member", m.ID)
+	w.Header().Set("Location", s.MemberURL(m.ID))
+	return s.writeOwn(w, r, m, http.StatusCreated)
+}
+
+// postOwner serves POST /admin/organizations/{id}/members: {"email"} -> 201
+// {"email","organization","token"?,"tokenExpires"?}. The token, to be handed to
+// that person, is shown this once, and only when the person has none yet.
+func (s *Service) postOwner(w http.ResponseWriter, r *http.Request, _ bearer) error {
+	var in struct {
+		Email string `json:"email"`
+	}
+	if err := readStrict(r, &in); err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	token, err := s.AddOwner(r.Context(), id, in.Email)
+	if err != nil {
+		return err
+	}
+	out := map[string]string{"email": in.Email, "organization": id}
+	if token != "" {
+		out["token"], out["tokenExpires"] = token, rfc3339(s.Now().Add(TokenLife))
+	}
+	return writeJSON(w, http.StatusCreated, out)
+}

@@ -1,0 +1,229 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/perseus-edge/perseus-edge/identity/scheme"
+)
+
+// as calls the member API with a token, for an organisation where one is named.
+func (w *world) as(token, organization, method, path string, body any) *httptest.ResponseRecorder {
+	return w.call(method, path, body, "Authorization", "Bearer "+token, "X-Organization", organization)
+}
+
+// TestMergePatch: what is absent stays, null empties, and every mistake is
+// named and changes nothing.
+func TestMergePatch(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		app, edp := "/members/applications/"+w.providerApp.ID, w.scheme.Role(scheme.EDP)
+		for _, x := range []struct {
+			path, body string
+			status     int
+			want       string // in the answer; ! first: not in it
+		}{
+			{"/members/me", `{"email":"a@b.example","address":{"locality":"London","country":"GB"}}`, 200, `"country":"GB"`},
+			{"/members/me", `{"address":{"locality":null}}`, 200, `"address":{"country":"GB"}`},
+			{"/members/me", `{}`, 200, `"email":"a@b.example"`},
+			{"/members/me", `{"address":null}`, 200, `!"address"`},
+			{"/members/me", `{"email":null}`, 200, `!"email"`},
+			{"/members/me", `{"legalName":"Bank of Examples plc"}`, 400, `unknown field`},
+			{"/members/me", `{"roles":[]}`, 400, `unknown field`},
+			{"/members/me", `{"address":{"planet":"Mars"}}`, 400, `unknown field`},
+			{"/members/me", `{"email":"a@b.example","email":"c@d.example"}`, 400, `comes twice`},
+			{"/members/me", `{"address":{"region":"x","Region":"y"}}`, 400, `comes twice`},
+			{"/members/me", `{"email":7}`, 400, `a number stands where a text belongs`},
+			{"/members/me", `{"address":"London"}`, 400, `where an object belongs`},
+			{"/members/me", `{"email":"Owner <a@b.example>"}`, 400, `name@example.org`},
+			{"/members/me", `{"email":"a@b.example\r\nBcc: c@d.example"}`, 400, `name@example.org`},
+			{"/members/me", `{"privacyPolicy":"javascript:alert(1)"}`, 400, `absolute URL`},
+			{"/members/me", `{"address":{"country":"gb"}}`, 400, `capital`},
+			{"/members/me", `[]`, 400, `object`},
+			{"/members/me", `null`, 400, `object`},
+			{"/members/me", `{"email":"a@b.example"} {}`, 400, `more than one`},
+			{app, `{"title":null}`, 400, `name is missing`},
+			{app, `{"role":null}`, 200, `"roles":[]`},
+			{app, `{"role":["` + edp + `","` + edp + `"]}`, 200, `"roles":["` + edp + `"]`},
+			{app, `{"role":["` + w.scheme.Role(scheme.FSP) + `"]}`, 400, `does not have it`},
+			{app, `{"role":"` + edp + `"}`, 400, `a list of texts belongs`},
+			{app, `{"publisher":"https://directory.example.org/m/x"}`, 400, `unknown field`},
+			{app, `{"scheme":"perseus"}`, 400, `unknown field`},
+			{app, `{"supportURL":"https://help.example/","description":"Reads meters"}`, 200, `"description":"Reads meters"`},
+			{app, `{"description":null}`, 200, `!"description"`},
+			{app, `{"dataService":{"title":"A","conformsTo":"https://s.example/1"}}`, 400, `endpoint`},
+			{app, `{"dataService":{"title":"A","conformsTo":"https://s.example/1","endpointURL":"https://a.example/","publisher":"x"}}`, 400, `unknown field`},
+			{app, `{"dataService":{"title":"A","conformsTo":"https://s.example/1","endpointURL":"https://a.example/","oauthIssuer":"https://i.example"}}`, 200, `"title":"A"`},
+			{app, `{"dataService":{"title":"B","conformsTo":"https://s.example/2","endpointURL":"https://b.example/"}}`, 200, `"oauthIssuer":"https://i.example"`},
+			{app, `{"dataService":null}`, 200, `!"dataService"`},
+		} {
+			r := w.as(w.owner, "", "PATCH", x.path, x.body)
+			no := strings.HasPrefix(x.want, "!")
+			got := strings.ReplaceAll(r.Body.String(), `\"`, `"`)
+			if r.Code != x.status || strings.Contains(got, strings.TrimPrefix(x.want, "!")) == no {
+				t.Errorf("%s %s: %d, want %d and %s: %s", x.path, x.body, r.Code, x.status, x.want, got)
+			}
+		}
+		if a := must(w.Application(t.Context(), w.providerApp.ID))(t); a.Name != w.providerApp.Name || a.HomePage != w.providerApp.HomePage || a.SupportURL == "" {
+			t.Errorf("untouched fields changed: %+v", a)
+		}
+		public := w.call("GET", "/a/"+w.providerApp.ID, nil, "Accept", "text/turtle").Body.String()
+		if !strings.Contains(public, "ib1:supportURL <https://help.example/>") {
+			t.Errorf("the listing has not followed: %s", public)
+		}
+	})
+}
+
+// TestSeveralDataServices: a patch never guesses which of several is meant.
+func TestSeveralDataServices(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		for _, standard := range []string{"1", "1", "2"} {
+			must(w.AddDataService(t.Context(), DataService{Application: w.providerApp.ID, Title: "API " + standard, ConformsTo: "https://s.example/" + standard, Endpoint: "https://a.example/"}))(t)
+		}
+		body := func(standard string) string {
+			return `{"dataService":{"title":"New","conformsTo":"https://s.example/` + standard + `","endpointURL":"https://new.example/"}}`
+		}
+		for in, want := range map[string]int{body("1"): 409, body("2"): 200, body("3"): 409, `{"dataService":null}`: 409} {
+			answer(t, w.as(w.owner, "", "PATCH", "/members/applications/"+w.providerApp.ID, in), want)
+		}
+		if n := must(texts(t.Context(), w.DB, `SELECT title FROM directory_data_services WHERE endpoint_url = 'https://new.example/'`))(t); len(n) != 1 || n[0] != "New" {
+			t.Errorf("%v", n)
+		}
+	})
+}
+
+// TestPatchesAtOnce: of changes at the same time none undoes another.
+func TestPatchesAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		var wg sync.WaitGroup
+		for _, field := range []string{"streetAddress", "locality", "region", "state", "postalCode"} {
+			wg.Go(func() {
+				if r := w.as(w.owner, "", "PATCH", "/members/me", `{"address":{"`+field+`":"x"}}`); r.Code != 200 {
+					t.Errorf("%s: %d %s", field, r.Code, r.Body)
+				}
+			})
+		}
+		wg.Wait()
+		if m := must(w.Member(t.Context(), w.provider.ID))(t); m.Address != (Address{Street: "x", Locality: "x", Region: "x", State: "x", PostalCode: "x"}) {
+			t.Errorf("a change was lost: %+v", m.Address)
+		}
+	})
+}
+
+// TestDeleteApplication: what records or gateways name stays, the rest goes
+// from the listing and the catalogue too.
+func TestDeleteApplication(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		free := must(w.AddApplication(ctx, Application{Member: w.provider.ID, Name: "Free", Roles: w.providerApp.Roles},
+			DataService{Title: "x", ConformsTo: "https://s.example/", Endpoint: "https://only.example/"}))(t)
+		held := must(w.AddApplication(ctx, Application{Member: w.provider.ID, Name: "Held"}))(t)
+		if _, _, err := w.AddGateway(ctx, Gateway{Application: held.ID, Name: "Unit 4", Site: "Riverside"}); err != nil {
+			t.Fatal(err)
+		}
+		_, csr := newKeyCSR(t)
+		c := must(w.IssueClient(ctx, w.providerApp.ID, []byte(csr)))(t)
+		if err := w.Revoke(ctx, c.Leaf.SerialNumber); err != nil {
+			t.Fatal(err)
+		}
+		answer(t, w.call("GET", "/a/"+free.ID, nil), 200)
+		for _, x := range []struct {
+			token, id string
+			want      int
+		}{{w.owner, held.ID, 409}, {w.owner, w.providerApp.ID, 409}, {w.owner, w.bankApp.ID, 404}, {w.reader, free.ID, 403}, {w.bankOwner, free.ID, 404}, {w.owner, free.ID, 204}, {w.owner, free.ID, 404}} {
+			if r := w.as(x.token, "", "DELETE", "/members/applications/"+x.id, nil); r.Code != x.want {
+				t.Errorf("%s: %d, want %d: %s", x.id, r.Code, x.want, r.Body)
+			}
+		}
+		answer(t, w.call("GET", "/a/"+free.ID, nil), 404)
+		if l := must(w.listing(ctx))(t); len(l.conforming("https://s.example/")) != 0 || len(l.hosts()["only.example"]) != 0 {
+			t.Error("its data service is still listed")
+		}
+		if n := must(texts(ctx, w.DB, `SELECT application FROM directory_application_roles WHERE application = '`+free.ID+`'`))(t); len(n) != 0 {
+			t.Error("its roles are still there")
+		}
+	})
+}
+
+// TestOwners: a person's token acts for the members that the person owns, for
+// no others, and not as an administrator.
+func TestOwners(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		token := must(w.AddOwner(ctx, w.provider.ID, "Olive@Perse.example"))(t)
+		if _, err := w.AddOwner(ctx, w.provider.ID, "olive@perse.EXAMPLE"); !errors.Is(err, ErrExists) {
+			t.Error(err)
+		}
+		for _, email := range []string{"", "x", "Olive <olive@perse.example>", "a@b\nc", strings.Repeat("a", 250) + "@b.example"} {
+			if _, err := w.AddOwner(ctx, w.provider.ID, email); !errors.Is(err, ErrInvalid) {
+				t.Errorf("%q: %v", email, err)
+			}
+		}
+		if _, err := w.AddOwner(ctx, "nobody", "olive@perse.example"); !errors.Is(err, ErrNotFound) {
+			t.Error(err)
+		}
+		me := func(organization string, want int) {
+			t.Helper()
+			if r := w.as(token, organization, "GET", "/members/me", nil); r.Code != want {
+				t.Errorf("%q: %d, want %d: %s", organization, r.Code, want, r.Body)
+			}
+		}
+		me("", 200)
+		me(w.MemberURL(w.provider.ID), 200)
+		me(w.bank.ID, 403)
+		me("nobody", 403) // no word on who exists
+		answer(t, w.as(token, "", "POST", "/admin/organizations/"+w.bank.ID+"/members", map[string]string{"email": "olive@perse.example"}), 403)
+		if second := must(w.AddOwner(ctx, w.bank.ID, "olive@perse.example"))(t); second != "" {
+			t.Error("a second token for a person who has one")
+		}
+		me("", 400)
+		me(w.bank.ID, 200)
+		w.clock.add(TokenLife)
+		me(w.bank.ID, 401)
+		third := must(w.AddMember(ctx, Member{LegalName: "Third Ltd"}))(t)
+		if fresh := must(w.AddOwner(ctx, third.ID, "olive@perse.example"))(t); fresh == "" || fresh == token || strings.Contains(w.logs.String(), fresh) {
+			t.Error("no fresh token once the old one has expired, or it is in the log")
+		}
+	})
+}
+
+// TestOrganizationPages: an administrator's list comes in pages that miss
+// nothing.
+func TestOrganizationPages(t *testing.T) {
+	w := newWorld(t, "sqlite:"+t.TempDir()+"/d.db")
+	for i := range organisationsAtOnce {
+		must(w.DB.Exec(`INSERT INTO directory_members (id, legal_name, brand_name, created_at) VALUES ($1, 'x', 'x', 0)`, fmt.Sprintf("m%04d", i)))(t)
+	}
+	seen, after := map[string]bool{}, ""
+	for range 3 {
+		v := answer(t, w.as(w.admin, "", "GET", "/members/organizations?after="+after, nil), 200)
+		for _, o := range v["organizations"].([]any) {
+			seen[o.(map[string]any)["identifier"].(string)] = true
+		}
+		if after, _ = v["next"].(string); after == "" {
+			break
+		}
+	}
+	if len(seen) != organisationsAtOnce+2 || after != "" {
+		t.Errorf("%d organisations, next %q", len(seen), after)
+	}
+}
+
+// FuzzStrict: no body makes the reader of bodies fail otherwise than as the
+// client's mistake.
+func FuzzStrict(f *testing.F) {
+	for _, s := range []string{`{"title":"x","role":["y"],"dataService":{"oauthIssuer":null}}`, `{"a":{"b":[{"c":1,"c":2}]}}`, `[`, `{"title":{}}`, `{"Title":"x","title":"y"}`, `{"title":"\ud800"}`} {
+		f.Add(s)
+	}
+	w := &world{}
+	f.Fuzz(func(t *testing.T, body string) {
+		var p applicationPatch
+		err := readStrict(w.request("PATCH", "/x", body), &p)
+		if err != nil && !errors.Is(err, ErrInvalid) {
+			t.Fatalf("%q: %v", body, err)
+		}
+	})
+}

@@ -1,0 +1,85 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+)
+
+// Officer is a person who answers for a member towards the trust framework.
+// Officers are not public.
+type Officer struct {
+	Duty         string // "data" or "licence"
+	Name         string
+	Email, Phone string // one at least
+}
+
+func (o Officer) check() error {
+	what := o.Duty + " officer"
+	if o.Email == "" && o.Phone == "" {
+		return invalid("%s: give an email address or a telephone number", what)
+	}
+	return errors.Join(checkText(what+": name", o.Name, 200), checkOptionalEmail(what+": email", o.Email), checkOptionalText(what+": phone", o.Phone, 40))
+}
+
+// Officers of a member, by duty.
+func (s *Service) Officers(ctx context.Context, member string) (out []Officer, err error) {
+	err = each(ctx, s.DB, `SELECT duty, name, email, phone FROM directory_officers WHERE member = $1 ORDER BY duty`, member, func(scan func(...any) error) error {
+		var o Officer
+		err := scan(&o.Duty, &o.Name, &o.Email, &o.Phone)
+		out = append(out, o)
+		return err
+	})
+	return out, err
+}
+
+// AddOwner makes a person, known by email address, an owner of a member. The
+// person's token acts for every member that the person owns: one is made, and
+// returned this once, when the person has none that is good. ErrExists: the
+// person owns the member already.
+func (s *Service) AddOwner(ctx context.Context, id, email string) (token string, err error) {
+	email = strings.ToLower(email)
+	if email == "" {
+		return "", invalid("email is missing")
+	}
+	if err := checkOptionalEmail("email", email); err != nil {
+		return "", err
+	}
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		now := s.Now()
+		r, err := tx.ExecContext(ctx, `INSERT INTO directory_owners (email, member, created_at)
+			SELECT CAST($1 AS TEXT), id, CAST($2 AS BIGINT) FROM directory_members WHERE id = $3 ON CONFLICT (email, member) DO NOTHING`, email, now.Unix(), id)
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			if _, err := member(ctx, tx, id); err != nil {
+				return err
+			}
+			return ErrExists
+		}
+		var good bool
+		err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM directory_tokens WHERE owner = $1 AND expires_at > $2)`, email, now.Unix()).Scan(&good)
+		if err != nil || good {
+			return err
+		}
+		token = newToken()
+		_, err = tx.ExecContext(ctx, `INSERT INTO directory_tokens (hash, member, owner, access, created_at, expires_at) VALUES ($1, NULL, $2, $3, $4, $5)`,
+			hash(token), email, string(Owner), now.Unix(), now.Add(TokenLife).Truncate(time.Second).Unix())
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	s.Logger.Info("owner added", "member", id)
+	return token, nil
+}
+
+// owned gives the ids of the members that a person owns, sorted.
+func (s *Service) owned(ctx context.Context, email string) ([]string, error) {
+	return texts(ctx, s.DB, `SELECT member FROM directory_owners WHERE email = $1 ORDER BY member`, email)
+}

@@ -59,9 +59,12 @@ func (c *Clock) begin(l look) {
 	start := l.wall
 	s.raw, s.agreed = l.raw(), l.mono
 	src, why := c.opt.believable(l)
-	if src == Unknown {
+	if src == Unknown || src == Assumed {
 		if kept, ok := c.opt.continued(l); ok {
-			src, why = kept, "the clock is as it was before the program was started anew"
+			src, why = kept.Source, "the clock is as it was before the program was started anew"
+			if kept.Confirmed != nil {
+				s.confirmed, s.served, s.doubt = *kept.Confirmed, true, kept.Doubt
+			}
 		}
 	}
 	s.source, s.why = src, why

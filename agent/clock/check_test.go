@@ -64,6 +64,28 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// That a time service has answered for the clock is not forgotten when the
+// program is started anew: a step then is doubted as long as before (seed 30032
+// of the simulation: an hour's step was believed at once after a restart).
+func TestServedOutlivesTheProgram(t *testing.T) {
+	w := &hand{wall: day(noon), sync: Sync{Boot: "b1", Synchronised: true}}
+	kept := w.clock(Options{}).Kept()
+	w.pass(time.Hour)
+	w.sync.Synchronised = false
+	k := w.clock(Options{Kept: kept})
+	if s := k.Status(); !s.Trusted || !s.Confirmed.Equal(day(noon)) || s.Doubt != time.Hour/drift {
+		t.Errorf("%+v, want it confirmed at %s", s, day(noon))
+	}
+	w.wall = w.wall.Add(68 * time.Minute)
+	if ch, _ := k.Check(); ch.Kind != Lost {
+		t.Fatalf("a step forward after a restart: %+v, want %s", ch, Lost)
+	}
+	w.pass(15*time.Minute - ns)
+	if ch, ok := k.Check(); ok {
+		t.Errorf("believed too soon: %+v", ch)
+	}
+}
+
 // A time service that comes back while the clock is doubted decides at once.
 func TestDoubtEndsWithTheTimeServer(t *testing.T) {
 	w := &hand{wall: day(noon), sync: Sync{Synchronised: true}}

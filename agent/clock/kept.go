@@ -15,6 +15,11 @@ type kept struct {
 	Raw     time.Duration `json:"raw"`  // the wall clock less the monotonic one: when the machine was booted
 	Mono    time.Duration `json:"mono"` // how long it had run
 	Source  Source        `json:"source"`
+	// When a time service answered for it last, as Mono, and how far off it said
+	// it may be; nil where none ever did. A clock that was served is not as
+	// easily talked out of its time.
+	Confirmed *time.Duration `json:"confirmed,omitempty"`
+	Doubt     time.Duration  `json:"doubt,omitempty"`
 }
 
 const keptVersion = 1
@@ -32,7 +37,11 @@ func (c *Clock) Kept() []byte {
 	if c.state.phase != believing || c.state.ignoring {
 		return nil
 	}
-	b, err := json.Marshal(kept{keptVersion, l.sync.Boot, c.line.Load().at(l.mono).Sub(epoch) - l.mono, l.mono, c.state.source})
+	k := kept{Version: keptVersion, Boot: l.sync.Boot, Raw: c.line.Load().at(l.mono).Sub(epoch) - l.mono, Mono: l.mono, Source: c.state.source}
+	if c.state.served {
+		k.Confirmed, k.Doubt = &c.state.confirmed, c.state.doubt
+	}
+	b, err := json.Marshal(k)
 	if err != nil {
 		return nil // cannot be: it is all strings and numbers
 	}
@@ -43,11 +52,14 @@ func (c *Clock) Kept() []byte {
 // last, with nobody setting it in between. The difference between the two
 // clocks is the instant of the boot, so that it alone nearly proves it: a
 // board that boots at a wrong hour does not boot at the same instant again.
-func (o *Options) continued(l look) (Source, bool) {
+func (o *Options) continued(l look) (kept, bool) {
 	var k kept
 	if len(o.Kept) == 0 || json.Unmarshal(o.Kept, &k) != nil || k.Version != keptVersion || o.Policy != Auto {
-		return Unknown, false
+		return kept{}, false
+	}
+	if k.Confirmed != nil && (*k.Confirmed > k.Mono || *k.Confirmed < 0 || k.Doubt < 0) {
+		k.Confirmed = nil
 	}
 	same := k.Boot == l.sync.Boot && l.mono >= k.Mono && (l.raw()-k.Raw).Abs() <= Slack
-	return k.Source, same && k.Source != Unknown && o.plausible(l)
+	return k, same && k.Source != Unknown && o.plausible(l)
 }

@@ -93,7 +93,7 @@ func TestKept(t *testing.T) {
 	}
 	// The wire form is kept in stores: it must not change by accident.
 	_, k := first()
-	if got := string(k.Kept()); got != `{"version":1,"boot":"b1","raw":1795345200000000000,"mono":3600000000000,"source":"ntp"}` {
+	if got := string(k.Kept()); got != `{"version":1,"boot":"b1","raw":1795345200000000000,"mono":3600000000000,"source":"ntp","confirmed":3600000000000}` {
 		t.Errorf("kept %s", got)
 	}
 	w, _ := first()
@@ -105,7 +105,7 @@ func TestKept(t *testing.T) {
 
 // Whatever a store gives back, it lends no trust but to a clock that stands as it says.
 func FuzzKept(f *testing.F) {
-	f.Add([]byte(`{"version":1,"boot":"b1","raw":1795345200000000000,"mono":3600000000000,"source":"ntp"}`))
+	f.Add([]byte(`{"version":1,"boot":"b1","raw":1795345200000000000,"mono":3600000000000,"source":"ntp","confirmed":3600000000000}`))
 	f.Add([]byte(`{"version":1,"raw":9223372036854775807,"mono":-9223372036854775808,"source":"x"}`))
 	f.Add([]byte(`{"version":1,"boot":"b1","raw":-9223372036854775808}`))
 	f.Add([]byte(`null`))

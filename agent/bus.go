@@ -52,6 +52,10 @@ type bus struct {
 // heartbeat bounds how long the goroutine sleeps without a sign of life.
 const heartbeat = 15 * time.Second
 
+// letGo is the shortest time that is worth letting go of a device for, which
+// serves one client at a time.
+const letGo = 100 * time.Millisecond
+
 // run polls until ctx ends.
 func (b *bus) run(ctx context.Context) {
 	if b.listener != nil {
@@ -65,11 +69,16 @@ func (b *bus) run(ctx context.Context) {
 	s := newSchedule(intervals, time.Now())
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	held := false // the poller may have a connection
 	for {
 		b.beat.Store(time.Now().UnixNano())
 		i, due := s.next()
 		wait := time.Until(due)
 		if wait > 0 {
+			if b.cfg.Single && held && wait > letGo {
+				b.poller.Close() // the round is over: the device is free for others
+				held = false
+			}
 			timer.Reset(min(wait, heartbeat))
 			select {
 			case <-ctx.Done():
@@ -83,6 +92,7 @@ func (b *bus) run(ctx context.Context) {
 		}
 		wasDown := b.down > 0
 		b.pollOnce(ctx, i)
+		held = true
 		now := time.Now()
 		switch {
 		case b.down > 0:

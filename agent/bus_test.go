@@ -147,6 +147,30 @@ func TestWireDown(t *testing.T) {
 	})
 }
 
+// A device that serves one client at a time is let go of after each round, and
+// only then; others are kept.
+func TestSingleClientIsLetGoBetweenRounds(t *testing.T) {
+	path := storePath(t)
+	for _, single := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(registers{curve(1000)}, registers{curve(9)})
+			s := openFaulty(t, path)
+			cfg := site(f, 10*time.Second)
+			cfg.Buses[0].Single = single
+			a := newAgent(t, f, cfg, s)
+			check(t, runFor(a, 10*time.Minute+5*time.Second))
+			rounds, want := f.polls[0], 1 // at the end
+			if single {
+				want = rounds
+			}
+			if f.polls[1] != rounds || rounds < 60 || f.closed < want || f.closed > want+1 {
+				t.Errorf("single %v: %d rounds, closed %d times, want %d", single, rounds, f.closed, want)
+			}
+			check(t, s.Close())
+		})
+	}
+}
+
 // A driver that panics costs a poll, not the program.
 func TestDriverPanics(t *testing.T) {
 	path := storePath(t)

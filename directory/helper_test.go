@@ -101,10 +101,13 @@ func newWorld(t testing.TB, dsn string) *world {
 	ctx := t.Context()
 	w.scheme = w.Scheme
 	edp, cap, fsp := w.scheme.Role(scheme.EDP), w.scheme.Role(scheme.CAP), w.scheme.Role(scheme.FSP)
-	w.provider = must(w.AddMember(ctx, Member{LegalName: "Perse Energy Ltd", BrandName: "Perse", Roles: []string{edp, cap}}))(t)
+	w.provider = must(w.AddMember(ctx, Member{LegalName: "Perse Energy Ltd", BrandName: "Perse", Roles: []string{edp, cap}, CompanyNumber: "12345678", Effective: "2026-01-31",
+		Contact: Contact{Email: "contact@perse.example", PrivacyPolicy: "https://perse.example.com/privacy", DataProtection: "https://register.example/ZA1",
+			Address: Address{Street: "1 Main St", Locality: "London", Region: "Greater London", PostalCode: "SE1 1AA", Country: "GB"}}}))(t)
 	w.bank = must(w.AddMember(ctx, Member{LegalName: "Bank of Examples plc", Roles: []string{fsp}}))(t)
 	w.providerApp = must(w.AddApplication(ctx, Application{Member: w.provider.ID, Name: "Perse Gateways", Roles: []string{edp},
-		HomePage: "https://perse.example.com/", MessageDelivery: "https://messages.perse.example.com/in"}))(t)
+		HomePage: "https://perse.example.com/", MessageDelivery: "https://messages.perse.example.com/in",
+		Description: "Gateways \"at\" sites", SupportURL: "https://perse.example.com/help"}))(t)
 	w.bankApp = must(w.AddApplication(ctx, Application{Member: w.bank.ID, Name: "Green Loans", Roles: []string{fsp}}))(t)
 	w.admin = must(w.IssueToken(ctx, "", Admin))(t)
 	w.owner = must(w.IssueToken(ctx, w.provider.ID, Owner))(t)

@@ -18,7 +18,9 @@ func TestListings(t *testing.T) {
 		v := answer(t, w.call("GET", "/m/"+w.provider.ID, nil), 200)
 		want := map[string]any{"id": base + "/m/" + w.provider.ID, "identifier": w.provider.ID, "type": "Organization",
 			"legalName": "Perse Energy Ltd", "brand": map[string]any{"name": "Perse"}, "roles": []any{cap, edp},
-			"applications": []any{base + "/a/" + w.providerApp.ID}}
+			"applications": []any{base + "/a/" + w.providerApp.ID}, "email": "contact@perse.example", "privacyPolicy": "https://perse.example.com/privacy",
+			"companyRegistration": map[string]any{"identifier": "12345678"}, "address": map[string]any{"streetAddress": "1 Main St",
+				"locality": "London", "region": "Greater London", "postalCode": "SE1 1AA", "country": "GB"}}
 		if !reflect.DeepEqual(v, want) {
 			t.Errorf("member\n%v, want\n%v", v, want)
 		}

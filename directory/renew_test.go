@@ -49,7 +49,7 @@ func renewed(t *testing.T, r *httptest.ResponseRecorder) *x509.Certificate {
 	if r.Code != 200 || r.Header().Get("Content-Type") != "application/pkcs7-mime; smime-type=certs-only" || r.Header().Get("Content-Transfer-Encoding") != "base64" {
 		t.Fatalf("%d %v: %s", r.Code, r.Header(), r.Body)
 	}
-	cs := must(identity.ParseCertsOnly(must(base64.StdEncoding.DecodeString(strings.ReplaceAll(r.Body.String(), "\r\n", "")))(t)))(t)
+	cs := must(identity.ParseCertsOnly(must(base64.StdEncoding.DecodeString(r.Body.String()))(t)))(t)
 	if len(cs) != 1 {
 		t.Fatalf("%d certificates", len(cs))
 	}

@@ -130,8 +130,8 @@ func writeCertsOnly(w http.ResponseWriter, cs ...*x509.Certificate) error {
 	h.Set("Content-Transfer-Encoding", "base64")
 	text := base64.StdEncoding.EncodeToString(der)
 	for len(text) > 0 {
-		n := min(76, len(text))
-		if _, err := io.WriteString(w, text[:n]+"\r\n"); err != nil {
+		n := min(64, len(text))
+		if _, err := io.WriteString(w, text[:n]+"\n"); err != nil {
 			return nil // the client is gone: there is nobody to tell
 		}
 		text = text[n:]

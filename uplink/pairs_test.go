@@ -2,16 +2,12 @@ package uplink
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
@@ -38,9 +34,6 @@ func swaps(t *testing.T, dir string) {
 		for _, k := range kinds {
 			key, err := f.newKey(k)
 			step("key", err)
-			der, err := x509.MarshalPKIXPublicKey(key.Public())
-			step("public", err)
-			_ = der
 			csr, err := identity.NewCSR(key, "x")
 			step("request", err)
 			chain, err := identity.ParseCertificates(m.issue(string(csr), pki.ClientCA, pki.Client(gatewayURL, "Shop Ltd", memberURL).Cert()))
@@ -123,15 +116,23 @@ func TestSwapStates(t *testing.T) {
 		make func(dir string)
 		want *identitytest.Leaf
 	}{
-		"a folder was made":          {func(d string) { os.Mkdir(d+"/client-new", 0o700) }, a},
-		"a key was made":             {func(d string) { write(d+"/client-new", "client", b, "key") }, a},
-		"a certificate came":         {func(d string) { write(d+"/client-new", "client", b) }, a},
-		"it came into use":           {func(d string) { write(d+"/client-2", "client", b) }, b},
-		"the old key is gone":        {func(d string) { write(d+"/client-2", "client", b); os.Remove(d + "/client.key") }, b},
-		"all of the old is gone":     {func(d string) { write(d+"/client-2", "client", b); os.Remove(d + "/client.key"); os.Remove(d + "/client.pem") }, b},
+		"a folder was made":   {func(d string) { os.Mkdir(d+"/client-new", 0o700) }, a},
+		"a key was made":      {func(d string) { write(d+"/client-new", "client", b, "key") }, a},
+		"a certificate came":  {func(d string) { write(d+"/client-new", "client", b) }, a},
+		"it came into use":    {func(d string) { write(d+"/client-2", "client", b) }, b},
+		"the old key is gone": {func(d string) { write(d+"/client-2", "client", b); os.Remove(d + "/client.key") }, b},
+		"all of the old is gone": {func(d string) {
+			write(d+"/client-2", "client", b)
+			os.Remove(d + "/client.key")
+			os.Remove(d + "/client.pem")
+		}, b},
 		"the next came into use":     {func(d string) { write(d+"/client-2", "client", b); write(d+"/client-3", "client", c) }, c},
 		"half of the second is gone": {func(d string) { write(d+"/client-2", "client", b, "pem"); write(d+"/client-10", "client", c) }, c},
-		"somebody's own folders":     {func(d string) { os.Mkdir(d+"/client-old", 0o700); os.Mkdir(d+"/client-02", 0o700); os.WriteFile(d+"/client-7", nil, 0o600) }, a},
+		"somebody's own folders": {func(d string) {
+			os.Mkdir(d+"/client-old", 0o700)
+			os.Mkdir(d+"/client-02", 0o700)
+			os.WriteFile(d+"/client-7", nil, 0o600)
+		}, a},
 	} {
 		dir := t.TempDir()
 		identityFolder(t, dir, pki)

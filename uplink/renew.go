@@ -26,6 +26,8 @@ const (
 	renewFirst   = time.Minute      // pause after a first failure; it doubles,
 	renewMost    = 6 * time.Hour    // up to this
 	renewTime    = time.Minute      // for one exchange
+
+	standingPause = 10 * time.Minute // between questions whether the certificate is revoked
 )
 
 // revokedFile holds the serial number of a client certificate that a server
@@ -80,10 +82,32 @@ func (c *Client) keepIdentity(ctx context.Context, replaced func()) {
 			}
 		}
 		last = now
+		c.askStanding(ctx)
 		if !rest(ctx, c.look, 0, nil) {
 			return
 		}
 	}
+}
+
+// askStanding asks the directory whether the client certificate is revoked,
+// after the relay has refused it, which it may do for other reasons: by a
+// renewal without a request, which only a certificate in good standing gets as
+// far as having refused for its own sake.
+func (c *Client) askStanding(ctx context.Context) {
+	c.mu.Lock()
+	ask := c.state.doubted && c.now().Sub(c.state.asked).Abs() >= standingPause
+	if ask {
+		c.state.doubted, c.state.asked = false, c.now()
+	}
+	c.mu.Unlock()
+	directory, err := baseURL(c.folder.Directory)
+	if !ask || err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, renewTime)
+	defer cancel()
+	_, err = c.certsOnly(ctx, http.MethodPost, directory+"/.well-known/est/client/simplereenroll", []byte{})
+	c.noteRevoked(err)
 }
 
 // same reports whether nothing has changed. Two times of one instant may differ

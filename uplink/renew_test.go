@@ -336,6 +336,23 @@ func TestRevokedAtTheRelay(t *testing.T) {
 	}
 }
 
+// Where the relay only says no, the directory is asked why, once in a while.
+func TestStanding(t *testing.T) {
+	r := newRenewal(t)
+	r.est.refuse = codeRevoked
+	r.askStanding(t.Context())
+	if len(r.est.shown) != 0 {
+		t.Error("asked without a reason")
+	}
+	for range 3 {
+		r.failed("grants", &refusal{status: 401, code: "invalid_client"})
+		r.askStanding(t.Context())
+	}
+	if s := r.certificate(clientKind); s.State != "revoked" || len(r.est.shown) != 1 {
+		t.Errorf("asked %d times: %+v", len(r.est.shown), s)
+	}
+}
+
 func sanExtension(e pkix.Extension) bool { return e.Id.Equal([]int{2, 5, 29, 17}) }
 func ekuExtension(e pkix.Extension) bool { return e.Id.Equal([]int{2, 5, 29, 37}) }
 

@@ -1,6 +1,7 @@
 package uplink
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -41,7 +42,9 @@ type state struct {
 	most      int // half-hours in a batch; 0: batchMost
 
 	certificates map[kind]held
-	revoked      string // serial number of the client certificate that a server called revoked
+	doubted      bool      // the relay has refused the client certificate
+	asked        time.Time // when the directory was last asked about it
+	revoked      string    // serial number of the client certificate that a server called revoked
 }
 
 type failure struct {
@@ -83,6 +86,10 @@ func (c *Client) failed(what string, err error) {
 	c.state.failures[what] = failure{err, c.now()}
 	if offline(err) {
 		c.connectedLocked(false)
+	}
+	r := new(refusal)
+	if errors.As(err, &r) && (r.status == http.StatusUnauthorized || r.status == http.StatusForbidden) || kindOf(err) == "alert" {
+		c.state.doubted = true
 	}
 	text := c.explainLocked(err)
 	c.mu.Unlock()

@@ -72,6 +72,7 @@ type Bus struct {
 	URL     string        // a modbus bus: see modbus.CheckURL
 	Timeout time.Duration // for one answer; 1s by default; 10ms to 60s
 	Pause   time.Duration // between two requests; 0 by default, at most 10s
+	Single  bool          // the device serves one client at a time: let go of it between two rounds
 	Line    int           // in the file, for later messages
 
 	Listening *Listening // how it is heard: mqtt and dcc; nil for modbus

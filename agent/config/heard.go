@@ -87,7 +87,7 @@ func (p *parse) listening(n ast.Node, o map[string]ast.Node, name string, b *Bus
 		l.Stale = d
 	}
 	l.Silent = p.yes(o["silent"], name+": silent")
-	for _, key := range []string{"timeout", "pause"} {
+	for _, key := range []string{"timeout", "pause", "single_client"} {
 		if o[key] != nil {
 			p.at(o[key], "%s: %s is for buses whose meters are asked: leave it out", name, key)
 		}

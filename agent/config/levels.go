@@ -19,7 +19,7 @@ var (
 	storeLevel  = &level{[]string{"path", "keep_half_hours", "keep_samples"}, "under store"}
 	webLevel    = &level{[]string{"listen"}, "under web"}
 	uplinkLevel = &level{[]string{"url", "identity", "ca"}, "under uplink"}
-	busLevel    = &level{append([]string{"id", "driver", "url", "timeout", "pause"}, listeningKeys...), "in a bus"}
+	busLevel    = &level{append([]string{"id", "driver", "url", "timeout", "pause", "single_client"}, listeningKeys...), "in a bus"}
 	gasLevel    = &level{[]string{"calorific_values"}, "under gas"}
 	clockLevel  = &level{[]string{"trust"}, "under clock"}
 	meterLevel  = &level{[]string{"id", "bus", "unit", "template", "registers", "measures", "part", "counts", "input", "pulse", "poll", "ct", "vt", "primary", "rating", "serial", "serial_register",

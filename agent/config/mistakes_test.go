@@ -76,7 +76,7 @@ meters:
 		`f.yaml:1:17: unknown key "perod" in site: did you mean "period"? It belongs at the top level of the file`,
 		`f.yaml:2:1: unknown key "listen" in the configuration: it belongs under web`,
 		`f.yaml:3:1: unknown key "url" in the configuration: it belongs under uplink or in a bus`,
-		`f.yaml:4:49: unknown key "keep_samples" in a bus: use id, driver, url, timeout, pause, format, backup, client_id, user, password_file, token_file, ca, cert, key, stale or silent`,
+		`f.yaml:4:49: unknown key "keep_samples" in a bus: use id, driver, url, timeout, pause, single_client, format, backup, client_id, user, password_file, token_file, ca, cert, key, stale or silent`,
 		`f.yaml:9:5: unknown key "adress" in a meter: did you mean "address"? It belongs under registers, inside import or another measure`,
 		`f.yaml:10:5: unknown key "imprt" in a meter: did you mean "import"? It belongs under registers`,
 		`f.yaml:11:5: unknown key "order" in a meter: it belongs under registers, inside import or another measure`,
@@ -104,6 +104,8 @@ buses:
   - {id: f, driver: modbus, url: "tcp://H:502"}
   - {id: f, driver: modbus, url: "tcp://g", timeout: 1h}
   - {id: g, url: "tcp://i", pause: x, format: json}
+  - {id: h, driver: modbus, url: "rtu:///dev/ttyUSB1?baud=9600", single_client: true}
+  - {id: i, driver: mqtt, url: "mqtts://h", format: udmi, single_client: true}
 meters: [{id: m, bus: f, unit: 1, template: eastron-sdm120}]
 `, []string{
 		`f.yaml:3:10: bus: id "a b": use 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first`,
@@ -117,7 +119,9 @@ meters: [{id: m, bus: f, unit: 1, template: eastron-sdm120}]
 		`f.yaml:8:54: bus f: timeout: 1h is out of range: 10ms to 1m`,
 		`f.yaml:9:5: bus g: driver is missing: write driver: modbus`,
 		`f.yaml:9:36: bus g: pause: "x" is not a duration: write 50ms, 10s, 30m, 12h or 400d`,
-		`f.yaml:9:47: bus g: format belongs to the drivers mqtt and dcc: leave it out`}},
+		`f.yaml:9:47: bus g: format belongs to the drivers mqtt and dcc: leave it out`,
+		`f.yaml:10:81: bus h: single_client is for connections that a device has few of, tcp, tls and rtuovertcp: leave it out`,
+		`f.yaml:11:74: bus i: single_client is for buses whose meters are asked: leave it out`}},
 	{"serial and secured buses", `site: {name: A}
 buses:
   - {id: a, driver: modbus, url: "rtu:///dev/ttyUSB0?baud=9600&parity=even&stop=1"}

@@ -251,6 +251,9 @@ func (p *parse) bus(n ast.Node) {
 	if d, ok := p.duration(o["pause"], name+": pause", 0, 10*time.Second); ok {
 		b.Pause = d
 	}
+	if b.Single = p.yes(o["single_client"], name+": single_client"); b.Single && !strings.HasPrefix(b.URL, "tcp:") && !strings.HasPrefix(b.URL, "tls:") && !strings.HasPrefix(b.URL, "rtuovertcp:") {
+		p.at(o["single_client"], "%s: single_client is for connections that a device has few of, tcp, tls and rtuovertcp: leave it out", name)
+	}
 	p.cfg.Buses = append(p.cfg.Buses, b)
 }
 

@@ -156,7 +156,7 @@ func TestMetricsValues(t *testing.T) {
 		"point_value plant import main Wh": 1500, "point_value plant reactive-import main var": -1234, "point_timestamp_seconds plant import main": 946688400, "point_up serial gas dead": 0, "point_up plant import main": 1,
 		"point_period_timestamp_seconds plant import main": 946684800, "point_events_total plant rollover import main": 2,
 		"bus_modbus_quarantine_seconds_total plant": 4.5, "bus_messages_gaps_total bms": 3, "bus_using_info bms mqtt://127.0.0.1:1883": 1, "bus_feed_http_answers_total dcc 429": 1, "bus_feed_files_total dcc bad": 1,
-		"periods_settled_total ": 6,
+		"periods_settled_total ":               6,
 		"certificate_not_after_seconds client": float64(everything().Now.Unix()), "certificate_renewal_failures client": 3, "certificate_renewal_failures signing": 0,
 	} {
 		v, ok := got[name]

@@ -46,6 +46,9 @@ func explain(w io.Writer, c *config.Config) {
 		} else {
 			fmt.Fprintf(w, ", format %s", b.Listening.Format)
 		}
+		if b.Single {
+			fmt.Fprint(w, ", letting go of it between two rounds")
+		}
 		if len(meters) == 0 {
 			fmt.Fprint(w, "; but no meter is on it")
 		}

@@ -104,7 +104,7 @@ func TestScanSerial(t *testing.T) {
 	iem := imageOf(t, "schneider-iem3155", 9_000_000, 3000)
 	iem.Holding[0x31] = []uint16{0x6945, 0x4D33, 0x3135, 0x3500}
 	path := newSerialMeters(t, unix.B19200, map[uint8]meterImage{2: iem, 6: imageOf(t, "eastron-sdm120", 7_000_000, 1000)})
-	r, errs := scanned1(t, "--units", "2,4-6", "--timeout", "300ms", "rtu://"+path)
+	r, errs := scanned1(t, "--units", "2,4-6", "--timeout", "600ms", "rtu://"+path)
 	url := "rtu://" + path + "?baud=19200&parity=even"
 	if len(r.Data) != 2 {
 		t.Fatalf("%+v\n%s", r.Data, errs)

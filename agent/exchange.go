@@ -158,9 +158,20 @@ func (b *bus) countThrough(m *meter, reg *register, acc *energy.Accumulator, x *
 	// Another meter has answered already, and not the one that is stated: yet
 	// another exchange, of which nothing is known.
 	other := acc.Broken() && x.NewSerial != "" && reg.origin.device != hash8(x.NewSerial)
+	trial := *acc
+	if _, _, err = trial.Exchange(x.At, read.Closing, read.Opening, nil); err != nil {
+		return "", err
+	}
+	if err = closes(x.OldSerial, reg.hung.device); err != nil {
+		return "", err
+	}
 	var e energy.Event
 	if b.settled, e, err = acc.Exchange(x.At, read.Closing, read.Opening, b.settled[:0]); err != nil {
 		return "", err
+	}
+	reg.hung.device = [8]byte{}
+	if x.NewSerial != "" {
+		reg.hung.device = hash8(x.NewSerial)
 	}
 	reg.stated = &stated{x, energy.GapCounted}
 	b.settle(m, reg, e, 0)

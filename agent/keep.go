@@ -56,8 +56,8 @@ func hash8(s string) (out [8]byte) {
 }
 
 // keptVersion is the first byte of what the agent keeps of a register. Version
-// 1 knew no serial number of the meter's own.
-const keptVersion = 2
+// 1 knew no serial number of the meter's own, version 2 only the last one.
+const keptVersion = 3
 
 // keptHead is the length of what has a place of its own: version, read,
 // serial, device and the last statement's hash.
@@ -82,6 +82,7 @@ func (r *register) appendKept(dst []byte) []byte {
 	judged := r.check.State(nil)
 	dst = binary.AppendUvarint(dst, uint64(len(judged)))
 	dst = append(dst, judged...)
+	dst = r.hung.append(dst)
 	return r.counter.State(dst)
 }
 
@@ -90,16 +91,19 @@ type kept struct {
 	read, serial, device [8]byte
 	previous             [32]byte
 	base                 *energy.Reading // nil: it was not open
-	judged, state        []byte          // of the validation and of the counter
+	hung                 hung
+	judged, state        []byte // of the validation and of the counter
 }
 
 func parseKept(b []byte) (k kept, err error) {
-	first := len(b) > 17 && b[0] == 1
-	if first {
-		b = append(append(bytes.Clone(b[:17]), make([]byte, 8)...), b[17:]...)
-		b[0] = keptVersion
+	version := byte(0)
+	if len(b) > 17 {
+		version = b[0]
 	}
-	if len(b) < keptHead || b[0] != keptVersion {
+	if version == 1 {
+		b = append(append(bytes.Clone(b[:17]), make([]byte, 8)...), b[17:]...)
+	}
+	if len(b) < keptHead || version < 1 || version > keptVersion {
 		return k, errKept
 	}
 	copy(k.read[:], b[1:])
@@ -117,12 +121,18 @@ func parseKept(b []byte) (k kept, err error) {
 		return k, errKept
 	}
 	rest = rest[n:]
-	if !first {
+	if version > 1 {
 		length, n := binary.Uvarint(rest)
 		if n <= 0 || length > uint64(len(rest)-n) {
 			return k, errKept
 		}
 		k.judged, rest = rest[n:n+int(length)], rest[n+int(length):]
+	}
+	k.hung = hung{device: k.device}
+	if version > 2 {
+		if k.hung, rest, err = parseHung(rest); err != nil {
+			return k, err
+		}
 	}
 	k.state = rest
 	if value >= 0 && at > 0 {
@@ -144,7 +154,7 @@ func (r *register) restore(b []byte, rules validate.Options, period time.Duratio
 	if err != nil {
 		return err
 	}
-	r.previous, r.origin.device = k.previous, k.device
+	r.previous, r.origin.device, r.hung = k.previous, k.device, k.hung
 	if c, err := validate.Restore(r.key, rules, k.judged); err == nil {
 		r.check = c
 	}

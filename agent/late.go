@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -156,6 +157,13 @@ func (r *recorder) bridge(reg *register, x *config.Exchange, read config.Exchang
 		if is, known = hole(to); !known {
 			return nil, !to.Before(reg.newest), nil
 		}
+	}
+	before, after := reg.hung.around(from, to.Add(period))
+	if err := closes(x.OldSerial, before); err != nil {
+		return nil, false, err
+	}
+	if after != before && x.NewSerial != "" && hash8(x.NewSerial) != after {
+		return nil, false, fmt.Errorf("the opening reading is of the meter %s, and the one that was read since has another serial number: correct new_serial, or state the exchange after this one too", x.NewSerial)
 	}
 	runs := r.window(reg.key, from, to.Add(period))
 	if len(runs) != 1 {

@@ -52,6 +52,7 @@ type register struct {
 	counter counter
 	learnt  bool   // as cfg.Learnt, which a poll need not fetch from memory
 	serial  string // of the meter that its newest readings are of, as the meter itself said
+	hung    hung   // the meters before it
 	check   *validate.Checker
 	shelf   *clock.Shelf[shelved] // what was read while the clock could not be believed
 

@@ -97,6 +97,9 @@ func (b *bus) feed(m *meter, reg *register, s energy.Sample, raw uint64, serial 
 	var e energy.Event
 	before, _ := reg.counter.Base()
 	b.settled, e = reg.counter.Add(s, b.settled[:0])
+	if base, _ := reg.counter.Base(); base != before && serial != "" {
+		reg.hung.next(base.At, reg.origin.device)
+	}
 	b.settle(m, reg, e, raw)
 	b.reconverted(m, reg, before, s, raw)
 	if e.Kind == energy.OutOfOrder {

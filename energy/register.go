@@ -121,12 +121,14 @@ func (r *Register) follows(from, to point, ahead, longest int64) (advance, bool)
 // leaps reports whether a step that follows a reading nobody can vouch for (the
 // first one of all, or the first after a break) is to be doubted: it is more
 // than a tenth of the register, and more than the meter can have delivered
-// without any grace. A gateway that opens on a stray low value would otherwise
-// count the register itself as energy, wherever the ceiling is high.
+// without any grace but the one count in which a coarse register shows it. A
+// gateway that opens on a stray low value would otherwise count the register
+// itself as energy, wherever the ceiling is high.
 func (r *Register) leaps(from, to point) bool {
 	energy := to.value - from.value
+	sure := max(energy-r.Resolution(to.value), 0)
 	return r.MaxPower > 0 && energy > to.value/10 &&
-		uint64(energy) > mulDiv(uint64(r.MaxPower), uint64(to.at-from.at), uint64(time.Hour))
+		uint64(sure) > mulDiv(uint64(r.MaxPower), uint64(to.at-from.at), uint64(time.Hour))
 }
 
 // wrap brings an unwrapped value back into what the register shows.

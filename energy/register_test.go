@@ -200,8 +200,8 @@ func TestLeaps(t *testing.T) {
 		v0, v1, seconds int64
 		want            bool
 	}{
-		{0, 11, 10, true},
-		{0, 10, 10, false},    // as fast as it can
+		{0, 12, 10, true},
+		{0, 11, 10, false},    // as fast as it can, and a count of the register
 		{90, 100, 1, false},   // a tenth
 		{90, 101, 1, true},    // 11 of 101
 		{989, 1099, 1, true},  // 110 of 1099

@@ -162,6 +162,12 @@ func (s *site) mayOmit(c *channel, k int) bool {
 	return alone && s.of("serial", 0).n(c.fits[k].swap.Unix(), 2) == 0
 }
 
+// silentOfOld reports whether the operator leaves out whose closing reading it
+// is: then the agent counts nothing, where the meter has said its own number.
+func (s *site) silentOfOld(c *channel, k int) bool {
+	return s.of("serial", 1).n(c.fits[k].swap.Unix(), 8) == 0
+}
+
 func serialOf(meter string, fit int) string { return fmt.Sprintf("%s-%d", meter, fit) }
 
 // state puts the exchanges that the operator has stated by now into the
@@ -182,6 +188,9 @@ func (s *site) state() {
 			x := config.Exchange{At: f.swap}
 			if m.tells && !s.mayOmit(m.channels[0], k) {
 				x.NewSerial = serialOf(m.id, k+1)
+			}
+			if m.tells && !s.silentOfOld(m.channels[0], k) {
+				x.OldSerial = serialOf(m.id, k)
 			}
 			for _, ch := range m.channels {
 				ch.fits[k].known = true

@@ -45,7 +45,9 @@ func (a *Accumulator) judge(p point, dst []HalfHour) ([]HalfHour, Event) {
 	fell := h.first.value < a.base.value // mutate: the same value is never held
 	fromBase, back := a.goesOn(p)
 	_, follows := a.reg.follows(h.last, p, 0, a.longest)
-	agrees := follows && !a.reg.leaps(h.last, p)
+	// A register that counts in steps coarser than it is known to may show one
+	// value for long: what it can have delivered is since it showed the first.
+	agrees := follows && (!a.reg.leaps(h.last, p) || !a.reg.leaps(h.first, p))
 
 	// After a leap, a value that goes on from the leap speaks for the leap
 	// even where enough time has passed that the baseline could have got there.

@@ -14,13 +14,16 @@ func TestCoarseRegisterIsBelievedAfterAFall(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		power int64
+		step  int64   // as far as it is known
 		read  []int64 // each 10 minutes
 		anew  int     // index of the reading at which it begins anew
 	}{
-		{"a rating that delivers a count in 3 minutes", 20_000, []int64{1000, 1000, 1000, 2000, 2000, 2000, 3000, 3000, 3000, 4000}, 4},
-		{"a rating that delivers a count in 12 minutes", 5_000, []int64{1000, 1000, 1000, 2000, 2000, 2000, 3000, 3000, 3000, 4000}, 4},
+		{"a rating that delivers a count in 3 minutes", 20_000, 1000, []int64{1000, 1000, 1000, 2000, 2000, 2000, 3000, 3000, 3000, 4000}, 4},
+		{"a rating that delivers a count in 12 minutes", 5_000, 1000, []int64{1000, 1000, 1000, 2000, 2000, 2000, 3000, 3000, 3000, 4000}, 4},
+		{"the same, and nobody knows its steps", 5_000, 0, []int64{1000, 1000, 1000, 2000, 2000, 2000, 3000, 3000, 3000, 4000}, 4},
+		{"the same, of zeros at first", 5_000, 0, []int64{0, 0, 0, 0, 1000, 1000, 1000, 2000, 2000, 2000}, 8},
 	} {
-		a := NewAccumulator(Register{MaxPower: tc.power, Step: 1000}, Period)
+		a := NewAccumulator(Register{MaxPower: tc.power, Step: tc.step}, Period)
 		for m := 0; m <= 130; m += 10 {
 			a.Add(Sample{at(m), 844_000}, nil)
 		}

@@ -84,3 +84,13 @@ func TestFlags(t *testing.T) {
 		t.Error("a bit of no rule is a flag")
 	}
 }
+
+// The scheme knows electricity and gas; what else is metered stays on site.
+func TestCarried(t *testing.T) {
+	want := map[Measure]bool{Import: true, Export: true, ReactiveImport: true, ReactiveExport: true, Gas: true}
+	for m := range Water + 2 {
+		if m.Carried() != want[m] {
+			t.Errorf("%s: carried %v", m, m.Carried())
+		}
+	}
+}

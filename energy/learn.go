@@ -18,7 +18,7 @@ func (a *Accumulator) Learn(modulus, step int64) {
 			shown = max(shown, a.stall.from.before.value)
 		}
 	}
-	if a.held.n > 0 {
+	if a.held.n > 0 { // mutate: where nothing is held it shows 0, which no modulus is at
 		shown = max(shown, a.held.first.value, a.held.last.value)
 	}
 	if modulus == 0 || modulus > shown {

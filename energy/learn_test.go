@@ -15,7 +15,11 @@ func TestLearntModulus(t *testing.T) {
 	if _, e := a.Add(Sample{at, 1<<32 - 10}, nil); e.Kind != Opened {
 		t.Fatalf("%+v", e)
 	}
-	a.Learn(5, 1) // not above what it shows
+	for _, m := range []int64{5, 1<<32 - 10} { // not above what it shows
+		if a.Learn(m, 1); a.reg.Modulus != 1<<32 {
+			t.Errorf("a modulus of %d is taken", m)
+		}
+	}
 	back, err := RestoreAccumulator(reg, Period, a.State(nil))
 	if err != nil {
 		t.Fatal(err)

@@ -59,3 +59,14 @@ func TestLearntModulus(t *testing.T) {
 		t.Errorf("%+v", b.reg)
 	}
 }
+
+// That a device says of its register that it never wraps is kept, too.
+func TestLearntThatItNeverWraps(t *testing.T) {
+	reg := Register{Measure: Heat, Modulus: 1_000_000, Learnt: true}
+	a := NewAccumulator(reg, Period)
+	a.Learn(0, 1)
+	back, err := RestoreAccumulator(reg, Period, a.State(nil))
+	if err != nil || back.reg.Modulus != 0 {
+		t.Errorf("modulus %v (%v)", back, err)
+	}
+}

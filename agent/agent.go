@@ -9,7 +9,6 @@ package agent
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,10 +18,6 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/clock"
-	"github.com/perseus-edge/perseus-edge/agent/config"
-	"github.com/perseus-edge/perseus-edge/drivers"
-	"github.com/perseus-edge/perseus-edge/energy"
-	"github.com/perseus-edge/perseus-edge/energy/validate"
 	"github.com/perseus-edge/perseus-edge/energy/virtual"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/uplink"
@@ -43,6 +38,9 @@ type Agent struct {
 	virtual  *virtual.Plan // nil: there are no virtual meters
 	uplink   atomic.Pointer[uplink.Client]
 	upErr    atomic.Pointer[string] // why there is no uplink client yet
+
+	enrolling sync.Mutex    // held by an enrolment on the page
+	enrolled  chan struct{} // it has worked
 
 	dating       sync.RWMutex // held while readings are dated, and for good while the clock is put right
 	clockChanges uint64
@@ -96,7 +94,7 @@ func New(o Options) (*Agent, error) {
 	if o.Version == "" {
 		o.Version = "dev"
 	}
-	a := &Agent{opt: o, given: given, log: o.Logger, started: o.Clock.Now(), began: time.Now()}
+	a := &Agent{opt: o, given: given, log: o.Logger, started: o.Clock.Now(), began: time.Now(), enrolled: make(chan struct{}, 1)}
 	a.recorder = newRecorder(a)
 	a.gas = NewGas(o.Config, func(err error) {
 		a.log.Warn("calorific values cannot be used", "error", err)
@@ -127,6 +125,10 @@ func New(o Options) (*Agent, error) {
 			a.buses = append(a.buses, made)
 		}
 	}
+	if o.Before != nil {
+		a.takeOver(o.Before)
+		a.opt.Before = nil // its memory is free
+	}
 	if err := a.close(); err != nil {
 		a.log.Error("registers that are read no more cannot be closed", "error", err)
 	}
@@ -145,70 +147,6 @@ func keptCode(s Store) (string, error) {
 	}
 	code := identity.NewCode()
 	return code, s.SetMeta("site-code", []byte(code))
-}
-
-// newBus makes a bus with its meters; nil when no meter is on it.
-func (a *Agent) newBus(c config.Bus) (*bus, error) {
-	meters := a.opt.Config.On(c.ID)
-	if len(meters) == 0 {
-		a.log.Warn("no meter is on this bus", "bus", c.ID)
-		return nil, nil
-	}
-	b := &bus{cfg: c, log: a.log, agent: a, since: a.started, errs: map[drivers.Kind]uint64{}}
-	var err error
-	if listens := a.opt.Listeners[c.Driver]; listens != nil {
-		b.listener, err = listens(c, meters, a.date, keeper{a}, a.log)
-	} else if polls := a.opt.Drivers[c.Driver]; polls != nil {
-		b.poller, err = polls(c, meters, a.date, a.log)
-	} else {
-		err = fmt.Errorf("bus %s: driver %s is not in this version", c.ID, c.Driver)
-	}
-	if err != nil {
-		return nil, err
-	}
-	b.beat.Store(time.Now().UnixNano())
-	for _, mc := range meters {
-		m := &meter{cfg: mc, since: a.started}
-		m.registers = make([]register, len(mc.Registers))
-		for i := range mc.Registers {
-			rc := &mc.Registers[i]
-			m.registers[i] = register{key: energy.Key{Meter: mc.ID, Measure: rc.Measure}, cfg: rc, origin: originOf(c, mc, rc), learnt: rc.Learnt}
-			a.restore(m, &m.registers[i])
-		}
-		b.meters = append(b.meters, m)
-	}
-	return b, nil
-}
-
-func (a *Agent) restore(m *meter, r *register) {
-	rules := options(a.opt.Config, a.recorder.past, &m.cfg, r.key.Measure)
-	r.check = validate.New(r.key, rules)
-	kept, err := a.opt.Store.State(r.key)
-	if err == nil {
-		err = r.restore(kept, rules, a.opt.Config.Period, func(t time.Time) bool { return m.exchangeSince(t, m.cfg.Serial) })
-	} else {
-		r.counter = counterOf(r.cfg, a.opt.Config.Period)
-	}
-	if err != nil {
-		a.log.Warn("register begins anew", "meter", r.key.Meter, "measure", r.key.Measure.String(), "reason", err)
-		a.notes.add(a.started, r.key.Meter, fmt.Sprintf("%s begins anew: %v", r.key.Measure, err))
-	}
-	if r.previous == ([32]byte{}) {
-		r.previous = lastStated(a.opt.Store, r.key)
-	}
-	a.restoreConversion(m, r)
-}
-
-// lastStated is the hash of a register's last statement, zero where there is
-// none: of a meter that comes back into the configuration, or whose state was
-// damaged, the chain goes on although nothing else does.
-func lastStated(l Ledger, k energy.Key) (hash [32]byte) {
-	for st, err := range l.Statements(&k) {
-		if err == nil {
-			hash = sha256.Sum256(st.Body)
-		}
-	}
-	return hash
 }
 
 // Run works until ctx ends, then commits what there is and returns nil. It

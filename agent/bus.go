@@ -46,7 +46,9 @@ type bus struct {
 	since      time.Time // when it began to be usable, or not
 	polls      uint64
 	errs       map[drivers.Kind]uint64
-	busy       time.Duration // spent asking, since the start
+	busy       time.Duration // spent asking, since it began
+	began      time.Time     // when the counting began, for durations
+	before     drivers.Wire  // what was counted of the wire before the configuration was read again
 }
 
 // heartbeat bounds how long the goroutine sleeps without a sign of life.
@@ -228,10 +230,8 @@ func (b *bus) wireFailed(m *meter, err error, now time.Time) {
 func (b *bus) judge(m *meter, good int, err error, now time.Time) {
 	before := m.state()
 	if good > 0 {
-		if m.failures > 0 {
-			b.log.Info("meter is read again", "meter", m.cfg.ID, "bus", b.cfg.ID, "failures", m.failures, "after", now.Sub(m.since).Round(time.Second))
-		}
-		m.failures, m.err, m.answered = 0, nil, now
+		b.over(m, now)
+		m.answered = now
 	} else {
 		m.failures++
 		m.err = err
@@ -243,6 +243,15 @@ func (b *bus) judge(m *meter, good int, err error, now time.Time) {
 		m.since = now
 	}
 	m.ever = true
+}
+
+// over ends a meter's failures.
+func (b *bus) over(m *meter, now time.Time) {
+	if m.failures > 0 {
+		b.log.Info("meter is read again", "meter", m.cfg.ID, "bus", b.cfg.ID, "failures", m.failures, "after", now.Sub(m.since).Round(time.Second))
+		m.since = now
+	}
+	m.failures, m.err = 0, nil
 }
 
 // alive reports whether the goroutine gave a sign of life in good time.

@@ -29,9 +29,9 @@ func Listeners() map[string]ListenerFactory {
 }
 
 func newModbus(b config.Bus, meters []config.Meter, now func() time.Time, log *slog.Logger) (drivers.Poller, error) {
-	c := modbus.Config{URL: b.URL, Timeout: b.Timeout, Pause: b.Pause, Now: now, Logger: log}
+	c := modbus.Config{URL: b.URL, Timeout: b.Timeout, Pause: b.Pause, Now: now, Logger: log, Devices: make([]modbus.Device, 0, len(meters))}
 	for _, m := range meters {
-		d := modbus.Device{Meter: m.ID, Unit: m.Unit, Serial: m.SerialRegister, SunSpec: m.SunSpec}
+		d := modbus.Device{Meter: m.ID, Unit: m.Unit, Serial: m.SerialRegister, SunSpec: m.SunSpec, Points: make([]modbus.Point, 0, len(m.Registers))}
 		for _, r := range m.Registers {
 			d.Points = append(d.Points, r.Point)
 		}

@@ -122,7 +122,7 @@ func (b *bus) hear(device int, readings []drivers.Reading) {
 	b.polls++
 	m.asked = now
 	b.checks(m, readings, now)
-	good, first, last := 0, error(nil), (*drivers.Error)(nil)
+	good, again, first, last := 0, false, error(nil), (*drivers.Error)(nil)
 	for k := range readings {
 		r := &readings[k]
 		if r.Point < 0 || r.Point >= len(m.registers) {
@@ -130,7 +130,10 @@ func (b *bus) hear(device int, readings []drivers.Reading) {
 		}
 		reg := &m.registers[r.Point]
 		before := reg.err
-		reg.err = r.Err
+		if reg.err = r.Err; r.Again {
+			again = true
+			continue
+		}
 		if r.Err == nil && r.Interval > 0 {
 			reg.err = b.interval(m, reg, r, now)
 		}
@@ -155,8 +158,11 @@ func (b *bus) hear(device int, readings []drivers.Reading) {
 			b.sample(m, reg, r, now, r.DeviceAt.IsZero() || b.agent.opt.Clock.Trusted())
 		}
 	}
-	if good > 0 || first != nil {
+	switch {
+	case good > 0 || first != nil:
 		b.judge(m, good, first, now)
+	case again && m.failures > 0 && drivers.KindOf(m.err) != drivers.Timeout:
+		b.over(m, now) // it is no reading: that nothing new comes is another matter
 	}
 }
 

@@ -33,6 +33,7 @@ type meter struct {
 	flow     flow               // the power beside its registers
 	latency  latency
 	errs     [drivers.KindCount]uint64 // by the place of their kind, since the start
+	before   drivers.Traffic           // what was counted of it before the configuration was read again
 	due      atomic.Int64              // when it is asked next, unix nanoseconds of the machine's clock; 0: not known. The bus's goroutine sets it
 }
 
@@ -136,7 +137,7 @@ func (m *meter) state() string {
 	switch {
 	case m.failures > 0: // also of a meter that speaks by itself and never has
 		return "failing"
-	case m.asked.IsZero():
+	case m.answered.IsZero():
 		return "waiting"
 	}
 	for i := range m.registers {

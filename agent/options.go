@@ -41,5 +41,7 @@ type Options struct {
 	HTTP      http.RoundTripper               // of the uplink; nil: mutual TLS with the gateway's identity
 	Page      func(a *Agent) http.Handler     // served at Config.Web.Listen; nil: nothing is
 	Reload    func(ctx context.Context) error // reads the configuration again; nil: it cannot be
+	Stored    func()                          // told after each commit, by the recorder's goroutine; may be nil
+	Before    *Agent                          // that has ended for this one, with another configuration: what it counted of what stays as it was goes on; may be nil
 	Version   string                          // "dev" if empty
 }

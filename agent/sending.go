@@ -38,6 +38,8 @@ func (a *Agent) runUplink(ctx context.Context) {
 		case <-ctx.Done():
 			t.Stop()
 			return
+		case <-a.enrolled:
+			t.Stop()
 		case <-t.C:
 		}
 	}
@@ -53,7 +55,7 @@ func (a *Agent) newUplink() (*uplink.Client, error) {
 	}
 	return uplink.New(uplink.Config{
 		URL: c.Uplink.URL, Dir: c.Uplink.Identity, Site: site, Outbox: a.opt.Store,
-		Now: a.opt.Wall, Logger: a.log, HTTP: a.opt.HTTP,
+		Now: a.opt.Wall, Logger: a.log, HTTP: a.opt.HTTP, Keys: c.Uplink.KeyStore,
 	})
 }
 
@@ -86,9 +88,9 @@ func (a *Agent) uplinkStatus() *UplinkStatus {
 		s := &UplinkStatus{State: "starting"}
 		if w := a.upErr.Load(); w != nil {
 			s.State, s.Reason = "cannot begin", *w
-			if _, err := uplink.ReadEnrolment(a.opt.Config.Uplink.Identity); errors.Is(err, uplink.ErrNotEnrolled) {
-				s.State = "not enrolled"
-			}
+		}
+		if _, err := uplink.ReadEnrolment(a.opt.Config.Uplink.Identity); errors.Is(err, uplink.ErrNotEnrolled) {
+			s.State = "not enrolled"
 		}
 		return s
 	}
@@ -101,6 +103,11 @@ func (a *Agent) uplinkStatus() *UplinkStatus {
 	}
 	if !d.Connected {
 		s.State = "offline"
+	}
+	for _, x := range d.Certificates {
+		if x.State == "revoked" || x.State == "expired" && s.State != "revoked" {
+			s.State = x.State
+		}
 	}
 	return s
 }

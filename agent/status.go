@@ -56,7 +56,7 @@ type Usage struct {
 
 // UplinkStatus is the way to the relay.
 type UplinkStatus struct {
-	State          string `json:"state"` // sending, waiting for a permission, offline, starting, not enrolled or cannot begin
+	State          string `json:"state"` // sending, waiting for a permission, offline, starting, not enrolled, revoked, expired or cannot begin
 	Reason         string `json:"reason,omitempty"`
 	*uplink.Status        // nil until the gateway is enrolled
 }

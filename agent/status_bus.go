@@ -73,7 +73,7 @@ func (b *bus) status(meters *[]MeterStatus, now time.Time) BusStatus {
 	s := BusStatus{ID: b.cfg.ID, URL: b.cfg.URL, Heard: b.listener != nil, State: "ok"}
 	observer := b.observer()
 	if observer != nil {
-		w := observer.Wire()
+		w := observer.Wire().After(b.before)
 		s.Wire = &w
 	}
 	b.mu.Lock()
@@ -90,7 +90,7 @@ func (b *bus) status(meters *[]MeterStatus, now time.Time) BusStatus {
 		s.State, s.Error = "stuck", "the program gives no sign of life on this bus"
 		s.Down = &drivers.Reason{Kind: drivers.Other, Says: s.Error, Hint: "the service manager starts it anew; where that does not help, restart the gateway"}
 	}
-	if up := time.Since(b.agent.began); up > 0 {
+	if up := time.Since(b.began); up > 0 {
 		s.Busy = min(1, float64(b.busy)/float64(up))
 	}
 	all := b.neighbours()
@@ -105,7 +105,7 @@ func (b *bus) status(meters *[]MeterStatus, now time.Time) BusStatus {
 			}
 		}
 		if observer != nil {
-			t := observer.Traffic(i)
+			t := observer.Traffic(i).Add(m.before)
 			ms.Traffic = &t
 		}
 		*meters = append(*meters, ms)

@@ -44,6 +44,10 @@ func TestAccess(t *testing.T) {
 				return map[string]string{"type": "client", "csr": csr}
 			case path == "/sparql":
 				return "ASK {}"
+			case path == "/members/sites":
+				return map[string]string{"name": "Site " + newID(), "outcode": "sw8"}
+			case path == "/members/sites/"+g.SiteID:
+				return map[string]string{"outcode": "CF10"}
 			case path == "/members/gateways":
 				return map[string]string{"name": "Unit 5", "site": "Riverside"}
 			case path == "/gateway/v1/enrollments":
@@ -51,6 +55,7 @@ func TestAccess(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				_, csr := newKeyCSR(t)
 				return map[string]string{"code": code, "client_csr": csr, "signing_csr": other}
 			}
 			return nil
@@ -83,6 +88,9 @@ func TestAccess(t *testing.T) {
 			{"GET", "/query/data-catalog/api?conformsTo=https://x.example/", public(200)},
 			{"GET", "/crl/client.crl", public(200)},
 			{"GET", "/ca/client.pem", public(200)},
+			{"GET", "/ocsp/x", public(200)}, // the answer says that this is no request
+			{"POST", "/ocsp", public(200)},
+			{"GET", "/enrol", public(200)},
 			{"POST", "/gateway/v1/enrollments", public(201)},
 			{"GET", "/.well-known/est/cacerts", public(200)},
 			{"GET", "/.well-known/est/signing/cacerts", public(200)},
@@ -104,7 +112,13 @@ func TestAccess(t *testing.T) {
 			{"POST", "/admin/organizations/" + w.provider.ID + "/members", administrator(201)},
 			{"GET", "/members/gateways", member(200, 200, 200)},
 			{"POST", "/members/gateways", member(201, 403, 201)},
+			{"GET", "/members/gateways/" + g.ID, member(200, 200, 404)},
 			{"POST", "/members/gateways/" + g.ID + "/codes", member(201, 403, 404)},
+			{"DELETE", "/members/gateways/" + g.ID + "/codes", member(204, 403, 404)},
+			{"POST", "/members/gateways/" + g.ID + "/revoke", member(200, 403, 404)},
+			{"GET", "/members/sites", member(200, 200, 200)},
+			{"POST", "/members/sites", member(201, 403, 201)},
+			{"PATCH", "/members/sites/" + g.SiteID, member(200, 403, 404)},
 			{"POST", "/members/applications/" + w.providerApp.ID + "/certificates", member(201, 403, 404)},
 			{"POST", "/members/certificates/" + serial + "/revoke", member(200, 403, 404)},
 		}
@@ -236,7 +250,7 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/gateway/v1/enrollments", "[]", nil, 400},
 		{"POST", "/gateway/v1/enrollments", `{"code":1}`, nil, 400},
 		{"POST", "/gateway/v1/enrollments", `{"code":"A"}{}`, nil, 400},
-		{"POST", "/gateway/v1/enrollments", `{"code":"7K2M-9QXA-04TB"}`, nil, 400},
+		{"POST", "/gateway/v1/enrollments", `{"code":"7K2M-9KXA-34TE"}`, nil, 400},
 		{"POST", "/gateway/v1/enrollments", big, nil, 413},
 		{"POST", "/gateway/v1/enrollments", `{}` + strings.Repeat(" ", maxBody), nil, 413},
 		{"POST", "/gateway/v1/enrollments", "code=1", []string{"Content-Type", "application/x-www-form-urlencoded"}, 415},

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+
+	"github.com/perseus-edge/perseus-edge/directory/audit"
 )
 
 // Application is one use of data by a member: the identity in its
@@ -30,6 +32,7 @@ type DataService struct {
 	ConformsTo  string // URL of the standard
 	Endpoint    string // base URL
 	OAuthIssuer string // URL, may be empty
+	Assurance   string // URL of the level at which its data is assured; may be empty
 }
 
 const applicationColumns = `member, name, home_page, message_delivery, description, support_url`
@@ -48,7 +51,7 @@ func (a *Application) check() error {
 
 func (d *DataService) check() error {
 	return errors.Join(checkID(d.ID), checkText("title", d.Title, 200), checkURL("conforms to", d.ConformsTo),
-		checkURL("endpoint", d.Endpoint), checkOptionalURL("OAuth issuer", d.OAuthIssuer))
+		checkURL("endpoint", d.Endpoint), checkOptionalURL("OAuth issuer", d.OAuthIssuer), checkOptionalURL("dataset assurance", d.Assurance))
 }
 
 // AddApplication adds an application of a member, with the data services that
@@ -77,6 +80,7 @@ func (s *Service) AddApplication(ctx context.Context, a Application, offers ...D
 		if err := s.claim(ctx, tx, a); err != nil {
 			return err
 		}
+		s.audit(tx, audit.Event{Action: "application.add", Subject: "application/" + a.ID, Member: a.Member, After: a})
 		for _, d := range offers {
 			d.Application = a.ID
 			if _, err := s.addDataService(ctx, tx, d, a.Member); err != nil {
@@ -127,21 +131,22 @@ func (s *Service) addDataService(ctx context.Context, tx *sql.Tx, d DataService,
 	if err := d.check(); err != nil {
 		return DataService{}, err
 	}
-	r, err := tx.ExecContext(ctx, `INSERT INTO directory_data_services (id, application, title, conforms_to, endpoint_url, oauth_issuer)
-		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
-		d.ID, d.Application, d.Title, d.ConformsTo, d.Endpoint, d.OAuthIssuer)
+	r, err := tx.ExecContext(ctx, `INSERT INTO directory_data_services (id, application, title, conforms_to, endpoint_url, oauth_issuer, assurance)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING`,
+		d.ID, d.Application, d.Title, d.ConformsTo, d.Endpoint, d.OAuthIssuer, d.Assurance)
 	if err := one(r, err, ErrExists, "data service", d.ID); err != nil {
 		return DataService{}, err
 	}
+	s.audit(tx, audit.Event{Action: "service.add", Subject: "service/" + d.ID, Member: member, After: d})
 	return d, s.listingChanged(ctx, tx, member)
 }
 
 // dataServices of an application, sorted by id.
 func dataServices(ctx context.Context, q querier, app string) (out []DataService, err error) {
-	err = each(ctx, q, `SELECT id, title, conforms_to, endpoint_url, oauth_issuer FROM directory_data_services WHERE application = $1 ORDER BY id`, app,
+	err = each(ctx, q, `SELECT id, title, conforms_to, endpoint_url, oauth_issuer, assurance FROM directory_data_services WHERE application = $1 ORDER BY id`, app,
 		func(scan func(...any) error) error {
 			d := DataService{Application: app}
-			err := scan(&d.ID, &d.Title, &d.ConformsTo, &d.Endpoint, &d.OAuthIssuer)
+			err := scan(&d.ID, &d.Title, &d.ConformsTo, &d.Endpoint, &d.OAuthIssuer, &d.Assurance)
 			out = append(out, d)
 			return err
 		})
@@ -164,6 +169,8 @@ func (s *Service) UpdateApplication(ctx context.Context, member, id string, chan
 		if err != nil {
 			return err
 		}
+		before := a
+		before.Roles = slices.Clone(a.Roles)
 		change(&a)
 		a.ID, a.Member = id, member
 		if err := a.check(); err != nil {
@@ -177,6 +184,7 @@ func (s *Service) UpdateApplication(ctx context.Context, member, id string, chan
 		if err := s.claim(ctx, tx, a); err != nil {
 			return err
 		}
+		s.audit(tx, audit.Event{Action: "application.update", Subject: "application/" + id, Member: member, Before: before, After: a})
 		present, err := dataServices(ctx, tx, id)
 		if err != nil {
 			return err
@@ -187,6 +195,9 @@ func (s *Service) UpdateApplication(ctx context.Context, member, id string, chan
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM directory_data_services WHERE application = $1`, id); err != nil {
 			return err
+		}
+		for _, d := range present {
+			s.audit(tx, audit.Event{Action: "service.remove", Subject: "service/" + d.ID, Member: member, Before: d})
 		}
 		for _, d := range wanted {
 			d.Application = id
@@ -216,6 +227,7 @@ func (s *Service) DeleteApplication(ctx context.Context, owner, id string) error
 		if err := inUse(ctx, tx, id); err != nil {
 			return err
 		}
+		s.audit(tx, audit.Event{Action: "application.remove", Subject: "application/" + id, Member: owner, Before: a})
 		_, err = tx.ExecContext(ctx, `DELETE FROM directory_applications WHERE id = $1`, id)
 		return err
 	})

@@ -3,11 +3,10 @@ package directory
 import (
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -35,6 +34,7 @@ type Authority struct {
 	Hierarchy Hierarchy
 	Root      *x509.Certificate
 	Issuer    *x509.Certificate
+	RootCRL   *x509.RevocationList // issuers that the root has revoked, signed by the root; nil: the authorities were made before there were such lists
 	key       crypto.Signer
 }
 
@@ -75,22 +75,27 @@ func (a *Authorities) Of(h Hierarchy) *Authority {
 	return nil
 }
 
-// Files of a folder of authorities: <hierarchy>/root.pem, issuer.pem and
-// issuer.key, and offline/<hierarchy>-root.key. The folder offline is meant to
-// be moved to a safe at once: nothing here reads it again.
+// Files of a folder of authorities: <hierarchy>/root.pem, root.crl, issuer.pem
+// and issuer.key, and offline/<hierarchy>-root.key. The folder offline is meant
+// to be moved to a safe at once, or never to be on this machine: nothing that
+// serves reads it.
 const (
-	rootFile   = "root.pem"
-	issuerFile = "issuer.pem"
-	keyFile    = "issuer.key"
-	offlineDir = "offline"
+	rootFile    = "root.pem"
+	rootCRLFile = "root.crl"
+	issuerFile  = "issuer.pem"
+	keyFile     = "issuer.key"
+	requestFile = "issuer.csr"
+	offlineDir  = "offline"
 )
 
 // CreateAuthorities makes the three hierarchies in the folder dir, which must
-// not exist or be empty, and loads them. Roots are P-384 and last 25 years,
-// issuers are P-256 and last ten. organisation is the trust framework's name;
-// it is part of every authority's name and at most 48 characters long.
+// not exist or be empty, and loads them: roots and issuers on one machine, for
+// a first try and for sandboxes. A trust framework keeps its roots elsewhere:
+// see Ceremony. organisation is the trust framework's name; it is part of every
+// authority's name and at most 48 characters long. statusURL is where the
+// revocation lists will be (Config.StatusURL); empty: the authorities name none.
 // The folder appears complete or not at all.
-func CreateAuthorities(dir, organisation string, now time.Time) (*Authorities, error) {
+func CreateAuthorities(dir, organisation string, now time.Time, statusURL ...string) (*Authorities, error) {
 	if err := checkText("organisation", organisation, 48); err != nil {
 		return nil, err
 	}
@@ -105,13 +110,15 @@ func CreateAuthorities(dir, organisation string, now time.Time) (*Authorities, e
 		return nil, err
 	}
 	defer os.RemoveAll(tmp) // after the rename: no effect
-	if err := os.Mkdir(filepath.Join(tmp, offlineDir), 0o700); err != nil {
-		return nil, err
+	if err := RequestIssuers(tmp); err != nil {
+		return nil, fmt.Errorf("create authorities: %w", err)
 	}
-	for _, h := range Hierarchies {
-		if err := createAuthority(tmp, h, organisation, now); err != nil {
-			return nil, fmt.Errorf("create %s authority: %w", h, err)
-		}
+	c := Ceremony{Organisation: organisation, Offline: filepath.Join(tmp, offlineDir), Requests: tmp, Out: tmp, Now: now}
+	if len(statusURL) > 0 {
+		c.StatusURL = statusURL[0]
+	}
+	if _, err := c.Hold(); err != nil {
+		return nil, fmt.Errorf("create authorities: %w", err)
 	}
 	if err := os.Rename(tmp, dir); err != nil {
 		return nil, err
@@ -119,60 +126,73 @@ func CreateAuthorities(dir, organisation string, now time.Time) (*Authorities, e
 	return LoadAuthorities(dir)
 }
 
-func createAuthority(dir string, h Hierarchy, organisation string, now time.Time) error {
-	rootKey, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	issuerKey, err := identity.NewKey()
-	if err != nil {
-		return err
-	}
-	t := rootTemplate(h, organisation, now)
-	root, err := sign(t, t, &rootKey.PublicKey, rootKey)
-	if err != nil {
-		return err
-	}
-	issuer, err := sign(issuerTemplate(h, organisation, now), root, &issuerKey.PublicKey, rootKey)
-	if err != nil {
-		return err
-	}
-	sub := filepath.Join(dir, string(h))
-	if err := os.Mkdir(sub, 0o700); err != nil {
-		return err
-	}
-	return errors.Join(
-		identity.WriteKey(filepath.Join(dir, offlineDir, string(h)+"-root.key"), rootKey),
-		identity.WriteKey(filepath.Join(sub, keyFile), issuerKey),
-		identity.WriteFile(filepath.Join(sub, rootFile), identity.EncodeCertificates(root), 0o644),
-		identity.WriteFile(filepath.Join(sub, issuerFile), identity.EncodeCertificates(issuer), 0o644),
-	)
-}
+// LoadAuthorities reads the hierarchies of a folder. The roots' keys are not
+// needed, and not looked for.
+func LoadAuthorities(dir string) (*Authorities, error) { return OpenAuthorities(dir, nil) }
 
-// LoadAuthorities reads the hierarchies that CreateAuthorities made. The
-// folder offline may be gone.
-func LoadAuthorities(dir string) (*Authorities, error) {
+// OpenAuthorities is LoadAuthorities with issuers' keys that may be elsewhere:
+// keys has their addresses (see OpenKey); a hierarchy that is not in it has its
+// key in the folder.
+func OpenAuthorities(dir string, keys map[Hierarchy]string) (*Authorities, error) {
 	var a Authorities
 	for _, x := range []struct {
 		h   Hierarchy
 		dst **Authority
 	}{{Client, &a.Client}, {Signing, &a.Signing}, {Server, &a.Server}} {
-		sub := filepath.Join(dir, string(x.h))
-		root, err := identity.ReadCertificates(filepath.Join(sub, rootFile))
-		if err != nil {
-			return nil, err
+		address := keys[x.h]
+		if address == "" {
+			address = "file:" + filepath.Join(string(x.h), keyFile)
 		}
-		issuer, err := identity.ReadCertificates(filepath.Join(sub, issuerFile))
+		key, err := OpenKey(address, dir)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s issuer: %w", x.h, err)
 		}
-		key, err := identity.ReadKey(filepath.Join(sub, keyFile))
-		if err != nil {
+		if *x.dst, err = readAuthority(filepath.Join(dir, string(x.h)), x.h, key); err != nil {
 			return nil, err
-		}
-		if *x.dst, err = NewAuthority(x.h, root[0], issuer[0], key); err != nil {
-			return nil, fmt.Errorf("%s: %w", sub, err)
 		}
 	}
 	return &a, nil
+}
+
+// readAuthority reads what of an authority is public, and joins it with its
+// key.
+func readAuthority(dir string, h Hierarchy, key crypto.Signer) (*Authority, error) {
+	root, err := identity.ReadCertificates(filepath.Join(dir, rootFile))
+	if err != nil {
+		return nil, err
+	}
+	issuer, err := identity.ReadCertificates(filepath.Join(dir, issuerFile))
+	if err != nil {
+		return nil, err
+	}
+	a, err := NewAuthority(h, root[0], issuer[0], key)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	path := filepath.Join(dir, rootCRLFile)
+	der, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return a, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if a.RootCRL, err = x509.ParseRevocationList(der); err == nil {
+		err = a.RootCRL.CheckSignatureFrom(a.Root)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: not a revocation list of the root beside it: %w", path, err)
+	}
+	for _, e := range a.RootCRL.RevokedCertificateEntries {
+		if e.SerialNumber.Cmp(a.Issuer.SerialNumber) == 0 {
+			return nil, fmt.Errorf("%s: the root has revoked the issuer beside it: hold a ceremony for a new one", dir)
+		}
+	}
+	return a, nil
+}
+
+// RootKeysHere reports whether the folder of roots' keys is still beside the
+// authorities.
+func RootKeysHere(dir string) bool {
+	found, _ := filepath.Glob(filepath.Join(dir, offlineDir, "*.key"))
+	return len(found) > 0
 }

@@ -50,7 +50,11 @@ func TestAuthorities(t *testing.T) {
 			if !c.IsCA || !c.BasicConstraintsValid || c.MaxPathLen != x.pathLen || c.MaxPathLenZero != (x.pathLen == 0) {
 				t.Errorf("%s: path length %d", x.name, c.MaxPathLen)
 			}
-			if c.KeyUsage != x509.KeyUsageCertSign|x509.KeyUsageCRLSign {
+			usage := x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+			if c == a.Issuer {
+				usage |= x509.KeyUsageDigitalSignature // of OCSP answers
+			}
+			if c.KeyUsage != usage {
 				t.Errorf("%s: key usage %b", x.name, c.KeyUsage)
 			}
 			if len(c.SubjectKeyId) != 20 || len(c.AuthorityKeyId) != 20 {
@@ -108,7 +112,7 @@ func TestLeavesEndWithIssuer(t *testing.T) {
 	a := must(authorities())(t).Client
 	key := must(identity.NewKey())(t)
 	leafAt := func(now time.Time) (*x509.Certificate, error) {
-		tpl := must(memberTemplate(Client, subject{URL: base + "/a/x", Member: base + "/m/x", Organisation: "O"}, now, ""))(t)
+		tpl := must(memberTemplate(Client, subject{URL: base + "/a/x", Member: base + "/m/x", Organisation: "O"}, now, statusURLs{}))(t)
 		return a.leaf(tpl, key.Public(), now)
 	}
 	c := must(leafAt(a.Issuer.NotAfter.Add(-24 * time.Hour)))(t)

@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"time"
 
+	"github.com/perseus-edge/perseus-edge/directory/audit"
 	"github.com/perseus-edge/perseus-edge/identity"
 )
 
@@ -58,7 +60,18 @@ func (s *Service) issueApplication(ctx context.Context, h Hierarchy, id, label s
 
 // IssueServer issues a server certificate (24 hours) for hosts: DNS names, and
 // loopback addresses for demonstrations. The caller answers for the hosts.
-func (s *Service) IssueServer(ctx context.Context, pub crypto.PublicKey, hosts []string) (Certificate, error) {
+func (s *Service) IssueServer(ctx context.Context, pub crypto.PublicKey, hosts []string) (c Certificate, err error) {
+	if err := checkHosts(hosts); err != nil { // not worth a transaction
+		return Certificate{}, err
+	}
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		c, err = s.issueServer(ctx, tx, pub, hosts)
+		return err
+	})
+	return c, err
+}
+
+func (s *Service) issueServer(ctx context.Context, tx *sql.Tx, pub crypto.PublicKey, hosts []string) (Certificate, error) {
 	if err := checkHosts(hosts); err != nil {
 		return Certificate{}, err
 	}
@@ -66,20 +79,19 @@ func (s *Service) IssueServer(ctx context.Context, pub crypto.PublicKey, hosts [
 		return Certificate{}, invalid("server certificate: the key must be ECDSA on P-256")
 	}
 	now := s.Now()
-	leaf, err := s.Authorities.Server.leaf(serverTemplate(hosts, now, s.CRLURL(Server)), pub, now)
+	leaf, err := s.Authorities.Server.leaf(serverTemplate(hosts, now, s.statusURLs(Server)), pub, now)
 	if err != nil {
 		return Certificate{}, err
 	}
-	c := Certificate{leaf, s.Authorities.Server.Issuer}
-	return c, record(ctx, s.DB, Server, holder{hosts: strings.Join(hosts, " ")}, leaf)
+	return Certificate{leaf, s.Authorities.Server.Issuer}, s.record(ctx, tx, Server, holder{hosts: strings.Join(hosts, " ")}, leaf)
 }
 
 // holder says in the database whose a certificate is.
 type holder struct{ member, application, gateway, hosts, label string }
 
-func (s *Service) issueMember(ctx context.Context, q querier, h Hierarchy, who holder, sub subject, pub crypto.PublicKey) (Certificate, error) {
+func (s *Service) issueMember(ctx context.Context, tx *sql.Tx, h Hierarchy, who holder, sub subject, pub crypto.PublicKey) (Certificate, error) {
 	now, authority := s.Now(), s.Authorities.Of(h)
-	t, err := memberTemplate(h, sub, now, s.CRLURL(h))
+	t, err := memberTemplate(h, sub, now, s.statusURLs(h))
 	if err != nil {
 		return Certificate{}, err
 	}
@@ -88,13 +100,19 @@ func (s *Service) issueMember(ctx context.Context, q querier, h Hierarchy, who h
 		return Certificate{}, err
 	}
 	s.Logger.Info("certificate issued", "hierarchy", h, "holder", sub.URL, "serial", leaf.SerialNumber, "until", leaf.NotAfter)
-	return Certificate{leaf, authority.Issuer}, record(ctx, q, h, who, leaf)
+	return Certificate{leaf, authority.Issuer}, s.record(ctx, tx, h, who, leaf)
 }
 
 // record keeps a certificate. What was not recorded could not be revoked, so
 // nothing is handed out before this succeeds.
-func record(ctx context.Context, q querier, h Hierarchy, who holder, c *x509.Certificate) error {
-	_, err := q.ExecContext(ctx, `INSERT INTO directory_certificates
+func (s *Service) record(ctx context.Context, tx *sql.Tx, h Hierarchy, who holder, c *x509.Certificate) error {
+	holds := c.Subject.CommonName
+	if who.hosts != "" {
+		holds = who.hosts
+	}
+	s.audit(tx, audit.Event{Action: "certificate.issue", Subject: "certificate/" + c.SerialNumber.String(), Member: who.member,
+		Detail: string(h) + " certificate for " + holds + ", until " + c.NotAfter.UTC().Format(time.RFC3339), After: c.Raw})
+	_, err := tx.ExecContext(ctx, `INSERT INTO directory_certificates
 		(serial, hierarchy, member, application, gateway, hosts, not_before, not_after, pem, label) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		c.SerialNumber.String(), string(h), null(who.member), null(who.application), null(who.gateway), who.hosts,
 		c.NotBefore.Unix(), c.NotAfter.Unix(), string(identity.EncodeCertificates(c)), who.label)
@@ -125,9 +143,16 @@ func (s *Service) revoke(ctx context.Context, serial *big.Int, onlyMember string
 		if _, err := tx.ExecContext(ctx, `UPDATE directory_crls SET stale = TRUE WHERE hierarchy = $1`, h); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE directory_certificates SET revoked_at = $1 WHERE serial = $2 AND revoked_at IS NULL`,
+		r, err := tx.ExecContext(ctx, `UPDATE directory_certificates SET revoked_at = $1 WHERE serial = $2 AND revoked_at IS NULL`,
 			s.Now().Unix(), serial.String())
-		return err
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			return err // it was revoked before
+		}
+		s.audit(tx, audit.Event{Action: "certificate.revoke", Subject: "certificate/" + serial.String(), Member: owner, Detail: h + " certificate"})
+		return nil
 	})
 	if err == nil {
 		s.Logger.Info("certificate revoked", "serial", serial)

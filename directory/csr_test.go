@@ -136,7 +136,7 @@ func FuzzCSR(f *testing.F) {
 			}
 			return
 		}
-		tpl := must(memberTemplate(Client, subject{URL: base + "/a/x", Member: base + "/m/x", Organisation: "O"}, start, ""))(t)
+		tpl := must(memberTemplate(Client, subject{URL: base + "/a/x", Member: base + "/m/x", Organisation: "O"}, start, statusURLs{}))(t)
 		c := must(a.Client.leaf(tpl, key, start))(t)
 		if !key.Equal(c.PublicKey) || c.CheckSignatureFrom(a.Client.Issuer) != nil {
 			t.Fatal("bad certificate")

@@ -45,15 +45,27 @@ func TestEnrol(t *testing.T) {
 		if g := must(w.Gateway(t.Context(), g.ID))(t); !g.Enrolled.Equal(start) {
 			t.Errorf("enrolled %s", g.Enrolled)
 		}
-		// The same again, and with other keys: the code is used up.
-		if e := answer(t, w.enrol(code, clientCSR, signingCSR), http.StatusForbidden); e["error"] != "invalid_code" {
-			t.Errorf("replay: %v", e)
+		// The same again, whose answer was lost, gets the same certificates; with
+		// other keys, or one other, the code is used up.
+		if again := answer(t, w.enrol(code, clientCSR, signingCSR), http.StatusCreated); again["client_certificate"] != v["client_certificate"] || again["signing_certificate"] != v["signing_certificate"] {
+			t.Errorf("the same again: %v", again)
+		}
+		_, other := newKeyCSR(t)
+		_, another := newKeyCSR(t)
+		for _, x := range [][2]string{{other, another}, {clientCSR, other}, {other, signingCSR}, {signingCSR, clientCSR}} {
+			if e := answer(t, w.enrol(code, x[0], x[1]), http.StatusForbidden); e["error"] != "invalid_code" {
+				t.Errorf("replay: %v", e)
+			}
 		}
 		// A fresh code brings the gateway back, and ends earlier codes.
 		second := must(w.NewCode(t.Context(), g.ID))(t)
 		third := must(w.NewCode(t.Context(), g.ID))(t)
-		answer(t, w.enrol(second, clientCSR, signingCSR), http.StatusForbidden)
-		answer(t, w.enrol(third, clientCSR, signingCSR), http.StatusCreated)
+		answer(t, w.enrol(code, clientCSR, signingCSR), http.StatusForbidden) // not even as a lost answer
+		answer(t, w.enrol(second, other, another), http.StatusForbidden)
+		if e := answer(t, w.enrol(third, clientCSR, another), http.StatusBadRequest); !strings.Contains(e["error_description"].(string), "make a new key") {
+			t.Errorf("a key that had a certificate: %v", e)
+		}
+		answer(t, w.enrol(third, other, another), http.StatusCreated)
 		for _, c := range []string{code, second, third} {
 			if strings.Contains(w.logs.String(), c) {
 				t.Error("a code is in the log")
@@ -77,10 +89,11 @@ func TestCodeExpires(t *testing.T) {
 	})
 }
 
-// TestCodeOnce: of sixteen enrolments with one code at once, one succeeds, and
-// one pair of certificates exists.
+// TestCodeOnce: of sixteen gateways with one code at once, at two processes of
+// the directory, one gets in, and one pair of certificates exists.
 func TestCodeOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
+		both := []*Service{w.Service, must(New(w.Config))(t)}
 		for range 5 {
 			g, code, err := w.AddGateway(t.Context(), Gateway{Member: w.provider.ID, Name: "Unit 4", Site: "Riverside"})
 			if err != nil {
@@ -91,7 +104,7 @@ func TestCodeOnce(t *testing.T) {
 			for i := range errs {
 				_, a := newKeyCSR(t)
 				_, b := newKeyCSR(t)
-				wg.Go(func() { _, errs[i] = w.Enroll(t.Context(), code, []byte(a), []byte(b)) })
+				wg.Go(func() { _, errs[i] = both[i%2].Enroll(t.Context(), code, []byte(a), []byte(b)) })
 			}
 			wg.Wait()
 			won := 0
@@ -135,10 +148,7 @@ func TestGuessing(t *testing.T) {
 		}
 	}
 	for i := range 10 {
-		code := identity.NewCode()
-		if i == 3 {
-			code = "not even a code"
-		}
+		code := identity.NewEnrolCode()
 		if got := enrolFrom("192.0.2.1:1000", code); got != http.StatusForbidden {
 			t.Fatalf("wrong code %d: %d", i, got)
 		}
@@ -147,12 +157,19 @@ func TestGuessing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, code := range []string{identity.NewCode(), right} {
+	// A slip of the finger is told at once and costs nothing.
+	for _, typed := range []string{"not even a code", "", right[:len(right)-1], strings.NewReplacer("2", "3", "3", "2", "4", "5", "5", "4", "A", "C", "C", "A").Replace(right[:1]) + right[1:] + "2"} {
+		v := answer(t, w.enrol(typed, a, b), http.StatusBadRequest)
+		if v["error"] != "mistyped_code" {
+			t.Errorf("%q: %v", typed, v)
+		}
+	}
+	for _, code := range []string{identity.NewEnrolCode(), right} {
 		if got := enrolFrom("192.0.2.1:2000", code); got != http.StatusTooManyRequests {
 			t.Fatalf("after ten wrong codes: %d", got)
 		}
 	}
-	if got := enrolFrom("192.0.2.2:1000", identity.NewCode()); got != http.StatusForbidden {
+	if got := enrolFrom("192.0.2.2:1000", identity.NewEnrolCode()); got != http.StatusForbidden {
 		t.Fatalf("from another address: %d", got)
 	}
 	w.clock.add(guessEvery)
@@ -168,7 +185,7 @@ func TestGuessingAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	got := make([]int, 40)
 	for i := range got {
-		wg.Go(func() { got[i] = w.enrol(identity.NewCode(), a, b).Code })
+		wg.Go(func() { got[i] = w.enrol(identity.NewEnrolCode(), a, b).Code })
 	}
 	wg.Wait()
 	n := map[int]int{}

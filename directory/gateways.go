@@ -2,18 +2,13 @@ package directory
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/directory/audit"
 )
-
-// CodeLife is how long an enrolment code can be used.
-const CodeLife = 7 * 24 * time.Hour
 
 // Gateway is a device at a site that a member runs.
 type Gateway struct {
@@ -21,76 +16,96 @@ type Gateway struct {
 	Member      string    // id of the member that runs it; empty: that of the application
 	Application string    // id of the member's application it belongs to, may be empty
 	Name        string    // at most 200 characters
-	Site        string    // what the member calls the site; not public
+	SiteID      string    // id of its site; empty when added: the member's site that is called Site, made if need be
+	Site        string    // name of its site; not public
+	Outcode     string    // of its site, may be empty; set by the directory
 	Created     time.Time // set by the directory
 	Enrolled    time.Time // last enrolment; zero: never
+}
+
+func (g *Gateway) check() error {
+	site := error(nil)
+	if g.SiteID == "" {
+		site = checkText("site", g.Site, 200)
+	}
+	return errors.Join(checkID(g.ID), checkText("name", g.Name, 200), site)
 }
 
 // AddGateway adds a gateway and returns its one-time enrolment code, which the
 // directory keeps only as a hash.
 func (s *Service) AddGateway(ctx context.Context, g Gateway) (Gateway, string, error) {
+	g, code, err := s.OpenGateway(ctx, g)
+	return g, code.Text, err
+}
+
+// OpenGateway is AddGateway with all there is to show of the code.
+func (s *Service) OpenGateway(ctx context.Context, g Gateway) (Gateway, Code, error) {
 	if g.ID == "" {
 		g.ID = newID()
 	}
-	if err := errors.Join(checkID(g.ID), checkText("name", g.Name, 200), checkText("site", g.Site, 200)); err != nil {
-		return Gateway{}, "", err
+	if err := g.check(); err != nil {
+		return Gateway{}, Code{}, err
 	}
-	g.Created, g.Enrolled = s.Now().UTC().Truncate(time.Second), time.Time{}
-	var code string
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		if g.Application != "" {
-			a, err := application(ctx, tx, g.Application)
-			if err != nil {
-				return err
-			}
-			if g.Member == "" {
-				g.Member = a.Member
-			}
-			if g.Member != a.Member {
-				return invalid("application %s belongs to another member", a.ID)
-			}
+	var code Code
+	err := s.inTx(ctx, func(tx *sql.Tx) (err error) {
+		if g, err = s.addGateway(ctx, tx, g); err == nil {
+			code, err = s.newCode(ctx, tx, g)
 		}
-		if _, err := member(ctx, tx, g.Member); err != nil {
-			return err
-		}
-		r, err := tx.ExecContext(ctx, `INSERT INTO directory_gateways (id, member, application, name, site, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
-			g.ID, g.Member, null(g.Application), g.Name, g.Site, g.Created.Unix())
-		if err := one(r, err, ErrExists, "gateway", g.ID); err != nil {
-			return err
-		}
-		code, err = s.newCode(ctx, tx, g.ID)
 		return err
 	})
 	if err != nil {
-		return Gateway{}, "", err
+		return Gateway{}, Code{}, err
 	}
 	return g, code, nil
 }
 
-// NewCode gives a gateway a fresh enrolment code: after a failed enrolment, a
-// replaced device or a revoked certificate. Its earlier codes end.
-func (s *Service) NewCode(ctx context.Context, gateway string) (string, error) {
-	var code string
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		if _, err := s.gateway(ctx, tx, gateway); err != nil {
-			return err
+func (s *Service) addGateway(ctx context.Context, tx *sql.Tx, g Gateway) (Gateway, error) {
+	g.Created, g.Enrolled = s.Now().UTC().Truncate(time.Second), time.Time{}
+	if g.Application != "" {
+		a, err := application(ctx, tx, g.Application)
+		if err != nil {
+			return Gateway{}, err
 		}
-		var err error
-		code, err = s.newCode(ctx, tx, gateway)
-		return err
-	})
-	return code, err
+		if g.Member == "" {
+			g.Member = a.Member
+		}
+		if g.Member != a.Member {
+			return Gateway{}, invalid("application %s belongs to another member", a.ID)
+		}
+	}
+	if _, err := member(ctx, tx, g.Member); err != nil {
+		return Gateway{}, err
+	}
+	x, err := s.siteFor(ctx, tx, g)
+	if err != nil {
+		return Gateway{}, err
+	}
+	g.SiteID, g.Site, g.Outcode = x.ID, x.Name, x.Outcode
+	r, err := tx.ExecContext(ctx, `INSERT INTO directory_gateways (id, member, application, name, site_id, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
+		g.ID, g.Member, null(g.Application), g.Name, g.SiteID, g.Created.Unix())
+	if err := one(r, err, ErrExists, "gateway", g.ID); err != nil {
+		return Gateway{}, err
+	}
+	s.audit(tx, audit.Event{Action: "gateway.add", Subject: "gateway/" + g.ID, Member: g.Member, After: g})
+	return g, nil
 }
 
-func (s *Service) newCode(ctx context.Context, q querier, gateway string) (string, error) {
-	if _, err := q.ExecContext(ctx, `DELETE FROM directory_codes WHERE gateway = $1`, gateway); err != nil {
-		return "", err
+// siteFor finds the site of a gateway that is added: by its id, or the member's
+// by name, which is made where there is none (its outcode is then unknown).
+func (s *Service) siteFor(ctx context.Context, tx *sql.Tx, g Gateway) (Site, error) {
+	if g.SiteID != "" {
+		x, err := site(ctx, tx, `id = $1`, g.SiteID)
+		if err == nil && x.Member != g.Member {
+			err = ErrNotFound
+		}
+		return x, err
 	}
-	code := identity.NewCode()
-	_, err := q.ExecContext(ctx, `INSERT INTO directory_codes (hash, gateway, expires_at) VALUES ($1, $2, $3)`,
-		hash(code), gateway, s.Now().Add(CodeLife).Unix())
-	return code, err
+	x, err := site(ctx, tx, `member = $1 AND name = $2`, g.Member, g.Site)
+	if errors.Is(err, ErrNotFound) {
+		return s.addSite(ctx, tx, Site{ID: newID(), Member: g.Member, Name: g.Site})
+	}
+	return x, err
 }
 
 // Gateway finds a gateway by its id.
@@ -98,108 +113,133 @@ func (s *Service) Gateway(ctx context.Context, id string) (Gateway, error) {
 	return s.gateway(ctx, s.DB, id)
 }
 
-// Gateways lists a member's gateways.
-func (s *Service) Gateways(ctx context.Context, member string) ([]Gateway, error) {
-	ids, err := texts(ctx, s.DB, `SELECT id FROM directory_gateways WHERE member = $1 ORDER BY id`, member)
-	if err != nil {
-		return nil, err
+// GatewayOf is Gateway for a member: ErrNotFound also where it is another's.
+func (s *Service) GatewayOf(ctx context.Context, member, id string) (Gateway, error) {
+	g, err := s.Gateway(ctx, id)
+	if err == nil && g.Member != member {
+		return Gateway{}, ErrNotFound
 	}
-	out := make([]Gateway, len(ids))
-	for i, id := range ids {
-		if out[i], err = s.Gateway(ctx, id); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return g, err
 }
 
-func (s *Service) gateway(ctx context.Context, q querier, id string) (Gateway, error) {
-	g := Gateway{ID: id}
+// Gateways lists a member's gateways.
+func (s *Service) Gateways(ctx context.Context, member string) (out []Gateway, err error) {
+	err = each(ctx, s.DB, `SELECT `+gatewayColumns+` WHERE g.member = $1 ORDER BY g.id`, member, func(scan func(...any) error) error {
+		g, err := scanGateway(scan)
+		out = append(out, g)
+		return err
+	})
+	return out, err
+}
+
+const gatewayColumns = `g.id, g.member, COALESCE(g.application, ''), g.name, x.id, x.name, x.outcode, g.created_at, g.enrolled_at
+	FROM directory_gateways g JOIN directory_sites x ON x.id = g.site_id`
+
+func scanGateway(scan func(...any) error) (g Gateway, err error) {
 	var created int64
 	var enrolled sql.NullInt64
-	err := q.QueryRowContext(ctx, `SELECT member, COALESCE(application, ''), name, site, created_at, enrolled_at
-		FROM directory_gateways WHERE id = $1`, id).Scan(&g.Member, &g.Application, &g.Name, &g.Site, &created, &enrolled)
-	if err != nil {
-		return Gateway{}, missing(err, "gateway", id)
-	}
+	err = scan(&g.ID, &g.Member, &g.Application, &g.Name, &g.SiteID, &g.Site, &g.Outcode, &created, &enrolled)
 	g.Created = time.Unix(created, 0).UTC()
 	if enrolled.Valid {
 		g.Enrolled = time.Unix(enrolled.Int64, 0).UTC()
 	}
+	return g, err
+}
+
+func (s *Service) gateway(ctx context.Context, q querier, id string) (Gateway, error) {
+	g, err := scanGateway(q.QueryRowContext(ctx, `SELECT `+gatewayColumns+` WHERE g.id = $1`, id).Scan)
+	if err != nil {
+		return Gateway{}, missing(err, "gateway", id)
+	}
 	return g, nil
 }
 
-// Enrolment is what a gateway gets for its code.
-type Enrolment struct {
-	Gateway, Member Named
-	Client, Signing Certificate
+// lockGateway holds a gateway until the transaction ends, against whatever else
+// would give it certificates or take them away. Every transaction locks in this
+// order: codes, gateway, revocation lists, certificates.
+func lockGateway(ctx context.Context, tx *sql.Tx, id string) error {
+	_, err := tx.ExecContext(ctx, `UPDATE directory_gateways SET name = name WHERE id = $1`, id)
+	return err
 }
 
-// Named is a thing with its URL and its name.
-type Named struct{ URL, Name string }
+// Standing is how a gateway stands.
+type Standing struct {
+	State       string    // new (no certificate yet), enrolled, expired or revoked
+	Until       time.Time // enrolled, expired: when the last of its client certificates ends
+	Revoked     time.Time // revoked: when
+	CodeExpires time.Time // a code that was given out can be used until then; zero: there is none
+}
 
-// Enroll exchanges a one-time code and two requests (PEM) for a client and a
-// signing certificate of the code's gateway. The code is used up only if both
-// certificates are issued and recorded. ErrCode: unknown, used or expired.
-// ErrInvalid: a request is not acceptable, which leaves the code untouched.
-func (s *Service) Enroll(ctx context.Context, code string, clientCSR, signingCSR []byte) (Enrolment, error) {
-	code, err := identity.ParseCode(code)
+// Standing tells how a gateway stands now.
+func (s *Service) Standing(ctx context.Context, id string) (Standing, error) {
+	now := s.Now().Unix()
+	var until, revoked, code sql.NullInt64
+	err := s.DB.QueryRowContext(ctx, `SELECT
+		(SELECT MAX(not_after) FROM directory_certificates WHERE gateway = $1 AND hierarchy = $2 AND revoked_at IS NULL),
+		(SELECT MAX(revoked_at) FROM directory_certificates WHERE gateway = $1 AND hierarchy = $2),
+		(SELECT MAX(expires_at) FROM directory_codes WHERE gateway = $1 AND used_at IS NULL AND expires_at > $3)`,
+		id, string(Client), now).Scan(&until, &revoked, &code)
 	if err != nil {
-		return Enrolment{}, ErrCode
+		return Standing{}, err
 	}
-	clientKey, err := requestKey(clientCSR)
-	if err != nil {
-		return Enrolment{}, fmt.Errorf("client_csr: %w", err)
+	at := func(n sql.NullInt64) time.Time {
+		if !n.Valid {
+			return time.Time{}
+		}
+		return time.Unix(n.Int64, 0).UTC()
 	}
-	signingKey, err := requestKey(signingCSR)
-	if err != nil {
-		return Enrolment{}, fmt.Errorf("signing_csr: %w", err)
+	v := Standing{State: "new", CodeExpires: at(code)}
+	switch {
+	case until.Valid && until.Int64 >= now:
+		v.State, v.Until = "enrolled", at(until)
+	case until.Valid && until.Int64 > revoked.Int64: // 0 where none was
+		v.State, v.Until = "expired", at(until)
+	case revoked.Valid:
+		v.State, v.Revoked = "revoked", at(revoked)
 	}
-	if clientKey.Equal(signingKey) {
-		return Enrolment{}, invalid("client_csr and signing_csr must have different keys")
+	return v, nil
+}
+
+// RevokeGateway takes a gateway's identity away: all its certificates that have
+// not ended are revoked, for good, and its code ends. From then on the relay
+// takes nothing from it; it goes on recording, and a new code brings it back
+// (NewCode). why is one line for the log; it may be empty. It returns how many
+// certificates were revoked: none where it had none that were good.
+func (s *Service) RevokeGateway(ctx context.Context, id, why string) (revoked int, err error) {
+	if err := checkOptionalText("reason", why, 200); err != nil {
+		return 0, err
 	}
-	var e Enrolment
+	var g Gateway
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		if g, err = s.gateway(ctx, tx, id); err != nil {
+			return err
+		}
+		if _, err := s.endCodes(ctx, tx, g); err != nil {
+			return err
+		}
+		if err := lockGateway(ctx, tx, id); err != nil {
+			return err
+		}
+		// The lists' rows before the certificates', as in revoke.
+		if _, err := tx.ExecContext(ctx, `UPDATE directory_crls SET stale = TRUE WHERE hierarchy IN ($1, $2)`, string(Client), string(Signing)); err != nil {
+			return err
+		}
 		now := s.Now().Unix()
-		var id string
-		// One statement finds the code and uses it up: of any number of
-		// requests at once, one gets the row.
-		err := tx.QueryRowContext(ctx, `UPDATE directory_codes SET used_at = $1
-			WHERE hash = $2 AND used_at IS NULL AND expires_at > $1 RETURNING gateway`, now, hash(code)).Scan(&id)
-		if errors.Is(err, sql.ErrNoRows) {
-			return ErrCode
-		} else if err != nil {
-			return err
-		}
-		g, err := s.gateway(ctx, tx, id)
+		serials, err := texts(ctx, tx, `UPDATE directory_certificates SET revoked_at = $1
+			WHERE gateway = $2 AND revoked_at IS NULL AND not_after > $1 RETURNING serial`, now, id)
 		if err != nil {
 			return err
 		}
-		m, err := member(ctx, tx, g.Member)
-		if err != nil {
-			return err
+		detail := fmt.Sprintf("%d certificates revoked", len(serials))
+		if why != "" {
+			detail += ": " + why
 		}
-		who := holder{member: m.ID, application: g.Application, gateway: g.ID}
-		sub := subject{URL: s.GatewayURL(g.ID), Member: s.MemberURL(m.ID), Organisation: m.LegalName}
-		if e.Client, err = s.issueMember(ctx, tx, Client, who, sub, clientKey); err != nil {
-			return err
-		}
-		if e.Signing, err = s.issueMember(ctx, tx, Signing, who, sub, signingKey); err != nil {
-			return err
-		}
-		e.Gateway, e.Member = Named{sub.URL, g.Name}, Named{sub.Member, m.LegalName}
-		_, err = tx.ExecContext(ctx, `UPDATE directory_gateways SET enrolled_at = $1 WHERE id = $2`, now, id)
-		return err
+		revoked = len(serials)
+		s.audit(tx, audit.Event{Action: "gateway.revoke", Subject: "gateway/" + id, Member: g.Member, Detail: detail})
+		return nil
 	})
-	if err != nil {
-		return Enrolment{}, err
+	if err == nil {
+		s.Logger.Info("gateway revoked", "gateway", s.GatewayURL(id), "certificates", revoked, "reason", why)
 	}
-	return e, nil
-}
-
-// hash is how codes and tokens are stored: both are random and long enough
-// that a plain hash cannot be turned back.
-func hash(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return hex.EncodeToString(sum[:])
+	return revoked, err
 }

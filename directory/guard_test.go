@@ -1,10 +1,11 @@
 package directory
 
 import (
-	"encoding/binary"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"testing"
+	"time"
 )
 
 func TestGuardAddresses(t *testing.T) {
@@ -28,43 +29,74 @@ func TestGuardAddresses(t *testing.T) {
 	if a := remoteAddress(&http.Request{RemoteAddr: "@"}); a.IsValid() {
 		t.Error(a)
 	}
-	// The zero address, for what cannot be read, is limited too.
-	c := &clock{t: start}
-	g := newGuard(c.now)
-	for range guessBurst {
-		if _, _, ok := g.attempt(netip.Addr{}); !ok {
-			t.Fatal("refused too early")
-		}
-	}
-	if _, wait, ok := g.attempt(netip.Addr{}); ok || wait != guessEvery {
-		t.Errorf("not refused, or wait %s", wait)
-	}
 }
 
-// TestGuardMemory: an attack from very many addresses neither fills the memory
-// nor lifts the limit, and it passes.
-func TestGuardMemory(t *testing.T) {
-	c := &clock{t: start}
-	g := newGuard(c.now)
-	address := func(i int) netip.Addr {
-		var b [4]byte
-		binary.BigEndian.PutUint32(b[:], uint32(i))
-		return netip.AddrFrom4(b)
-	}
-	refused := 0
-	for i := range guardSize + 1000 {
-		if _, _, ok := g.attempt(address(i)); !ok {
-			refused++
-		}
-	}
-	if len(g.m) > guardSize+1 {
-		t.Errorf("%d addresses in memory", len(g.m))
-	}
-	if refused != 1000-guessBurst {
-		t.Errorf("%d refused once memory was full", refused)
-	}
-	c.add(guardSweep + guessEvery)
-	if _, _, ok := g.attempt(address(1 << 30)); !ok || len(g.m) > 2 {
-		t.Errorf("after the attack: %t, %d addresses in memory", ok, len(g.m))
+// TestGuard: the allowance is one for all processes on the database, the zero
+// address (for what cannot be read) has one too, and it comes back.
+func TestGuard(t *testing.T) {
+	for name, dsn := range map[string]func(*testing.T) string{
+		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
+		"postgres": postgresDSN,
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := dsn(t)
+			w := newWorld(t, at)
+			both := []*Service{w.Service, w.open(t, at)}
+			guess := func(i int, a netip.Addr) (func(), time.Duration, bool) {
+				forgive, wait, ok, err := both[i%2].attempt(t.Context(), a)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return forgive, wait, ok
+			}
+			v4 := netip.MustParseAddr("192.0.2.1")
+			for i := range guessBurst {
+				for _, a := range []netip.Addr{{}, v4} {
+					if _, _, ok := guess(i, a); !ok {
+						t.Fatalf("guess %d from %s refused too early", i, a)
+					}
+				}
+			}
+			for i := range 2 {
+				if _, wait, ok := guess(i, v4); ok || wait != guessEvery {
+					t.Errorf("process %d: not refused, or wait %s", i, wait)
+				}
+			}
+			w.clock.add(guessEvery - time.Millisecond)
+			if _, wait, ok := guess(0, v4); ok || wait != time.Second {
+				t.Errorf("a moment too early: %t, wait %s", ok, wait)
+			}
+			w.clock.add(time.Millisecond)
+			forgive, _, ok := guess(1, v4)
+			if !ok {
+				t.Fatal("not allowed again")
+			}
+			if _, _, ok := guess(0, v4); ok {
+				t.Error("allowed twice")
+			}
+			forgive()
+			if _, _, ok := guess(0, v4); !ok {
+				t.Error("forgiven, and not allowed")
+			}
+			w.clock.add(time.Hour)
+			for i := range guessBurst + 1 {
+				if _, _, ok := guess(i, netip.Addr{}); ok != (i < guessBurst) {
+					t.Errorf("an hour later, guess %d: %t", i, ok)
+				}
+			}
+			// What is whole again is cleared away, sooner or later.
+			w.clock.add(time.Hour)
+			for i := range 200 {
+				guess(i, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+			}
+			w.clock.add(time.Hour)
+			for i := range 20 * guessSweep {
+				guess(i, v4)
+			}
+			var rows int
+			if err := w.DB.QueryRow(`SELECT COUNT(*) FROM directory_guesses`).Scan(&rows); err != nil || rows > 1 {
+				t.Errorf("%d rows are left, %v", rows, err)
+			}
+		})
 	}
 }

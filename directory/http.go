@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,10 +30,17 @@ const maxBody = 64 << 10
 //	GET, POST /sparql                            a query of the listing and of the registry's terms (JSON, XML, CSV or HTML)
 //	GET /query/organizations?role=URL            members with a role: {"members":[..]}; also /query/members-with-role
 //	GET /query/data-services?conformsTo=URL      catalogued APIs: {"apis":[..]}; also /query/data-catalog/api
-//	GET /crl/{client,signing,server}.crl         revocation list (DER)
+//	GET /crl/{client,signing,server}[-root].crl  revocation list of the issuer, and of the root (DER)
 //	GET /ca/{client,signing,server}.pem          the hierarchy's issuer and root
+//	GET /ca/{client,signing,server}-{issuer,root}.cer  each of them (DER)
+//	POST /ocsp, GET /ocsp/{request}              a certificate's status (RFC 6960)
+//	GET /enrol                                   where the QR code of a one-time code leads: says where the code belongs (HTML)
 //	POST /gateway/v1/enrollments                 a one-time code and two CSRs for a gateway's certificates
 //	GET /.well-known/est[/{label}]/cacerts       issuer and root of a hierarchy (client, signing), as EST has them (RFC 7030)
+//
+// Server certificates by ACME (RFC 8555), see directory/acme:
+//
+//	GET /acme/directory                          the addresses of all of it
 //
 // With a gateway's client certificate (the listener asks for one, see
 // identity.AskingTLS):
@@ -54,9 +62,14 @@ const maxBody = 64 << 10
 //	GET    /members/certificates/{serial}.pem        reader, owner, admin
 //	POST   /members/certificates/{serial}/revoke     owner, admin
 //	GET    /members/ca/{client,signing,server}.zip   reader, owner, admin: root and issuer
-//	GET    /members/gateways                         reader, owner, admin
+//	GET    /members/sites                            reader, owner, admin
+//	POST   /members/sites                            owner, admin: a site, a gateway there and its one-time code
+//	PATCH  /members/sites/{id}                       owner, admin
+//	GET    /members/gateways[/{id}]                  reader, owner, admin: how they stand
 //	POST   /members/gateways                         owner, admin: a gateway and its one-time code
 //	POST   /members/gateways/{id}/codes              owner, admin: a fresh code
+//	DELETE /members/gateways/{id}/codes              owner, admin: the code that was given out ends
+//	POST   /members/gateways/{id}/revoke             owner, admin: all its certificates are revoked
 //	POST   /admin/organizations                      admin: a new member
 //	POST   /admin/organizations/{id}/members         admin: an owner of a member, and the owner's token
 //
@@ -76,10 +89,11 @@ func (s *Service) Handler() http.Handler {
 	for path, methods := range routes {
 		mux.Handle(path, s.dispatch(methods))
 	}
+	mux.Handle("/acme/", s.acme.Handler())
 	mux.Handle("/", s.dispatch(map[string]handler{"": func(http.ResponseWriter, *http.Request) error {
 		return &httpError{http.StatusNotFound, "not_found", "There is nothing at this address."}
 	}}))
-	return mux
+	return s.beforeMux(mux)
 }
 
 // handler is an http.HandlerFunc that may fail.
@@ -91,7 +105,7 @@ type route struct {
 }
 
 func (s *Service) routes() []route {
-	return append(s.renewRoutes(), []route{
+	return append(slices.Concat(s.renewRoutes(), s.siteRoutes(), s.statusRoutes()), []route{
 		{"GET", "/{$}", s.getIndex},
 		{"GET", "/healthz", s.getHealth},
 		{"GET", "/style.css", s.getStyle},
@@ -108,8 +122,6 @@ func (s *Service) routes() []route {
 		{"GET", "/query/members-with-role", s.queryMembers},
 		{"GET", "/query/data-services", s.queryServices},
 		{"GET", "/query/data-catalog/api", s.queryServices},
-		{"GET", "/crl/{file}", s.getCRL},
-		{"GET", "/ca/{file}", s.getCA},
 		{"POST", "/gateway/v1/enrollments", s.postEnrollment},
 		{"GET", "/members/organizations", s.withBearer(Reader, s.getOrganizations)},
 		{"GET", "/members/me", s.withToken(Reader, s.getMe)},
@@ -124,9 +136,6 @@ func (s *Service) routes() []route {
 		{"GET", "/members/ca/{file}", s.withBearer(Reader, s.getBundle)},
 		{"POST", "/admin/organizations", s.withBearer(Admin, s.postOrganization)},
 		{"POST", "/admin/organizations/{id}/members", s.withBearer(Admin, s.postOwner)},
-		{"GET", "/members/gateways", s.withToken(Reader, s.getGateways)},
-		{"POST", "/members/gateways", s.withToken(Owner, s.postGateway)},
-		{"POST", "/members/gateways/{id}/codes", s.withToken(Owner, s.postCode)},
 		{"POST", "/members/applications/{id}/certificates", s.withToken(Owner, s.postCertificate)},
 		{"POST", "/members/certificates/{serial}/revoke", s.withToken(Owner, s.postRevoke)},
 	}...)
@@ -174,22 +183,18 @@ type httpError struct {
 
 func (e *httpError) Error() string { return e.code + ": " + e.description }
 
+// codes are the errors' names in answers, by status.
+var codes = map[int]string{http.StatusRequestEntityTooLarge: "too_large", http.StatusBadRequest: "invalid_request", http.StatusNotFound: "not_found", http.StatusConflict: "exists"}
+
 // fail turns an error into its answer. What is not meant for the client is
 // logged under a correlation id, and only the id goes out.
 func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var he *httpError
-	var tooLarge *http.MaxBytesError
+	status, text, ok := Explain(err)
 	switch {
 	case errors.As(err, &he):
-	case errors.As(err, &tooLarge):
-		he = &httpError{http.StatusRequestEntityTooLarge, "too_large", "The request is larger than 64 KiB."}
-	case errors.Is(err, ErrInvalid):
-		text := strings.ReplaceAll(strings.ReplaceAll(err.Error(), ErrInvalid.Error()+": ", ""), "\n", "; ")
-		he = &httpError{http.StatusBadRequest, "invalid_request", text}
-	case errors.Is(err, ErrNotFound):
-		he = &httpError{http.StatusNotFound, "not_found", "The directory has no such entry."}
-	case errors.Is(err, ErrExists):
-		he = &httpError{http.StatusConflict, "exists", "The directory has such an entry already."}
+	case ok:
+		he = &httpError{status, codes[status], text}
 	case r.Context().Err() != nil:
 		return // the client has gone
 	default:

@@ -198,9 +198,9 @@ func loadEntries(ctx context.Context, q querier, after int64) ([]*memberEntry, e
 			}
 			return err
 		}},
-		{`SELECT id, application, title, conforms_to, endpoint_url, oauth_issuer FROM directory_data_services` + among("application", changedApps), func(scan func(...any) error) error {
+		{`SELECT id, application, title, conforms_to, endpoint_url, oauth_issuer, assurance FROM directory_data_services` + among("application", changedApps), func(scan func(...any) error) error {
 			var d DataService
-			err := scan(&d.ID, &d.Application, &d.Title, &d.ConformsTo, &d.Endpoint, &d.OAuthIssuer)
+			err := scan(&d.ID, &d.Application, &d.Title, &d.ConformsTo, &d.Endpoint, &d.OAuthIssuer, &d.Assurance)
 			if a := apps[d.Application]; a != nil {
 				a.services = append(a.services, d)
 			}

@@ -127,11 +127,24 @@ func sendJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	return nil
 }
 
-// getCRL serves /crl/<hierarchy>.crl.
+// getCRL serves /crl/<hierarchy>.crl, and <hierarchy>-root.crl, which the root
+// signed at its ceremony.
 func (s *Service) getCRL(w http.ResponseWriter, r *http.Request) error {
 	name, ok := strings.CutSuffix(r.PathValue("file"), ".crl")
 	if !ok {
 		return ErrNotFound
+	}
+	if h, ok := strings.CutSuffix(name, "-root"); ok {
+		a := s.Authorities.Of(Hierarchy(h))
+		if a == nil || a.RootCRL == nil {
+			return ErrNotFound
+		}
+		if cached(w, r, `"`+a.RootCRL.Number.String()+`"`, time.Hour) {
+			return nil
+		}
+		w.Header().Set("Content-Type", "application/pkix-crl")
+		w.Write(a.RootCRL.Raw)
+		return nil
 	}
 	l, err := s.CRL(r.Context(), Hierarchy(name))
 	if err != nil {
@@ -147,8 +160,26 @@ func (s *Service) getCRL(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// getCA serves /ca/<hierarchy>.pem: the issuer, then the root.
+// getCA serves /ca/<hierarchy>.pem: the issuer, then the root; and each in DER
+// as <hierarchy>-issuer.cer and <hierarchy>-root.cer, as certificates name them.
 func (s *Service) getCA(w http.ResponseWriter, r *http.Request) error {
+	if name, ok := strings.CutSuffix(r.PathValue("file"), ".cer"); ok {
+		h, which, _ := strings.Cut(name, "-")
+		a := s.Authorities.Of(Hierarchy(h))
+		if a == nil || which != "issuer" && which != "root" {
+			return ErrNotFound
+		}
+		c := a.Issuer
+		if which == "root" {
+			c = a.Root
+		}
+		if cached(w, r, `"`+hex.EncodeToString(c.SerialNumber.Bytes())+`"`, time.Hour) {
+			return nil
+		}
+		w.Header().Set("Content-Type", "application/pkix-cert")
+		w.Write(c.Raw)
+		return nil
+	}
 	name, ok := strings.CutSuffix(r.PathValue("file"), ".pem")
 	a := s.Authorities.Of(Hierarchy(name))
 	if !ok || a == nil {

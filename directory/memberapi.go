@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/perseus-edge/perseus-edge/directory/audit"
 	"github.com/perseus-edge/perseus-edge/identity"
 )
 
@@ -37,8 +38,16 @@ func (s *Service) withBearer(need Access, f func(http.ResponseWriter, *http.Requ
 			w.Header().Set("WWW-Authenticate", `Bearer realm="directory", error="insufficient_scope"`)
 			return &httpError{http.StatusForbidden, "insufficient_scope", refusal}
 		}
-		return f(w, r, b)
+		return f(w, r.WithContext(audit.WithActor(r.Context(), b.actor(token))), b)
 	}
+}
+
+// actor is how the audit log calls the bearer of a token.
+func (b bearer) actor(token string) string {
+	if b.owner != "" {
+		return "person:" + b.owner
+	}
+	return "token:" + mark(token)
 }
 
 // withToken is withBearer for what is done for one member, which it hands to f.
@@ -79,84 +88,6 @@ func (s *Service) actsFor(r *http.Request, b bearer) (Member, error) {
 		return Member{}, &httpError{http.StatusForbidden, "access_denied", "This token does not belong to the member in X-Organization."}
 	}
 	return s.Member(r.Context(), asked)
-}
-
-// gatewayJSON is a gateway as its own member sees it.
-type gatewayJSON struct {
-	ID          string `json:"id"` // URL
-	Identifier  string `json:"identifier"`
-	Name        string `json:"name"`
-	Site        string `json:"site"`
-	Application string `json:"application,omitempty"` // URL
-	Created     string `json:"created"`
-	Enrolled    string `json:"enrolled,omitempty"`    // absent: never
-	Code        string `json:"code,omitempty"`        // only in the answer that made it
-	CodeExpires string `json:"codeExpires,omitempty"` // with code
-}
-
-func (s *Service) gatewayJSON(g Gateway) gatewayJSON {
-	v := gatewayJSON{ID: s.GatewayURL(g.ID), Identifier: g.ID, Name: g.Name, Site: g.Site,
-		Created: rfc3339(g.Created), Enrolled: rfc3339(g.Enrolled)}
-	if g.Application != "" {
-		v.Application = s.ApplicationURL(g.Application)
-	}
-	return v
-}
-
-func (s *Service) withCode(v gatewayJSON, code string) gatewayJSON {
-	v.Code, v.CodeExpires = code, rfc3339(s.Now().Add(CodeLife))
-	return v
-}
-
-// getGateways serves GET /members/gateways: {"gateways":[..]}.
-func (s *Service) getGateways(w http.ResponseWriter, r *http.Request, m Member) error {
-	gs, err := s.Gateways(r.Context(), m.ID)
-	if err != nil {
-		return err
-	}
-	out := make([]gatewayJSON, len(gs))
-	for i, g := range gs {
-		out[i] = s.gatewayJSON(g)
-	}
-	return writeJSON(w, http.StatusOK, map[string]any{"gateways": out})
-}
-
-// postGateway serves POST /members/gateways: {"name","site","application"?}
-// (application: id or URL) -> 201 with the gateway and its one-time code,
-// which is shown this once.
-func (s *Service) postGateway(w http.ResponseWriter, r *http.Request, m Member) error {
-	var in struct {
-		Name        string `json:"name"`
-		Site        string `json:"site"`
-		Application string `json:"application"`
-	}
-	if err := readStrict(r, &in); err != nil {
-		return err
-	}
-	g, code, err := s.AddGateway(r.Context(), Gateway{Member: m.ID, Name: in.Name, Site: in.Site,
-		Application: strings.TrimPrefix(in.Application, s.ApplicationURL(""))})
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Location", s.GatewayURL(g.ID))
-	return writeJSON(w, http.StatusCreated, s.withCode(s.gatewayJSON(g), code))
-}
-
-// postCode serves POST /members/gateways/{id}/codes (no body) -> 201 with the
-// gateway and a fresh code; earlier codes end.
-func (s *Service) postCode(w http.ResponseWriter, r *http.Request, m Member) error {
-	g, err := s.Gateway(r.Context(), r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	if g.Member != m.ID {
-		return ErrNotFound
-	}
-	code, err := s.NewCode(r.Context(), g.ID)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusCreated, s.withCode(s.gatewayJSON(g), code))
 }
 
 // postCertificate serves POST /members/applications/{id}/certificates:

@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,6 +17,7 @@ type ownApplicationJSON struct {
 type ownServiceJSON struct {
 	ID string `json:"id"` // URL
 	serviceJSON
+	Assurance string `json:"datasetAssurance,omitempty"` // URL
 }
 
 func (s *Service) ownApplication(r *http.Request, a Application) (ownApplicationJSON, error) {
@@ -27,7 +27,7 @@ func (s *Service) ownApplication(r *http.Request, a Application) (ownApplication
 	}
 	v := ownApplicationJSON{applicationJSON: s.applicationView(&applicationEntry{Application: a, services: offers})}
 	for _, d := range offers {
-		v.Services = append(v.Services, ownServiceJSON{s.ServiceURL(d.ID), serviceJSON{d.Title, s.MemberURL(a.Member), d.ConformsTo, d.Endpoint, d.OAuthIssuer}})
+		v.Services = append(v.Services, ownServiceJSON{s.ServiceURL(d.ID), serviceJSON{d.Title, s.MemberURL(a.Member), d.ConformsTo, d.Endpoint, d.OAuthIssuer}, d.Assurance})
 	}
 	if len(v.Services) == 1 {
 		v.DataService = &v.Services[0]
@@ -35,16 +35,9 @@ func (s *Service) ownApplication(r *http.Request, a Application) (ownApplication
 	return v, nil
 }
 
-// own finds an application of a member; another's is as unknown as none.
+// own finds an application of a member.
 func (s *Service) own(r *http.Request, m Member, id string) (Application, error) {
-	a, err := s.Application(r.Context(), id)
-	if err == nil && a.Member != m.ID {
-		err = fmt.Errorf("application %s: %w", cut(id, 64), ErrNotFound)
-	}
-	if err != nil {
-		return Application{}, err
-	}
-	return a, nil
+	return s.ApplicationOf(r.Context(), m.ID, id)
 }
 
 // schemeName is the short name of the directory's scheme.
@@ -106,13 +99,14 @@ type applicationPatch struct {
 	DataService given[servicePatch] `json:"dataService"`
 }
 
-// servicePatch is a data service, entered as a whole: only its issuer may stay
-// as it is.
+// servicePatch is a data service, entered as a whole: only its issuer and its
+// assurance may stay as they are.
 type servicePatch struct {
 	Title      string        `json:"title"`
 	ConformsTo string        `json:"conformsTo"`
 	Endpoint   string        `json:"endpointURL"`
 	Issuer     given[string] `json:"oauthIssuer"`
+	Assurance  given[string] `json:"datasetAssurance"`
 }
 
 func (p applicationPatch) to(a *Application) {
@@ -147,13 +141,14 @@ func (p applicationPatch) offers(present []DataService) ([]DataService, error) {
 	d := &present[at]
 	d.Title, d.ConformsTo, d.Endpoint = in.Title, in.ConformsTo, in.Endpoint
 	in.Issuer.to(&d.OAuthIssuer)
+	in.Assurance.to(&d.Assurance)
 	return present, nil
 }
 
 // postApplication serves POST /members/applications: {"scheme" (its short
 // name),"title","description"?,"role":[URL]?,"homePageURL"?,"supportURL"?,
 // "messageDelivery"?,"dataService":{"title","conformsTo","endpointURL",
-// "oauthIssuer"?}?} -> 201 with the application.
+// "oauthIssuer"?,"datasetAssurance"?}?} -> 201 with the application.
 func (s *Service) postApplication(w http.ResponseWriter, r *http.Request, m Member) error {
 	var in struct {
 		Scheme string `json:"scheme"`

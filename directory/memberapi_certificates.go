@@ -4,8 +4,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
-	"database/sql"
-	"fmt"
 	"math/big"
 	"net/http"
 	"strings"
@@ -29,36 +27,21 @@ type certificateJSON struct {
 // certificatesListed bounds a list: the newest are in it.
 const certificatesListed = 100
 
-func (s *Service) certificatesOf(ctx context.Context, app string) (out []certificateJSON, err error) {
-	err = each(ctx, s.DB, `SELECT serial, hierarchy, label, not_before, not_after, revoked_at FROM directory_certificates
-		WHERE application = $1 ORDER BY not_before DESC, serial LIMIT `+itoa(certificatesListed), app, func(scan func(...any) error) error {
-		var v certificateJSON
-		var before, after int64
-		var revoked sql.NullInt64
-		err := scan(&v.ID, &v.Type, &v.Name, &before, &after, &revoked)
-		v.NotBefore, v.NotAfter = rfc3339(time.Unix(before, 0)), rfc3339(time.Unix(after, 0))
-		if revoked.Valid {
-			v.Revoked = rfc3339(time.Unix(revoked.Int64, 0))
-		}
-		out = append(out, v)
-		return err
-	})
-	return out, err
+func (s *Service) certificatesOf(ctx context.Context, app string) ([]certificateJSON, error) {
+	issued, err := s.Certificates(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	var out []certificateJSON
+	for _, c := range issued {
+		out = append(out, certificateJSON{ID: c.Serial, Type: string(c.Hierarchy), Name: c.Label, NotBefore: rfc3339(c.NotBefore), NotAfter: rfc3339(c.NotAfter), Revoked: rfc3339(c.Revoked)})
+	}
+	return out, nil
 }
 
 // issueFor issues a certificate to an application of a member.
 func (s *Service) issueFor(r *http.Request, m Member, h Hierarchy, label, csr string) (Certificate, error) {
-	if h != Client && h != Signing {
-		return Certificate{}, invalid(`type: need "client" or "signing"`)
-	}
-	if err := checkOptionalText("name", label, 200); err != nil {
-		return Certificate{}, err
-	}
-	a, err := s.own(r, m, r.PathValue("id"))
-	if err != nil {
-		return Certificate{}, err
-	}
-	return s.issueApplication(r.Context(), h, a.ID, label, []byte(csr))
+	return s.IssueTo(r.Context(), m.ID, r.PathValue("id"), h, label, []byte(csr))
 }
 
 // postSign serves POST /members/applications/{id}/certificates/{type}/sign,
@@ -97,19 +80,11 @@ func (s *Service) getCertificate(w http.ResponseWriter, r *http.Request, m Membe
 	if !ok {
 		return ErrNotFound
 	}
-	serial, err := serialNumber(text)
+	name, pem, err := s.CertificateFile(r.Context(), m.ID, text)
 	if err != nil {
 		return err
 	}
-	var h Hierarchy
-	var leaf, holder string
-	err = s.DB.QueryRowContext(r.Context(), `SELECT hierarchy, pem, COALESCE(application, gateway, 'member') FROM directory_certificates WHERE serial = $1 AND member = $2`,
-		serial.String(), m.ID).Scan(&h, &leaf, &holder)
-	if err != nil {
-		return missing(err, "certificate", text)
-	}
-	return attach(w, "application/x-pem-file", fmt.Sprintf("%s-%s-%s.pem", holder, h, text),
-		append([]byte(leaf), s.issuerOf(h, leaf)...))
+	return attach(w, "application/x-pem-file", name, pem)
 }
 
 // issuerOf gives the PEM of the issuer that signed a leaf, or nothing when it

@@ -1,11 +1,6 @@
 package directory
 
-import (
-	"net/http"
-	"slices"
-
-	"github.com/perseus-edge/perseus-edge/identity/scheme"
-)
+import "net/http"
 
 // ownMemberJSON is a member as its own people see it.
 type ownMemberJSON struct {
@@ -159,9 +154,6 @@ func (s *Service) getOrganizations(w http.ResponseWriter, r *http.Request, b bea
 	return writeJSON(w, http.StatusOK, out)
 }
 
-// schemeRoles are the roles that an administrator gives, by their short names.
-var schemeRoles = []string{scheme.EDP, scheme.CAP, scheme.FSP}
-
 // postOrganization serves POST /admin/organizations: a new member of the
 // scheme, with one role and its officers -> 201 with the member.
 func (s *Service) postOrganization(w http.ResponseWriter, r *http.Request, _ bearer) error {
@@ -181,25 +173,13 @@ func (s *Service) postOrganization(w http.ResponseWriter, r *http.Request, _ bea
 	if err := readStrict(r, &in); err != nil {
 		return err
 	}
-	if !slices.Contains(schemeRoles, in.Role) {
-		return invalid("role %q: use one of %q", cut(in.Role, 80), schemeRoles)
-	}
-	for what, value := range map[string]string{"email": in.Email, "streetAddress": in.Street, "locality": in.Locality, "postalCode": in.PostalCode, "companyNumber": in.CompanyNumber} {
-		if value == "" {
-			return invalid("%s is missing", what)
-		}
-	}
-	if in.Effective == "" {
-		in.Effective = s.Now().UTC().Format("2006-01-02")
-	}
-	m, err := s.AddMember(r.Context(), Member{LegalName: in.LegalName, Roles: []string{s.Scheme.Role(in.Role)}, CompanyNumber: in.CompanyNumber, Effective: in.Effective,
+	m, err := s.Onboard(r.Context(), Member{LegalName: in.LegalName, Roles: []string{s.Scheme.Role(in.Role)}, CompanyNumber: in.CompanyNumber, Effective: in.Effective,
 		Contact: Contact{Email: in.Email, Address: Address{Street: in.Street, Locality: in.Locality, Region: in.Region, PostalCode: in.PostalCode}}},
 		Officer{Duty: "data", Name: in.DataOfficer.Name, Email: in.DataOfficer.Email, Phone: in.DataOfficer.Phone},
 		Officer{Duty: "licence", Name: in.LicenceOfficer.Name, Email: in.LicenceOfficer.Email, Phone: in.LicenceOfficer.Phone})
 	if err != nil {
 		return err
 	}
-	s.Logger.Info("organisation added", "member", m.ID)
 	w.Header().Set("Location", s.MemberURL(m.ID))
 	return s.writeOwn(w, r, m, http.StatusCreated)
 }

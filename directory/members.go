@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/perseus-edge/perseus-edge/directory/audit"
 )
 
 // Member is an organisation of the scheme.
@@ -96,6 +98,10 @@ func (s *Service) AddMember(ctx context.Context, m Member, officers ...Officer) 
 				return err
 			}
 		}
+		s.audit(tx, audit.Event{Action: "member.add", Subject: "member/" + m.ID, Member: m.ID, After: struct {
+			Member
+			Officers []Officer
+		}{m, officers}})
 		return s.listingChanged(ctx, tx, m.ID)
 	})
 }
@@ -111,10 +117,12 @@ func (s *Service) UpdateMember(ctx context.Context, id string, change func(*Cont
 		if err != nil {
 			return err
 		}
+		before := m.Contact
 		change(&m.Contact)
 		if err := m.Contact.check(); err != nil {
 			return err
 		}
+		s.audit(tx, audit.Event{Action: "member.update", Subject: "member/" + id, Member: id, Before: before, After: m.Contact})
 		a := m.Address
 		_, err = tx.ExecContext(ctx, `UPDATE directory_members SET email = $1, street_address = $2, locality = $3, region = $4, state = $5,
 			postal_code = $6, country = $7, privacy_policy = $8, data_protection = $9 WHERE id = $10`,

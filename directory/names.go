@@ -104,6 +104,10 @@ var countryForm = regexp.MustCompile(`^[A-Z]{2}$`)
 
 var hostForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
+// addressForm is what a reader of URLs takes for an IPv4 address, however short
+// or in whatever base (WHATWG URL, "ends in a number"): 127.1, 10.0x1.
+var addressForm = regexp.MustCompile(`(^|\.)([0-9]+|0x[0-9a-f]*)$`)
+
 // checkHosts accepts DNS names in lower case, without wildcards, and loopback
 // addresses, for demonstrations on one machine. No other address gets a
 // certificate: it has no name to look up in the directory.
@@ -118,8 +122,7 @@ func checkHosts(hosts []string) error {
 			}
 			continue
 		}
-		last := h[strings.LastIndexByte(h, '.')+1:]
-		if len(h) > 253 || !hostForm.MatchString(h) || strings.Trim(last, "0123456789") == "" {
+		if len(h) > 253 || !hostForm.MatchString(h) || addressForm.MatchString(h) {
 			return invalid("server certificate: %q is not a DNS name in lower case without wildcard", cut(h, 80))
 		}
 	}

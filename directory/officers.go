@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/perseus-edge/perseus-edge/directory/audit"
 )
 
 // Officer is a person who answers for a member towards the trust framework.
@@ -62,12 +64,14 @@ func (s *Service) AddOwner(ctx context.Context, id, email string) (token string,
 			}
 			return ErrExists
 		}
+		s.audit(tx, audit.Event{Action: "owner.add", Subject: "person/" + email, Member: id})
 		var good bool
 		err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM directory_tokens WHERE owner = $1 AND expires_at > $2)`, email, now.Unix()).Scan(&good)
 		if err != nil || good {
 			return err
 		}
 		token = newToken()
+		s.audit(tx, audit.Event{Action: "token.issue", Subject: "token/" + mark(token), Detail: "for " + email})
 		_, err = tx.ExecContext(ctx, `INSERT INTO directory_tokens (hash, member, owner, access, created_at, expires_at) VALUES ($1, NULL, $2, $3, $4, $5)`,
 			hash(token), email, string(Owner), now.Unix(), now.Add(TokenLife).Truncate(time.Second).Unix())
 		return err

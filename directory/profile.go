@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
@@ -42,6 +43,21 @@ func authorityTemplate(organisation, name string, now time.Time) *x509.Certifica
 	}
 }
 
+// Certificate policies, of RFC 5280 and of the CA/Browser Forum's baseline
+// requirements: whoever gets a server certificate has shown that the host is its.
+var (
+	anyPolicy       = mustOID(2, 5, 29, 32, 0)
+	domainValidated = mustOID(2, 23, 140, 1, 2, 1)
+)
+
+func mustOID(ints ...uint64) x509.OID {
+	id, err := x509.OIDFromInts(ints)
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
 var titles = map[Hierarchy]string{Client: "Client", Signing: "Signing", Server: "Server"}
 
 func rootTemplate(h Hierarchy, organisation string, now time.Time) *x509.Certificate {
@@ -55,6 +71,8 @@ func issuerTemplate(h Hierarchy, organisation string, now time.Time) *x509.Certi
 	t := authorityTemplate(organisation, titles[h]+" Issuer", now)
 	t.NotAfter = t.NotBefore.AddDate(issuerYears, 0, 0).Add(-time.Second)
 	t.MaxPathLenZero = true
+	t.KeyUsage |= x509.KeyUsageDigitalSignature // of answers about certificates' status (OCSP)
+	t.Policies = []x509.OID{anyPolicy}
 	switch h {
 	case Client:
 		t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
@@ -66,15 +84,20 @@ func issuerTemplate(h Hierarchy, organisation string, now time.Time) *x509.Certi
 	return t
 }
 
-func leafTemplate(now time.Time, crlURL string) *x509.Certificate {
+// statusURLs say where a certificate's status can be asked for.
+type statusURLs struct{ crl, ocsp, issuer string }
+
+func leafTemplate(now time.Time, at statusURLs) *x509.Certificate {
 	t := &x509.Certificate{
 		SerialNumber:          newSerial(),
 		NotBefore:             now.Add(-backdate).UTC(),
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 	}
-	if crlURL != "" {
-		t.CRLDistributionPoints = []string{crlURL}
+	for to, url := range map[*[]string]string{&t.CRLDistributionPoints: at.crl, &t.OCSPServer: at.ocsp, &t.IssuingCertificateURL: at.issuer} {
+		if url != "" {
+			*to = []string{url}
+		}
 	}
 	return t
 }
@@ -88,7 +111,7 @@ type subject struct {
 }
 
 // memberTemplate is the profile of client and signing leaves.
-func memberTemplate(h Hierarchy, s subject, now time.Time, crlURL string) (*x509.Certificate, error) {
+func memberTemplate(h Hierarchy, s subject, now time.Time, at statusURLs) (*x509.Certificate, error) {
 	uri, err := url.Parse(s.URL)
 	if err != nil {
 		return nil, err
@@ -101,7 +124,7 @@ func memberTemplate(h Hierarchy, s subject, now time.Time, crlURL string) (*x509
 	if err != nil {
 		return nil, err
 	}
-	t := leafTemplate(now, crlURL)
+	t := leafTemplate(now, at)
 	t.NotAfter = t.NotBefore.AddDate(0, leafMonths, 0).Add(-time.Second)
 	// A legal name may be longer than a certificate has room for: its
 	// beginning stands there, the whole of it in the listing of the member.
@@ -115,11 +138,16 @@ func memberTemplate(h Hierarchy, s subject, now time.Time, crlURL string) (*x509
 }
 
 // serverTemplate is the profile of server leaves. The hosts are checked.
-func serverTemplate(hosts []string, now time.Time, crlURL string) *x509.Certificate {
-	t := leafTemplate(now, crlURL)
+func serverTemplate(hosts []string, now time.Time, at statusURLs) *x509.Certificate {
+	t := leafTemplate(now, at)
 	t.NotAfter = t.NotBefore.Add(serverLife - time.Second)
-	t.Subject = pkix.Name{CommonName: cut(hosts[0], maxNameLength)}
+	// A common name must be one of the names, whole: where none is short enough
+	// there is no subject at all, and the names alone say whose it is.
+	if i := slices.IndexFunc(hosts, func(h string) bool { return len(h) <= maxNameLength }); i >= 0 {
+		t.Subject = pkix.Name{CommonName: hosts[i]}
+	}
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	t.Policies = []x509.OID{domainValidated}
 	for _, h := range hosts {
 		if ip := net.ParseIP(h); ip != nil {
 			t.IPAddresses = append(t.IPAddresses, ip)

@@ -119,7 +119,7 @@ func TestServerLeaves(t *testing.T) {
 // TestLongNames: a legal name may be longer than a subject may be.
 func TestLongNames(t *testing.T) {
 	long := strings.Repeat("ÿ", 150)
-	tpl := must(memberTemplate(Signing, subject{URL: base + "/a/x", Member: base + "/m/x", Organisation: long}, start, ""))(t)
+	tpl := must(memberTemplate(Signing, subject{URL: base + "/a/x", Member: base + "/m/x", Organisation: long}, start, statusURLs{}))(t)
 	key := must(identity.NewKey())(t)
 	c := must(must(authorities())(t).Signing.leaf(tpl, key.Public(), start))(t)
 	if got := c.Subject.Organization[0]; got != strings.Repeat("ÿ", 64) {
@@ -127,6 +127,22 @@ func TestLongNames(t *testing.T) {
 	}
 	if url := "https://directory.core.sandbox.trust.ib1.org/g/" + newID(); len(url) > maxNameLength {
 		t.Errorf("%s is longer than a common name", url)
+	}
+}
+
+// TestLongHosts: a name of more than 64 characters stands among the names only.
+func TestLongHosts(t *testing.T) {
+	w := newWorld(t, "sqlite:"+t.TempDir()+"/d.db")
+	key := must(identity.NewKey())(t)
+	long := strings.Repeat("long-label-", 5) + "x." + strings.Repeat("another-", 4) + "x.example.org"
+	for want, hosts := range map[string][]string{"": {long}, "short.example.org": {long, "short.example.org"}} {
+		c := must(w.IssueServer(t.Context(), key.Public(), hosts))(t)
+		if c.Leaf.Subject.CommonName != want || !slices.Equal(c.Leaf.DNSNames, hosts) {
+			t.Errorf("%s, %v", c.Leaf.Subject, c.Leaf.DNSNames)
+		}
+		if _, err := c.Leaf.Verify(x509.VerifyOptions{DNSName: long, Roots: w.Authorities.Server.Pool(), Intermediates: identity.Pool(c.Issuer), CurrentTime: start}); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

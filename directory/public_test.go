@@ -102,6 +102,16 @@ func TestRdflibReadsTheListing(t *testing.T) {
 // and what the registry demands.
 func TestCatalogueEntry(t *testing.T) {
 	w, service := withCatalogue(t)
+	// The registry's descriptions of the APIs, with the hash of what is there.
+	described := func(api string) string {
+		address := "https://registry.example.org/scheme/perseus/api/" + api + "@2026-03-12.json"
+		rec := httptest.NewRecorder()
+		w.Terms.Handler().ServeHTTP(rec, httptest.NewRequest("GET", address, nil))
+		if rec.Code != 200 {
+			t.Fatalf("%s: %d", address, rec.Code)
+		}
+		return address + "#" + registry.Hash(rec.Body.String())
+	}
 	text := w.call("GET", "/d/"+service.ID, nil, "Accept", "text/turtle").Body.String()
 	want := `@prefix dcat: <http://www.w3.org/ns/dcat#> .
 @prefix dcterms: <http://purl.org/dc/terms/> .
@@ -116,6 +126,8 @@ func TestCatalogueEntry(t *testing.T) {
     ib1:oauthIssuer <https://auth.example.org> ;
     ib1:trustFramework <https://registry.example.org/trust-framework> ;
     ib1:scheme <https://registry.example.org/scheme/perseus> ;
+    dcat:endpointDescription <` + described("consumption-data") + `> ;
+    ib1:heartbeatDescription <` + described("heartbeat") + `> ;
     dcterms:license <https://registry.example.org/scheme/perseus/license/energy-consumption-edp-cap/2026-03-12> ;
     ib1:sensitivityClass <https://registry.trust.ib1.org/sensitivity-class/IB1-SP> ;
     ib1:roleRequiredToAccess <https://registry.example.org/scheme/perseus/role/carbon-accounting-provider> .

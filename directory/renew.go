@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/directory/audit"
 	"github.com/perseus-edge/perseus-edge/identity"
 )
 
@@ -47,6 +49,7 @@ func (s *Service) Renew(ctx context.Context, shown *x509.Certificate, h Hierarch
 	if err != nil {
 		return Certificate{}, err
 	}
+	ctx = audit.WithActor(ctx, "gateway:"+strings.TrimPrefix(shown.Subject.CommonName, s.GatewayURL("")))
 	var c Certificate
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		g, err := s.entitled(ctx, tx, shown)
@@ -77,10 +80,17 @@ func (s *Service) Renew(ctx context.Context, shown *x509.Certificate, h Hierarch
 func (s *Service) entitled(ctx context.Context, tx *sql.Tx, shown *x509.Certificate) (Gateway, error) {
 	var id, owner, pem string
 	var revoked sql.NullInt64
-	// A statement that changes nothing: it takes the row's lock on PostgreSQL
-	// and the writer's lock on SQLite.
-	err := tx.QueryRowContext(ctx, `UPDATE directory_certificates SET hosts = hosts WHERE serial = $1 AND hierarchy = $2
-		RETURNING COALESCE(gateway, ''), COALESCE(member, ''), pem, revoked_at`, shown.SerialNumber.String(), string(Client)).Scan(&id, &owner, &pem, &revoked)
+	err := tx.QueryRowContext(ctx, `SELECT COALESCE(gateway, '') FROM directory_certificates WHERE serial = $1 AND hierarchy = $2`,
+		shown.SerialNumber.String(), string(Client)).Scan(&id)
+	if err == nil && id != "" {
+		err = lockGateway(ctx, tx, id)
+	}
+	if err == nil {
+		// A statement that changes nothing: it takes the row's lock on PostgreSQL
+		// and the writer's lock on SQLite.
+		err = tx.QueryRowContext(ctx, `UPDATE directory_certificates SET hosts = hosts WHERE serial = $1 AND hierarchy = $2
+			RETURNING COALESCE(gateway, ''), COALESCE(member, ''), pem, revoked_at`, shown.SerialNumber.String(), string(Client)).Scan(&id, &owner, &pem, &revoked)
+	}
 	switch {
 	case errors.Is(err, sql.ErrNoRows), err == nil && pem != string(identity.EncodeCertificates(shown)):
 		return Gateway{}, forbidden("unknown_certificate", "This directory has no record of the certificate that was shown. Enrol the gateway again with a new code.")
@@ -91,9 +101,6 @@ func (s *Service) entitled(ctx context.Context, tx *sql.Tx, shown *x509.Certific
 			time.Unix(revoked.Int64, 0).UTC().Format(time.DateOnly)+". Ask for a new code and enrol the gateway again.")
 	case id == "":
 		return Gateway{}, forbidden("not_a_gateway", "The certificate that was shown is an application's. Only gateways renew here; an application sends a CSR with its member's token.")
-	}
-	if _, err := tx.ExecContext(ctx, `UPDATE directory_gateways SET name = name WHERE id = $1`, id); err != nil {
-		return Gateway{}, err
 	}
 	g, err := s.gateway(ctx, tx, id)
 	if err == nil && g.Member != owner {

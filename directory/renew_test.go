@@ -104,7 +104,7 @@ func TestRenewRefuses(t *testing.T) {
 		_, csr := newKeyCSR(t)
 		app := must(w.IssueClient(t.Context(), w.providerApp.ID, []byte(csr)))(t)
 		stray, _ := newKeyCSR(t) // signed by the issuer, in no record
-		unknown := must(w.Authorities.Client.leaf(must(memberTemplate(Client, subject{URL: base + "/g/x", Member: base + "/m/x", Organisation: "X"}, w.clock.now(), ""))(t), &stray.PublicKey, w.clock.now()))(t)
+		unknown := must(w.Authorities.Client.leaf(must(memberTemplate(Client, subject{URL: base + "/g/x", Member: base + "/m/x", Organisation: "X"}, w.clock.now(), statusURLs{}))(t), &stray.PublicKey, w.clock.now()))(t)
 		copied := *e.Client.Leaf
 		copied.PublicKey = &stray.PublicKey
 		self := must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, &copied, &copied, &stray.PublicKey, stray))(t)))(t)

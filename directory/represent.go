@@ -21,6 +21,7 @@ var (
 	gatewayPage     = page("gateway.html")
 	catalogPage     = page("catalog.html")
 	sparqlPage      = page("sparql.html")
+	enrolPage       = page("enrol.html")
 )
 
 func page(name string) *template.Template {
@@ -64,7 +65,8 @@ func (s *Service) getIndex(w http.ResponseWriter, r *http.Request) error {
 		TrustFramework, Scheme string
 		Members                []memberJSON
 		More                   int
-	}{TrustFramework: s.Scheme.TrustFramework(), Scheme: s.Scheme.URL()}
+		Manage                 string
+	}{Manage: s.ManagePath, TrustFramework: s.Scheme.TrustFramework(), Scheme: s.Scheme.URL()}
 	const most = 500
 	for _, id := range l.ids[:min(most, len(l.ids))] {
 		v.Members = append(v.Members, s.memberJSON(l.members[id].Member))
@@ -83,8 +85,6 @@ func (s *Service) getStyle(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	w.Header().Set("Cache-Control", "public, max-age=3600")
-	w.Write(b)
+	rdf.Send(w, r, "text/css; charset=utf-8", b, time.Hour)
 	return nil
 }

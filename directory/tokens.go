@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"time"
+
+	"github.com/perseus-edge/perseus-edge/directory/audit"
 )
 
 // Access is what the bearer of a token may do in the member API.
@@ -41,8 +43,12 @@ func (s *Service) IssueToken(ctx context.Context, member string, access Access) 
 		return "", invalid("access %q: need reader, owner or admin", access)
 	}
 	token, now := newToken(), s.Now()
-	_, err := s.DB.ExecContext(ctx, `INSERT INTO directory_tokens (hash, member, access, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
-		hash(token), null(member), string(access), now.Unix(), now.Add(TokenLife).Unix())
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		s.audit(tx, audit.Event{Action: "token.issue", Subject: "token/" + mark(token), Member: member, Detail: string(access)})
+		_, err := tx.ExecContext(ctx, `INSERT INTO directory_tokens (hash, member, access, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
+			hash(token), null(member), string(access), now.Unix(), now.Add(TokenLife).Unix())
+		return err
+	})
 	if err != nil {
 		return "", err
 	}
@@ -57,9 +63,22 @@ func newToken() string {
 
 // RevokeToken ends a token at once. Ending it twice is no error.
 func (s *Service) RevokeToken(ctx context.Context, token string) error {
-	_, err := s.DB.ExecContext(ctx, `DELETE FROM directory_tokens WHERE hash = $1`, hash(token))
-	return err
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `DELETE FROM directory_tokens WHERE hash = $1`, hash(token))
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		s.audit(tx, audit.Event{Action: "token.revoke", Subject: "token/" + mark(token)})
+		return nil
+	})
 }
+
+// mark names a token in logs without giving it away: the beginning of its
+// hash, which is 32 of 256 bits.
+func mark(token string) string { return hash(token)[:8] }
 
 // bearer is who a live token belongs to.
 type bearer struct {

@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"net"
 	"net/url"
 	"strings"
 
@@ -75,6 +74,7 @@ type entryJSON struct {
 	Application    string   `json:"application"` // URL
 	TrustFramework string   `json:"trustFramework"`
 	Scheme         string   `json:"scheme"`
+	Assurance      string   `json:"datasetAssurance,omitempty"` // URL
 	License        []string `json:"license,omitempty"`
 	Sensitivity    []string `json:"sensitivityClass,omitempty"`
 	AccessRoles    []string `json:"roleRequiredToAccess,omitempty"`
@@ -128,7 +128,7 @@ func (s *Service) applicationView(a *applicationEntry) applicationJSON {
 func (s *Service) serviceView(o offer) entryJSON {
 	v := entryJSON{ID: s.ServiceURL(o.ID), Identifier: o.ID, Type: "DataService",
 		serviceJSON: serviceJSON{o.Title, s.MemberURL(o.app.Member), o.ConformsTo, o.Endpoint, o.OAuthIssuer},
-		Application: s.ApplicationURL(o.app.ID), TrustFramework: s.Scheme.TrustFramework(), Scheme: s.Scheme.URL()}
+		Application: s.ApplicationURL(o.app.ID), TrustFramework: s.Scheme.TrustFramework(), Scheme: s.Scheme.URL(), Assurance: o.Assurance}
 	demanded := s.demanded(o.ConformsTo)
 	for to, predicate := range map[*[]string]string{&v.License: "dcterms:license", &v.Sensitivity: "ib1:sensitivityClass", &v.AccessRoles: "ib1:roleRequiredToAccess"} {
 		for _, t := range demanded[rdf.Expand(predicate)] {
@@ -203,6 +203,7 @@ func (s *Service) serviceGraph(o offer) *rdf.Graph {
 	g.Add(self, rdf.Expand("dcterms:conformsTo"), rdf.Ref(o.ConformsTo))
 	g.Add(self, rdf.Expand("dcat:endpointURL"), rdf.Ref(o.Endpoint))
 	g.Add(self, rdf.Expand("ib1:oauthIssuer"), refs(o.OAuthIssuer)...)
+	g.Add(self, rdf.Expand("ib1:datasetAssurance"), refs(o.Assurance)...)
 	g.Add(self, rdf.Expand("ib1:trustFramework"), rdf.Ref(s.Scheme.TrustFramework()))
 	g.Add(self, rdf.Expand("ib1:scheme"), rdf.Ref(s.Scheme.URL()))
 	demanded := s.demanded(o.ConformsTo)
@@ -247,14 +248,14 @@ func words(texts ...string) []rdf.Term {
 }
 
 // dnsName is the DNS name in a URL, in lower case; "" where there is none, as
-// with an IP address.
+// with an IP address in whatever spelling.
 func dnsName(raw string) string {
 	u, err := url.Parse(raw)
-	if err != nil || net.ParseIP(u.Hostname()) != nil {
+	if err != nil {
 		return ""
 	}
 	h := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if !hostForm.MatchString(h) {
+	if len(h) > 253 || !hostForm.MatchString(h) || addressForm.MatchString(h) {
 		return ""
 	}
 	return h

@@ -48,6 +48,7 @@ type Reading struct {
 	// [Sample.At - Interval, Sample.At), as feeds of half-hours give it.
 	Interval  time.Duration
 	Estimated bool // the source marks the value as an estimate
+	Again     bool // of a Listener: the source shows what was delivered before, after something that was no value. There is nothing to count; only the error is over
 	History   bool // sent later, as history: it may be old
 
 	Modulus int64  // base units at which the device says that its register starts again at 0, where it says so with each reading (SunSpec); 0: as configured

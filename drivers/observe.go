@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"maps"
 	"sync/atomic"
 	"time"
 )
@@ -34,6 +35,33 @@ type Wire struct {
 	Modbus   *ModbusCounts  `json:"modbus,omitempty"`
 	Messages *MessageCounts `json:"messages,omitempty"`
 	Feed     *FeedCounts    `json:"feed,omitempty"`
+}
+
+// After gives the sum of two, of one wire: what is now, and what was counted of it
+// before. The address in use is that of now.
+func (w Wire) After(before Wire) Wire {
+	w.Traffic = w.Traffic.Add(before.Traffic)
+	w.Connects += before.Connects
+	if m, b := w.Modbus, before.Modbus; m != nil && b != nil {
+		w.Modbus = &ModbusCounts{m.Exceptions + b.Exceptions, m.Late + b.Late, m.Splits + b.Splits, m.QuarantineSeconds + b.QuarantineSeconds}
+	}
+	if m, b := w.Messages, before.Messages; m != nil && b != nil {
+		w.Messages = &MessageCounts{m.Heard + b.Heard, m.Unread + b.Unread, m.Duplicates + b.Duplicates, m.Gaps + b.Gaps, m.Rebirths + b.Rebirths}
+	}
+	if f, b := w.Feed, before.Feed; f != nil && b != nil {
+		sum := FeedCounts{f.Fetched, maps.Clone(b.Statuses), f.FilesDone + b.FilesDone, f.FilesBad + b.FilesBad}
+		if b.Fetched.After(f.Fetched) {
+			sum.Fetched = b.Fetched
+		}
+		for status, n := range f.Statuses {
+			if sum.Statuses == nil {
+				sum.Statuses = map[string]uint64{}
+			}
+			sum.Statuses[status] += n
+		}
+		w.Feed = &sum
+	}
+	return w
 }
 
 // ModbusCounts are those of a Modbus bus.

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"unicode/utf8"
 )
 
 // The scheme's certificate extensions.
@@ -98,10 +99,15 @@ func decodeUTF8(der []byte) (string, error) {
 	} else if len(rest) > 0 {
 		return "", errors.New("trailing bytes")
 	}
-	if v.Class != asn1.ClassUniversal || v.Tag != asn1.TagUTF8String || v.IsCompound {
+	if !isUTF8(v) {
 		return "", errors.New("not a UTF8String")
 	}
 	return string(v.Bytes), nil
+}
+
+// isUTF8 says whether a value is a UTF8String, and what it says it is.
+func isUTF8(v asn1.RawValue) bool {
+	return v.Class == asn1.ClassUniversal && v.Tag == asn1.TagUTF8String && !v.IsCompound && utf8.Valid(v.Bytes)
 }
 
 func decodeRoles(der []byte) ([]string, error) {
@@ -113,7 +119,7 @@ func decodeRoles(der []byte) ([]string, error) {
 	}
 	roles := make([]string, len(seq))
 	for i, v := range seq {
-		if v.Class != asn1.ClassUniversal || v.Tag != asn1.TagUTF8String || v.IsCompound {
+		if !isUTF8(v) {
 			return nil, errors.New("a role is not a UTF8String")
 		}
 		roles[i] = string(v.Bytes)

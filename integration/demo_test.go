@@ -65,7 +65,16 @@ func (d description) license(part string) string {
 
 // runningDemo starts the demo as a person would, waits until it is up, and
 // keeps it up until the last test has ended. The tests that use it share it.
+// PERSEUS_TEST_DEMO names the folder of one that runs already.
 var runningDemo = sync.OnceValues(func() (*description, error) {
+	if dir := os.Getenv("PERSEUS_TEST_DEMO"); dir != "" {
+		b, err := os.ReadFile(filepath.Join(dir, "demo.json"))
+		if err != nil {
+			return nil, err
+		}
+		d := &description{dir: dir}
+		return d, json.Unmarshal(b, d)
+	}
 	bin, err := programs()
 	if err != nil {
 		return nil, err

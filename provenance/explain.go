@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/perseus-edge/perseus-edge/uplink/month"
 )
 
 // References checks what Verify leaves open: that every step a step refers to
@@ -50,6 +52,13 @@ func (s VerifiedStep) refs() []reference {
 	}
 	data := []string{"origin", "receipt", "process"}
 	switch s.Type {
+	case "origin":
+		proofs, _ := s.Body[HalfHoursStatements].([]any)
+		for _, p := range proofs {
+			p, _ := p.(map[string]any)
+			id, _ := p["statement"].(string)
+			out = append(out, reference{"half-hours", id, []string{month.StepType}})
+		}
 	case "transfer":
 		add("of", data...)
 	case "receipt":
@@ -97,30 +106,34 @@ func Explain(steps []VerifiedStep) string {
 }
 
 func sameHand(a, b VerifiedStep) bool {
-	return a.Signed.Serial.Cmp(b.Signed.Serial) == 0 && a.Signed.At.Equal(b.Signed.At) && len(a.IncludedBy) == len(b.IncludedBy)
+	return sameSignature(a.Signed, b.Signed)
 }
 
 // summary is a step in a few words. %q keeps a stranger's text on one line.
 func (s VerifiedStep) summary() string {
-	text := func(k string) string { v, _ := s.Body[k].(string); return v }
-	last := func(k string) string {
-		parts := strings.Split(strings.TrimRight(text(k), "/"), "/")
-		if n := len(parts); n > 1 && strings.HasPrefix(parts[n-1], "20") { // a version: name before it
-			return parts[n-2]
-		}
-		return parts[len(parts)-1]
-	}
+	last := func(k string) string { return lastPart(s.text(k)) }
 	switch s.Type {
 	case "permission":
-		return fmt.Sprintf("permission until %q", text("expires"))
+		return fmt.Sprintf("permission until %q", s.text("expires"))
 	case "origin":
-		return fmt.Sprintf("origin %q from %q", last("sourceType"), text("origin"))
+		return fmt.Sprintf("origin %q from %q", last("sourceType"), s.text("origin"))
 	case "transfer":
-		return fmt.Sprintf("transfer to %q under %q", text("to"), last("license"))
+		return fmt.Sprintf("transfer to %q under %q", s.text("to"), last("license"))
 	case "receipt":
 		return "receipt"
 	case "process":
 		return fmt.Sprintf("process %q", last("process"))
+	case month.StepType:
+		return fmt.Sprintf("the gateway's half-hours of %q, meter %q, measure %q", s.text("month"), s.text("meter"), s.text("measure"))
 	}
 	return fmt.Sprintf("%q", s.Type)
+}
+
+// lastPart is the last part of a URL, but for a version at its end.
+func lastPart(url string) string {
+	parts := strings.Split(strings.TrimRight(url, "/"), "/")
+	if n := len(parts); n > 1 && strings.HasPrefix(parts[n-1], "20") { // a version: name before it
+		return parts[n-2]
+	}
+	return parts[len(parts)-1]
 }

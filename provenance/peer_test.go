@@ -76,7 +76,7 @@ func TestPythonVerifiesOurs(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 11))
 	var records []json.RawMessage
 	var want [][]provenance.VerifiedStep
-	const n = 200
+	const n = 1000
 	for range n {
 		r := w.generate(t, rng, 3)
 		raw := encode(t, r)
@@ -120,8 +120,8 @@ func TestOursVerifiesPython(t *testing.T) {
 		signers = append(signers, map[string]string{"key": keyPEM(t, l), "chain": string(l.PEM())})
 	}
 	var records []json.RawMessage
-	ask(t, map[string]any{"do": "generate", "framework": framework, "root": w.rootPEM(), "signers": signers, "seed": 5, "count": 200}, &records)
-	if len(records) != 200 {
+	ask(t, map[string]any{"do": "generate", "framework": framework, "root": w.rootPEM(), "signers": signers, "seed": 5, "count": 1000}, &records)
+	if len(records) != 1000 {
 		t.Fatalf("%d records", len(records))
 	}
 	var again []json.RawMessage
@@ -145,8 +145,8 @@ func TestOursVerifiesPython(t *testing.T) {
 		again = append(again, encode(t, out))
 		w.verify(t, again[i])
 	}
-	if steps < 1000 {
-		t.Errorf("only %d steps in 200 records: the generator is too thin", steps)
+	if steps < 5000 {
+		t.Errorf("only %d steps in 1000 records: the generator is too thin", steps)
 	}
 	var answers []struct{ Error string }
 	ask(t, map[string]any{"do": "verify", "framework": framework, "root": w.rootPEM(), "records": again}, &answers)

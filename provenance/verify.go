@@ -27,6 +27,13 @@ type Verifier struct {
 	// been revoked when it signed at the given time. Nil: none is. Mind that
 	// whoever holds a stolen key chooses the time that he writes.
 	Revoked func(c *x509.Certificate, at time.Time) bool
+	// CRLs are revocation lists, for a check without a connection. One counts
+	// for the certificates of the issuer that signed it. A signature holds that
+	// was made before the revocation, unless the key was said to be in other
+	// hands. A list that is out of date is an error.
+	CRLs []*x509.RevocationList
+	// NeedCRL refuses a signer for whose issuer there is no list in CRLs.
+	NeedCRL bool
 	// Now refuses signatures from the future. Nil: time.Now.
 	Now func() time.Time
 }
@@ -36,6 +43,7 @@ type Signature struct {
 	identity.Peer
 	At          time.Time
 	Certificate *x509.Certificate
+	list        *list // what it is of
 }
 
 // VerifiedStep is a step under a checked signature.
@@ -67,7 +75,8 @@ func (r *Record) Verify(v Verifier) ([]VerifiedStep, error) {
 	if v.Now != nil {
 		now = v.Now
 	}
-	w := &verification{record: r, Verifier: v, latest: now().Add(Skew), ids: map[string]string{}, chains: map[string][]*x509.Certificate{}}
+	at := now()
+	w := &verification{record: r, Verifier: v, now: at, latest: at.Add(Skew), ids: map[string]string{}, chains: map[string][]*x509.Certificate{}, paths: map[string][]*x509.Certificate{}}
 	if err := w.list(r.signed, "steps", nil); err != nil {
 		return nil, err
 	}
@@ -77,10 +86,12 @@ func (r *Record) Verify(v Verifier) ([]VerifiedStep, error) {
 type verification struct {
 	Verifier
 	record *Record
+	now    time.Time
 	latest time.Time
 	steps  []VerifiedStep
 	ids    map[string]string              // step id -> its text
 	chains map[string][]*x509.Certificate // parsed, by serial
+	paths  map[string][]*x509.Certificate // that lead to a root, by the signer's certificate
 }
 
 func (w *verification) list(l *list, where string, above []Signature) error {
@@ -103,7 +114,7 @@ func (w *verification) list(l *list, where string, above []Signature) error {
 	if n := len(above); n > 0 && l.sig.at.After(above[n-1].At.Add(Skew)) {
 		return &Error{where, name, fmt.Errorf("it was signed after %s, which claims to include it, signed", above[n-1].Application)}
 	}
-	sig := Signature{peer, l.sig.at, c}
+	sig := Signature{peer, l.sig.at, c, l}
 	for i, e := range l.elements {
 		at := fmt.Sprintf("%s[%d]", where, i)
 		if e.sub != nil {
@@ -139,22 +150,30 @@ func (w *verification) signer(l *list) (*x509.Certificate, error) {
 	if leaf.IsCA || leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
 		return nil, errors.New("the certificate is not one for signatures")
 	}
-	paths, err := leaf.Verify(x509.VerifyOptions{
-		Roots: w.Roots, Intermediates: issuers, CurrentTime: l.sig.at,
-		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
+	path, err := w.path(leaf, issuers, l.sig.at)
 	if err != nil {
 		return nil, fmt.Errorf("chain at the time of the signature: %w", err)
 	}
-	if w.Revoked == nil {
-		return leaf, nil
+	return leaf, w.revoked(path, l.sig.at, w.now)
+}
+
+// path leads from a signer's certificate to a root at an instant. One that was
+// found for another of his signatures serves again, where all of it was valid
+// then: nothing else about it depends on the time.
+func (w *verification) path(leaf *x509.Certificate, issuers *x509.CertPool, at time.Time) ([]*x509.Certificate, error) {
+	known := w.paths[string(leaf.Raw)]
+	if known != nil && !slices.ContainsFunc(known, func(c *x509.Certificate) bool { return at.Before(c.NotBefore) || at.After(c.NotAfter) }) {
+		return known, nil
 	}
-	for _, c := range paths[0][:max(len(paths[0])-1, 1)] { // the root is trusted or not: nobody revokes it
-		if w.Revoked(c, l.sig.at) {
-			return nil, fmt.Errorf("certificate %s of %s is revoked", c.SerialNumber, c.Subject)
-		}
+	paths, err := leaf.Verify(x509.VerifyOptions{
+		Roots: w.Roots, Intermediates: issuers, CurrentTime: at,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
+	if err != nil {
+		return nil, err
 	}
-	return leaf, nil
+	w.paths[string(leaf.Raw)] = paths[0]
+	return paths[0], nil
 }
 
 // chain gives the certificate with a serial number and what may be its

@@ -28,6 +28,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/relay/emissions/neso"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/relay/migrations"
+	"github.com/perseus-edge/perseus-edge/relay/openapi"
 	"github.com/perseus-edge/perseus-edge/relay/permission"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
@@ -46,16 +47,22 @@ type Config struct {
 	SealKey      []byte              // 32 bytes
 	Carbon       neso.Config         // the carbon intensity API
 
-	Revoked func(serial *big.Int) bool // optional
-	History time.Duration              // optional; see permission.Config
-	Words   map[string]string          // optional; permission texts by licence URL, in place of our own
-	Now     func() time.Time           // optional; time.Now
-	Logger  *slog.Logger               // optional; slog.Default
+	Revoked   func(serial *big.Int) bool // optional
+	History   time.Duration              // optional; see permission.Config
+	Retention time.Duration              // optional; see ingest.Config
+	Words     map[string]string          // optional; permission texts by licence URL, in place of our own
+	Messages  permission.Delivery        // optional; how clients are told of withdrawals; see permission.Config
+	Now       func() time.Time           // optional; time.Now
+	Logger    *slog.Logger               // optional; slog.Default
+
+	WithdrawalSubject string // optional; see permission.Config
 }
 
 // Relay is a relay, ready to serve. Run must run besides.
 type Relay struct {
 	now         func() time.Time
+	issuer      string
+	server      string
 	ingest      *ingest.Service
 	permission  *permission.Service
 	consumption *consumption.Service
@@ -83,18 +90,19 @@ func New(ctx context.Context, c Config) (*Relay, error) {
 			return nil, fmt.Errorf("the relay's signing certificate lacks the role %s", c.Scheme.Role(role))
 		}
 	}
-	r := &Relay{now: c.Now}
+	r := &Relay{now: c.Now, issuer: c.Issuer, server: c.Server}
+	signer := provenance.Signer{Key: c.Signer, Chain: c.Chain, Now: c.Now}
 	r.ingest = ingest.New(ingest.Config{
 		DB: c.DB, SigningRoots: c.SigningRoots, Members: c.Members, Permits: permits{r}, Revoked: c.Revoked, Now: c.Now, Logger: c.Logger,
+		TrustFramework: c.Scheme.TrustFramework(), Retention: c.Retention, Attest: ingest.Attested(c.Scheme, signer),
 	})
 	if r.permission, err = permission.New(permission.Config{
 		DB: c.DB, Issuer: c.Issuer, Server: c.Server, Scheme: c.Scheme, Organisation: c.Organisation, Sites: r.ingest,
 		SealKey: c.SealKey, Signer: c.Signer, Chain: c.Chain, History: c.History, Words: c.Words, Revoked: c.Revoked, Now: c.Now, Logger: c.Logger,
-		OnWithdraw: r.forget,
+		OnWithdraw: r.forget, Messages: c.Messages, WithdrawalSubject: c.WithdrawalSubject,
 	}); err != nil {
 		return nil, err
 	}
-	signer := provenance.Signer{Key: c.Signer, Chain: c.Chain, Now: c.Now}
 	if r.consumption, err = consumption.New(consumption.Config{
 		Access: r.permission.CheckToken, Store: r.ingest, Scheme: c.Scheme, Now: c.Now, Logger: c.Logger,
 		Provenance: consumption.NewRecorder(c.Scheme, c.Server, signer, r.ingest.BatchHashes),
@@ -167,21 +175,22 @@ func (p permits) LiveGrants(ctx context.Context, gateway string, now time.Time) 
 
 // forget deletes what no live grant covers any more.
 func (r *Relay) forget(ctx context.Context, gateway string) error {
-	live, err := r.permission.LiveGrants(ctx, gateway, r.now())
-	if err != nil {
-		return err
-	}
-	_, err = r.ingest.DeleteUncovered(ctx, gateway, live)
+	_, err := r.ingest.DeleteUncovered(ctx, gateway)
 	return err
 }
 
 // RegisterBrowser adds the pages for people: for a listener that asks nobody
 // for a certificate.
-func (r *Relay) RegisterBrowser(mux *http.ServeMux) { r.permission.RegisterBrowser(mux) }
+func (r *Relay) RegisterBrowser(mux openapi.Mux) {
+	r.permission.RegisterBrowser(mux)
+	if err := openapi.Register(mux, r.issuer, r.server); err != nil {
+		panic(err) // the document is part of the program; its test reads it
+	}
+}
 
 // RegisterServer adds everything for gateways, carbon accountants and banks:
 // for a listener that demands a client certificate.
-func (r *Relay) RegisterServer(mux *http.ServeMux) {
+func (r *Relay) RegisterServer(mux openapi.Mux) {
 	r.ingest.Register(mux)
 	r.permission.RegisterServer(mux)
 	r.consumption.Register(mux)
@@ -191,8 +200,8 @@ func (r *Relay) RegisterServer(mux *http.ServeMux) {
 // Run does what is due without a request, until ctx ends.
 func (r *Relay) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	errs := make([]error, 2)
-	for i, f := range []func(context.Context) error{r.permission.Run, r.emissions.Run} {
+	errs := make([]error, 3)
+	for i, f := range []func(context.Context) error{r.permission.Run, r.emissions.Run, r.ingest.Run} {
 		wg.Go(func() { errs[i] = f(ctx) })
 	}
 	wg.Wait()

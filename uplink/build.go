@@ -47,10 +47,12 @@ func collect(out Outbox, live []grant.Grant, now time.Time, most int) (d draft, 
 			}
 			room, most = room-len(hh), most-len(hh)
 			for _, run := range runs(hh, &unfit) {
-				s := series(k, run)
-				d.series = append(d.series, s)
-				d.spans = append(d.spans, energy.Span{Key: k, From: s.First, To: s.End()})
-				rely(relied, live, now, k, s)
+				for _, piece := range whole(run) {
+					s := series(k, piece)
+					d.series = append(d.series, s)
+					d.spans = append(d.spans, energy.Span{Key: k, From: s.First, To: s.End()})
+					rely(relied, live, now, k, s)
+				}
 			}
 		}
 		if most <= 0 || len(d.series) > batch.MaxSeries/2 {
@@ -102,6 +104,35 @@ func runs(hh []energy.HalfHour, unfit *int) (out [][]energy.HalfHour) {
 		out = append(out, hh[from:])
 	}
 	return out
+}
+
+// whole splits a run from which the relay could not work out every register
+// that is known here: it is told those at both ends, and goes forward from the
+// one and backward from the other as far as the first missing half-hour.
+func whole(run []energy.HalfHour) [][]energy.HalfHour {
+	known := func(h energy.HalfHour) bool { return h.Quality != energy.Missing && carriedRegister(h) >= 0 }
+	wrapped := known(run[0]) && run[0].Cumulative < run[0].Energy
+	forward, backward := 0, len(run)
+	for forward < len(run) && run[forward].Quality != energy.Missing && !wrapped {
+		forward++
+	}
+	for backward > 0 && run[backward-1].Quality != energy.Missing {
+		backward--
+	}
+	if backward <= forward || !slices.ContainsFunc(run[forward:backward], known) {
+		return [][]energy.HalfHour{run}
+	}
+	// Each piece begins with what is there and ends with what is missing.
+	var out [][]energy.HalfHour
+	from := 0
+	for i := 1; i < len(run); i++ {
+		here, before := run[i].Quality != energy.Missing, run[i-1].Quality != energy.Missing
+		if here && !before || !here && before && known(run[from]) && run[from].Cumulative < run[from].Energy {
+			out = append(out, run[from:i])
+			from = i
+		}
+	}
+	return append(out, run[from:])
 }
 
 // goesOn reports whether the register of h follows from that of p, which is so
@@ -184,13 +215,17 @@ func (c *Client) sealNext() (outcome, error) {
 			return idle, err
 		}
 		c.noteUnfit(unfit)
-		if len(d.series) == 0 {
+		stated, err := c.monthStatements(live, now, d, s)
+		if err != nil {
+			return idle, err
+		}
+		if len(d.series)+len(stated) == 0 {
 			return idle, nil
 		}
 		raw, err := batch.Encode(batch.Batch{
 			Gateway: c.folder.Gateway, Serial: s.chain[0].SerialNumber.Bytes(),
 			Sequence: sequence + 1, Previous: previous, Made: c.now(),
-			Grants: d.grants, Series: d.series, Baseline: st.carry,
+			Grants: d.grants, Series: d.series, Baseline: append(st.carry[:len(st.carry):len(st.carry)], stated...),
 		}, s.key)
 		if most > batchLeast && (errors.Is(err, batch.ErrTooLarge) || len(raw) > batchBytes) {
 			continue

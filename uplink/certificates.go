@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/keystore"
 )
 
 // CertificateStatus is how a certificate of the gateway stands.
@@ -18,8 +19,9 @@ type CertificateStatus struct {
 	Kind     string    `json:"kind"` // client or signing
 	Serial   string    `json:"serial"`
 	NotAfter time.Time `json:"notAfter"`
-	RenewAt  time.Time `json:"renewAt"` // two thirds of its life
-	State    string    `json:"state"`   // valid, renewing, failing (the renewal), expired or revoked
+	RenewAt  time.Time `json:"renewAt"`  // two thirds of its life
+	KeyStore string    `json:"keyStore"` // where its key lives: file or tpm
+	State    string    `json:"state"`    // valid, renewing, failing (the renewal), expired or revoked
 	Failures int       `json:"failures,omitempty"`
 	Since    time.Time `json:"since,omitzero"` // of the first failure in a row
 	Error    string    `json:"error,omitempty"`
@@ -30,6 +32,8 @@ type CertificateStatus struct {
 // held is what the client knows of a certificate in use.
 type held struct {
 	leaf     *x509.Certificate
+	keys     string // where its key lives
+	told     bool   // that it has ended is in the log
 	failures int
 	since    time.Time
 	problem  string
@@ -44,9 +48,9 @@ func (c *Client) certificatesLocked() (out []CertificateStatus) {
 		if h.leaf == nil {
 			continue
 		}
-		s := CertificateStatus{Kind: string(k), Serial: h.leaf.SerialNumber.String(), NotAfter: h.leaf.NotAfter.UTC(), RenewAt: renewAt(h.leaf).UTC(),
+		s := CertificateStatus{Kind: string(k), Serial: h.leaf.SerialNumber.String(), NotAfter: h.leaf.NotAfter.UTC(), RenewAt: renewAt(h.leaf).UTC(), KeyStore: h.keys,
 			State: "valid", Failures: h.failures, Since: h.since, Error: h.problem, NextTry: h.next}
-		again := fmt.Sprintf("Make a new code for this gateway in the directory, then run: perseus-agent enroll --url %s --code CODE", c.folder.Directory)
+		again := fmt.Sprintf("Make a new code for this gateway in the directory, then type it on this gateway's own page, or run: perseus-agent enroll --url %s --code CODE", c.folder.Directory)
 		switch {
 		case k == clientKind && c.state.revoked != "" && c.state.revoked == s.Serial:
 			s.State = "revoked"
@@ -69,7 +73,10 @@ func (c *Client) certificatesLocked() (out []CertificateStatus) {
 	return out
 }
 
-func (c *Client) noteCertificate(k kind, leaf *x509.Certificate) {
+// noteCertificate takes down which pair is in use, and once that its certificate
+// has ended.
+func (c *Client) noteCertificate(k kind, p *pair) {
+	leaf := p.leaf()
 	revoked := k == clientKind && c.folder.revoked(leaf.SerialNumber)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,7 +84,14 @@ func (c *Client) noteCertificate(k kind, leaf *x509.Certificate) {
 		c.state.certificates = map[kind]held{}
 	}
 	h := c.state.certificates[k]
-	h.leaf = leaf
+	if h.leaf == nil || !h.leaf.Equal(leaf) {
+		h.told = false
+	}
+	h.leaf, h.keys = leaf, keystore.KindOf(p.key)
+	if !h.told && c.now().After(leaf.NotAfter) {
+		h.told = true
+		c.log.Error("this gateway's certificate has ended: nothing can be sent until it is enrolled with a new code; readings are kept", "kind", k, "ended", leaf.NotAfter, "serial", leaf.SerialNumber)
+	}
 	c.state.certificates[k] = h
 	if revoked {
 		c.state.revoked = leaf.SerialNumber.String()
@@ -87,7 +101,8 @@ func (c *Client) noteCertificate(k kind, leaf *x509.Certificate) {
 func (c *Client) renewalWorked(k kind) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.state.certificates[k] = held{leaf: c.state.certificates[k].leaf}
+	h := c.state.certificates[k]
+	c.state.certificates[k] = held{leaf: h.leaf, keys: h.keys, told: h.told}
 }
 
 // renewalFailed notes why, and says when to try again.
@@ -121,8 +136,12 @@ func (c *Client) noteRevoked(err error) {
 	}
 	serial := p.leaf().SerialNumber
 	c.mu.Lock()
+	known := c.state.revoked == serial.String()
 	c.state.revoked = serial.String()
 	c.mu.Unlock()
+	if !known {
+		c.log.Error("this gateway's certificate is revoked: nothing can be sent until it is enrolled with a new code; readings are kept", "serial", serial)
+	}
 	if c.folder.revoked(serial) {
 		return
 	}

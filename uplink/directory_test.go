@@ -12,20 +12,25 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
 )
 
-const goodCode = "7K2M-9QXA-04TB"
+const goodCode = "7K2M-9KXA-34TE"
 
 // memDirectory issues certificates for a code, and can be made to go wrong.
 type memDirectory struct {
 	t     *testing.T
 	pki   *identitytest.PKI
 	relay string
+	mu    sync.Mutex // what follows
 	used  bool
+	last  map[string]string // what was answered last: the same keys get it again
+	keys  string
+	lose  bool // the answer is lost on its way
 	spoil func(answer map[string]string)
 }
 
@@ -34,16 +39,29 @@ func (d *memDirectory) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		Code       string `json:"code"`
 		ClientCSR  string `json:"client_csr"`
 		SigningCSR string `json:"signing_csr"`
+		Gateway    string `json:"gateway"`
 	}
 	if err := json.NewDecoder(q.Body).Decode(&in); err != nil || q.URL.Path != "/gateway/v1/enrollments" {
 		refuse(w, 400, "invalid_request", nil)
 		return
 	}
-	if in.Code != goodCode || d.used {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	keys := d.keysOf(in.ClientCSR) + d.keysOf(in.SigningCSR)
+	if in.Code != goodCode || d.used && d.keys != keys {
 		refuse(w, 403, "invalid_code", nil)
 		return
 	}
-	d.used = true
+	if in.Gateway != "" && in.Gateway != gatewayURL {
+		refuse(w, 409, "other_gateway", nil)
+		return
+	}
+	if d.used {
+		w.WriteHeader(http.StatusCreated)
+		json.NewEncoder(w).Encode(d.last)
+		return
+	}
+	d.used, d.keys = true, keys
 	a := map[string]string{
 		"gateway": gatewayURL, "member": memberURL, "organisation": "Shop Ltd", "relay": d.relay,
 		"client_certificate":  string(d.issue(in.ClientCSR, d.pki.ClientCA, d.pki.Client(gatewayURL, "Shop Ltd", memberURL).Cert())),
@@ -54,8 +72,26 @@ func (d *memDirectory) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	if d.spoil != nil {
 		d.spoil(a)
 	}
+	d.last = a
+	if d.lose {
+		panic(http.ErrAbortHandler)
+	}
 	w.WriteHeader(http.StatusCreated)
 	json.NewEncoder(w).Encode(a)
+}
+
+// keysOf gives the key of a request as text.
+func (d *memDirectory) keysOf(csr string) string {
+	pub, err := identity.ParseCSR([]byte(csr))
+	if err != nil {
+		d.t.Error(err)
+		return ""
+	}
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		d.t.Error(err)
+	}
+	return string(der)
 }
 
 // issue makes a certificate like the template for the key of a request.

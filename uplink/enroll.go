@@ -3,8 +3,9 @@ package uplink
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,15 +16,18 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/keystore"
 )
 
 // EnrollRequest is what it takes to enrol a gateway.
 type EnrollRequest struct {
-	Directory string            // base URL of the directory
-	Code      string            // the one-time code, as a person typed it
+	Directory string            // base URL of the directory; may be empty where Code is what the QR code holds
+	Code      string            // the one-time code, as a person typed it, or what its QR code holds
 	Dir       string            // identity folder; made if need be
 	CAFile    string            // PEM of the authority of a private directory and relay; empty: the system's
+	Keys      string            // where the keys are made: auto (also empty), file or tpm (keystore.Open)
 	Force     bool              // replace a working identity
+	Other     bool              // become another gateway than this one has been
 	Now       func() time.Time  // nil: time.Now
 	HTTP      http.RoundTripper // nil: TLS that trusts CAFile
 }
@@ -31,31 +35,47 @@ type EnrollRequest struct {
 // ErrEnrolled is the cause when a working identity would be replaced.
 var ErrEnrolled = errors.New("this gateway is enrolled already: to replace its identity, use --force and a new code")
 
+// errOther is the cause when a device would become another gateway by a slip:
+// what was measured at one business must not go out as another's.
+var errOther = errors.New("check that this is the right device; to make it another gateway, use perseus-agent enroll --other-gateway")
+
 const enrollTime = time.Minute
 
-// newSuffix marks keys whose certificates are not there yet.
-const newSuffix = ".new"
-
 // Enroll makes the gateway's two keys, has the directory issue certificates
-// for them against a one-time code, checks what came back, and fills the
-// identity folder, gateway.json last. The keys never leave the folder.
+// for them against a one-time code, checks what came back, and brings the new
+// identity into use in one step. The keys never leave the machine.
 //
-// Until everything is checked an identity that was there before stays as it
-// is; it is replaced only with Force (ErrEnrolled). An error says what to do;
-// the code is used up only once the directory has accepted it.
+// Until then an identity that was there before stays as it is. One that works
+// is replaced only with Force (ErrEnrolled); a code that is another gateway's
+// than this one has been is refused, unused, without Other. An error says what
+// to do. The code is used up only once the directory has accepted it, and where
+// its answer is lost, Enroll with the same code gets it again.
 func Enroll(ctx context.Context, r EnrollRequest) (e Enrolment, err error) {
 	if r.Now == nil {
 		r.Now = time.Now
+	}
+	if directory, code, ok := identity.ParseEnrolLink(r.Code); ok {
+		r.Code = code
+		if r.Directory == "" {
+			r.Directory = directory
+		}
+	}
+	if r.Directory == "" {
+		return e, errors.New("the directory's address is missing: give it as it stands beside the code, or the whole address that the code's QR code holds")
 	}
 	directory, err := baseURL(r.Directory)
 	if err != nil {
 		return e, fmt.Errorf("directory: %w", err)
 	}
-	code, err := identity.ParseCode(r.Code)
+	code, err := identity.ParseEnrolCode(r.Code)
 	if err != nil {
 		return e, err
 	}
-	if f, err := openFolder(r.Dir); err == nil && !r.Force && f.works(r.Now()) {
+	as := ""
+	if present, err := ReadEnrolment(r.Dir); err == nil && !r.Other {
+		as = present.Gateway
+	}
+	if f, err := openFolder(r.Dir, r.Keys); err == nil && !r.Force && f.works(r.Now()) {
 		return e, fmt.Errorf("%s: %w", r.Dir, ErrEnrolled)
 	}
 	var ca []byte
@@ -77,27 +97,36 @@ func Enroll(ctx context.Context, r EnrollRequest) (e Enrolment, err error) {
 	}
 	// The keys are on the disk before the code is spent: a folder that cannot
 	// be written costs no code.
-	client, signing, err := newKeys(r.Dir)
+	dir := filepath.Join(r.Dir, enrolmentNew)
+	client, signing, err := newKeys(dir, r.Keys, code)
 	if err != nil {
 		return e, fmt.Errorf("identity folder: %w", err)
 	}
+	got, lost, err := requestEnrolment(ctx, r, directory, code, as, client, signing)
+	if lost { // the code may be spent: it is good for these keys
+		return e, err
+	}
 	defer func() {
 		if err != nil {
-			os.Remove(filepath.Join(r.Dir, clientKeyFile+newSuffix))
-			os.Remove(filepath.Join(r.Dir, signingKeyFile+newSuffix))
+			os.RemoveAll(dir)
 		}
 	}()
-	got, err := requestEnrolment(ctx, r, directory, code, client, signing)
 	if err != nil {
 		return e, err
 	}
 	e = Enrolment{Gateway: got.Gateway, Member: got.Member, Organisation: got.Organisation,
 		Relay: got.Relay, Directory: directory, EnrolledAt: r.Now().UTC().Truncate(time.Second)}
 	files, err := got.check(e, client, signing, r.Now())
+	if err == nil && as != "" && got.Gateway != as {
+		err = fmt.Errorf("the code is for %s, this device is %s: %w", plain(got.Gateway, 100), as, errOther)
+	}
 	if err != nil {
 		return e, fmt.Errorf("the directory's answer cannot be used, and the code is used up: %w", err)
 	}
-	return e, fill(r.Dir, e, files, ca)
+	if err := fill(dir, e, files, ca); err != nil {
+		return e, err
+	}
+	return e, adoptEnrolment(r.Dir)
 }
 
 // privateFolder makes the folder, readable by its owner alone.
@@ -111,19 +140,36 @@ func privateFolder(dir string) error {
 	return nil
 }
 
-func newKeys(dir string) (client, signing *ecdsa.PrivateKey, err error) {
-	for _, k := range []struct {
-		key  **ecdsa.PrivateKey
-		file string
-	}{{&client, clientKeyFile}, {&signing, signingKeyFile}} {
-		if *k.key, err = identity.NewKey(); err != nil {
-			return nil, nil, err
-		}
-		if err = identity.WriteKey(filepath.Join(dir, k.file+newSuffix), *k.key); err != nil {
-			return nil, nil, err
+// newKeys gives the two keys on their way: those of an earlier attempt with the
+// same code, or two that are made and kept now.
+func newKeys(dir, kind, code string) (client, signing crypto.Signer, err error) {
+	sum := sha256.Sum256([]byte(code))
+	mark := hex.EncodeToString(sum[:])
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if b, err := os.ReadFile(at(codeFile)); err == nil && string(b) == mark {
+		client, err1 := keystore.Read(at(clientKeyFile), kind)
+		signing, err2 := keystore.Read(at(signingKeyFile), kind)
+		if err1 == nil && err2 == nil && keystore.Check(client) == nil && keystore.Check(signing) == nil {
+			return client, signing, nil
 		}
 	}
-	return client, signing, nil
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, nil, err
+	}
+	if err := privateFolder(dir); err != nil {
+		return nil, nil, err
+	}
+	store, err := keystore.Open(kind)
+	if err != nil {
+		return nil, nil, err
+	}
+	if client, err = store.Make(at(clientKeyFile)); err != nil {
+		return nil, nil, err
+	}
+	if signing, err = store.Make(at(signingKeyFile)); err != nil {
+		return nil, nil, err
+	}
+	return client, signing, identity.WriteFile(at(codeFile), []byte(mark), 0o600)
 }
 
 // enrolmentAnswer is what the directory answers.
@@ -138,18 +184,24 @@ type enrolmentAnswer struct {
 	ClientRoots        string `json:"client_roots"`
 }
 
-func requestEnrolment(ctx context.Context, r EnrollRequest, directory, code string, client, signing crypto.Signer) (*enrolmentAnswer, error) {
+// requestEnrolment asks the directory. lost says that it may have said yes
+// though that has not arrived.
+func requestEnrolment(ctx context.Context, r EnrollRequest, directory, code, as string, client, signing crypto.Signer) (_ *enrolmentAnswer, lost bool, err error) {
 	clientCSR, err := identity.NewCSR(client, "gateway")
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	signingCSR, err := identity.NewCSR(signing, "gateway")
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	body, err := json.Marshal(map[string]string{"code": code, "client_csr": string(clientCSR), "signing_csr": string(signingCSR)})
+	in := map[string]string{"code": code, "client_csr": string(clientCSR), "signing_csr": string(signingCSR)}
+	if as != "" {
+		in["gateway"] = as
+	}
+	body, err := json.Marshal(in)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, enrollTime)
 	defer cancel()
@@ -158,25 +210,29 @@ func requestEnrolment(ctx context.Context, r EnrollRequest, directory, code stri
 	a, err := do(ctx, hc, http.MethodPost, directory+"/gateway/v1/enrollments",
 		http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}, body, 8*identity.MaxPEM)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", explain(err, "the directory "+directory, "", r.Now()), err)
+		return nil, true, fmt.Errorf("%s: %w", explain(err, "the directory "+directory, "", r.Now()), err)
 	}
 	if a.status != http.StatusCreated {
 		no := a.refused(r.Now())
 		switch {
+		case no.code == "mistyped_code":
+			return nil, false, &worded{"the directory cannot read this code: compare it with the original", no}
 		case no.code == "invalid_code":
-			return nil, fmt.Errorf("the directory does not know this code: it may be mistyped, used already, or too old: make a new one in the directory: %w", no)
+			return nil, false, &worded{"the directory " + directory + " does not know this code: it may be of another directory, used already, withdrawn, or too old. Have it make a new one", no}
+		case no.code == "other_gateway":
+			return nil, false, &worded{no.description + " The latter is done by perseus-agent enroll --other-gateway.", no}
 		case a.status == http.StatusTooManyRequests:
-			return nil, fmt.Errorf("too many tries: wait some minutes, then try again: %w", no)
+			return nil, false, &worded{"the directory has seen too many wrong codes from this network: wait some minutes, then try again", no}
 		case a.status >= 500:
-			return nil, fmt.Errorf("the directory has a fault of its own; try again later, with a new code if this one is then refused: %w", no)
+			return nil, true, fmt.Errorf("the directory has a fault of its own; try again later, with the same code: %w", no)
 		}
-		return nil, fmt.Errorf("the directory refused: check its address: %w", no)
+		return nil, false, fmt.Errorf("the directory refused: check its address: %w", no)
 	}
 	var got enrolmentAnswer
 	if err := json.Unmarshal(a.body, &got); err != nil {
-		return nil, fmt.Errorf("the directory's answer cannot be read: is %s really a directory? %w", directory, err)
+		return nil, true, fmt.Errorf("the directory's answer cannot be read: is %s really a directory? %w", directory, err)
 	}
-	return &got, nil
+	return &got, false, nil
 }
 
 // check makes sure that the certificates are for these keys and this gateway
@@ -228,32 +284,16 @@ func (got *enrolmentAnswer) check(e Enrolment, client, signing crypto.Signer, no
 	return files, nil
 }
 
-// fill puts everything in its place. gateway.json goes first and comes last,
-// so that a folder that a power cut left half filled counts as not enrolled.
+// fill puts everything into the folder of an enrolment on its way.
 func fill(dir string, e Enrolment, files map[string][]byte, ca []byte) error {
 	at := func(name string) string { return filepath.Join(dir, name) }
-	if err := removed(at(gatewayFile)); err != nil {
-		return err
-	}
-	if err := errors.Join(forgetRenewals(dir), removed(at(revokedFile))); err != nil {
-		return err
-	}
-	for _, name := range []string{clientKeyFile, signingKeyFile} {
-		if err := os.Rename(at(name+newSuffix), at(name)); err != nil {
-			return err
-		}
-	}
-	for _, name := range []string{clientCertFile, signingCertFile, signingRootFile} {
-		if err := identity.WriteFile(at(name), files[name], 0o644); err != nil {
-			return err
-		}
-	}
 	if ca != nil {
-		if err := identity.WriteFile(at(serverCAFile), ca, 0o644); err != nil {
+		files[serverCAFile] = ca
+	}
+	for name, b := range files {
+		if err := identity.WriteFile(at(name), b, 0o644); err != nil {
 			return err
 		}
-	} else if err := removed(at(serverCAFile)); err != nil {
-		return err
 	}
 	b, err := json.MarshalIndent(e, "", "  ")
 	if err != nil {

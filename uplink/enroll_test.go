@@ -1,15 +1,19 @@
 package uplink
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -18,10 +22,22 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/identity/keystore"
+	"github.com/perseus-edge/perseus-edge/identity/keystore/keystoretest"
 )
 
 // From a code to a delivered half-hour, over real mutual TLS.
 func TestEnrollAndDeliver(t *testing.T) {
+	keyStores(t, enrollAndDeliver)
+}
+
+// keyStores runs a test with keys in files and in a TPM.
+func keyStores(t *testing.T, f func(t *testing.T, kind string)) {
+	t.Run("file", func(t *testing.T) { f(t, keystore.File) })
+	t.Run("tpm", func(t *testing.T) { f(t, keystoretest.SoftwareTPM(t)) })
+}
+
+func enrollAndDeliver(t *testing.T, kind string) {
 	pki := identitytest.New(t)
 	relay := newRelay(t, pki)
 	d := &memDirectory{t: t, pki: pki, relay: serve(t, pki, pki.ClientCA.Pool(), http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
@@ -31,7 +47,7 @@ func TestEnrollAndDeliver(t *testing.T) {
 		relay.ServeHTTP(w, q)
 	}))}
 	dir := filepath.Join(t.TempDir(), "state", "identity")
-	e, err := Enroll(t.Context(), EnrollRequest{Directory: serve(t, pki, nil, d) + "/", Code: " 7k2m 9qxa o4tb", Dir: dir, CAFile: caFile(t, pki)})
+	e, err := Enroll(t.Context(), EnrollRequest{Directory: serve(t, pki, nil, d) + "/", Code: " 7k2m 9kxa 34te", Dir: dir, CAFile: caFile(t, pki), Keys: kind})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,9 +64,14 @@ func TestEnrollAndDeliver(t *testing.T) {
 	relay.grant(grantOf("g1", mainImport))
 	done := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
-	c, err := New(Config{Dir: dir, Outbox: &ackOutbox{out, done}, Logger: slog.New(slog.DiscardHandler), Site: Site{Name: "Shop"}})
+	c, err := New(Config{Dir: dir, Outbox: &ackOutbox{out, done}, Logger: slog.New(slog.DiscardHandler), Site: Site{Name: "Shop"}, Keys: kind})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, s := range c.Status().Certificates {
+		if name, _, _ := strings.Cut(kind, ":"); s.KeyStore != name {
+			t.Errorf("%s: key store %s", s.Kind, s.KeyStore)
+		}
 	}
 	over := make(chan struct{})
 	go func() { defer close(over); c.Run(ctx) }()
@@ -80,6 +101,14 @@ func (o *ackOutbox) Acknowledge(sequence uint64) error {
 // modes checks that nobody else can read the keys, and that nothing else is left.
 func modes(t *testing.T, dir string) {
 	t.Helper()
+	_, at, err := inUse(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if es, err := os.ReadDir(dir); err != nil || len(es) != 1 && at != dir {
+		t.Errorf("in the identity folder: %v, %v", es, err)
+	}
+	dir = at
 	want := map[string]os.FileMode{clientCertFile: 0o644, clientKeyFile: 0o600, signingCertFile: 0o644, signingKeyFile: 0o600,
 		signingRootFile: 0o644, serverCAFile: 0o644, gatewayFile: 0o644}
 	es, err := os.ReadDir(dir)
@@ -126,8 +155,8 @@ func TestEnrollKeepsWhatWorks(t *testing.T) {
 		spoil func(map[string]string)
 		want  string
 	}{
-		"mistyped":        {"7K2M-9QXA", nil, "12 letters"},
-		"wrong code":      {"0000-0000-0000", nil, "make a new one"},
+		"mistyped":        {"7K2M-9KXA", nil, "8 characters"},
+		"wrong code":      {"2222-2222-2222", nil, "make a new one"},
 		"another key":     {goodCode, func(a map[string]string) { a["client_certificate"] = string(otherKey(t, pki, other)) }, "does not belong to the key"},
 		"swapped":         {goodCode, func(a map[string]string) { a["client_certificate"] = a["signing_certificate"] }, "client certificate"},
 		"another gateway": {goodCode, func(a map[string]string) { a["gateway"] = gatewayURL + "0" }, "certificate is for"},
@@ -160,8 +189,11 @@ func TestEnrollKeepsWhatWorks(t *testing.T) {
 	if snapshot(t, dir) == before {
 		t.Error("force changed nothing")
 	}
+	if err := tidyEnrolments(dir); err != nil { // as the uplink does at its start
+		t.Fatal(err)
+	}
 	modes(t, dir)
-	if _, err := openFolder(dir); err != nil {
+	if _, err := openFolder(dir, ""); err != nil {
 		t.Error(err)
 	}
 }
@@ -177,17 +209,17 @@ func otherKey(t *testing.T, pki *identitytest.PKI, key *ecdsa.PrivateKey) []byte
 
 func snapshot(t *testing.T, dir string) string {
 	t.Helper()
-	es, err := os.ReadDir(dir)
+	var s strings.Builder
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		s.WriteString(path + "\n" + string(b))
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	var s strings.Builder
-	for _, e := range es {
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.WriteString(e.Name() + "\n" + string(b))
 	}
 	return s.String()
 }
@@ -204,7 +236,11 @@ func TestHalfEnrolled(t *testing.T) {
 		if _, err := Enroll(t.Context(), req); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+		_, at, err := inUse(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(at, name)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := New(Config{Dir: dir, Outbox: newOutbox()}); err == nil {
@@ -244,5 +280,164 @@ func TestEnrollSaysWhatToDo(t *testing.T) {
 		if d.used {
 			t.Errorf("%s: the code was spent", name)
 		}
+	}
+}
+
+// An answer that is lost on its way costs no code: the same code gets it again,
+// for the keys that were kept.
+func TestEnrollAnswerLost(t *testing.T) {
+	pki := identitytest.New(t)
+	d := &memDirectory{t: t, pki: pki, relay: "https://relay.example", lose: true}
+	dir := filepath.Join(t.TempDir(), "identity")
+	req := EnrollRequest{Directory: serve(t, pki, nil, d), Code: goodCode, Dir: dir, CAFile: caFile(t, pki)}
+	if _, err := Enroll(t.Context(), req); err == nil || !d.used {
+		t.Fatalf("%v, code used %t", err, d.used)
+	}
+	if _, err := ReadEnrolment(dir); !errors.Is(err, ErrNotEnrolled) {
+		t.Errorf("enrolled without an answer: %v", err)
+	}
+	d.lose = false
+	if _, err := Enroll(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+	modes(t, dir)
+	// Another code gets other keys.
+	d.used, d.lose = false, true
+	req.Force = true
+	Enroll(t.Context(), req)
+	kept := d.keys
+	req.Code = identity.NewEnrolCode()
+	if _, err := Enroll(t.Context(), req); err == nil || d.keys != kept {
+		t.Errorf("another code: %v", err)
+	}
+	if es, _ := os.ReadDir(dir); len(es) != 1 {
+		t.Errorf("left behind: %v", es)
+	}
+}
+
+// The code of another gateway is refused before it is used up, unless this one
+// is to become that.
+func TestEnrollOtherGateway(t *testing.T) {
+	pki := identitytest.New(t)
+	d := &memDirectory{t: t, pki: pki, relay: "https://relay.example"}
+	dir := t.TempDir()
+	identityFolder(t, dir, pki)
+	b, err := os.ReadFile(filepath.Join(dir, gatewayFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, gatewayFile), []byte(strings.Replace(string(b), gatewayURL, "https://directory.example/g/other", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	req := EnrollRequest{Directory: serve(t, pki, nil, d), Code: goodCode, Dir: dir, CAFile: caFile(t, pki)}
+	if _, err := Enroll(t.Context(), req); err == nil || d.used || !strings.Contains(err.Error(), "--other-gateway") {
+		t.Errorf("%v, code used %t", err, d.used)
+	}
+	req.Other = true
+	if e, err := Enroll(t.Context(), req); err != nil || e.Gateway != gatewayURL {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+// enrolEnv tells the test program to be the one that is killed: identity
+// folder, directory, authority.
+const enrolEnv = "PERSEUS_TEST_ENROL"
+
+// Killed at any moment of an enrolment, the folder is the old identity or the
+// new one, whole; and the same code finishes what was begun.
+func TestEnrollKilled(t *testing.T) {
+	if env := os.Getenv(enrolEnv); env != "" {
+		at := strings.Split(env, "|")
+		fmt.Println("ready")
+		_, err := Enroll(t.Context(), EnrollRequest{Directory: at[1], Code: goodCode, Dir: at[0], CAFile: at[2], Force: true})
+		fmt.Println("done", err)
+		return
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pki := identitytest.New(t)
+	d := &memDirectory{t: t, pki: pki, relay: "https://relay.example"}
+	dir, url, ca := t.TempDir(), serve(t, pki, nil, d), caFile(t, pki)
+	identityFolder(t, dir, pki)
+	serial := func() string {
+		f, err := openFolder(dir, "") // loads both pairs, and that each fits together
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := f.current(clientKind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.leaf().SerialNumber.String()
+	}
+	before, finished, killed := serial(), 0, 0
+	for i := range 40 {
+		d.mu.Lock()
+		d.used = false // a new code, so to speak
+		d.mu.Unlock()
+		child := exec.Command(program, "-test.run", "^TestEnrollKilled$")
+		child.Env = append(os.Environ(), enrolEnv+"="+dir+"|"+url+"|"+ca)
+		out, err := child.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		bufio.NewScanner(out).Scan()
+		time.Sleep(time.Duration(i) * 1500 * time.Microsecond) // chance decides, at another moment each time
+		child.Process.Kill()
+		child.Wait()
+		now := serial()
+		if now != before {
+			finished++
+		} else {
+			killed++
+		}
+		e, err := Enroll(t.Context(), EnrollRequest{Directory: url, Code: goodCode, Dir: dir, CAFile: ca, Force: true})
+		if now == before && err != nil {
+			t.Fatalf("killed %d times: the same code does not finish it: %v", i+1, err)
+		}
+		if err == nil && e.Gateway != gatewayURL {
+			t.Fatalf("%+v", e)
+		}
+		if err := tidyEnrolments(dir); err != nil {
+			t.Fatal(err)
+		}
+		before = serial()
+	}
+	if killed < 5 {
+		t.Errorf("killed in time only %d times, %d came through", killed, finished)
+	}
+}
+
+// A machine whose TPM was cleared or exchanged says so, and a new code helps
+// without --force.
+func TestTPMGone(t *testing.T) {
+	mine, other := keystoretest.SoftwareTPM(t), keystoretest.SoftwareTPM(t)
+	pki := identitytest.New(t)
+	d := &memDirectory{t: t, pki: pki, relay: "https://relay.example"}
+	dir := filepath.Join(t.TempDir(), "identity")
+	req := EnrollRequest{Directory: serve(t, pki, nil, d), Code: goodCode, Dir: dir, CAFile: caFile(t, pki), Keys: mine}
+	if _, err := Enroll(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Config{Dir: dir, Outbox: newOutbox(), Keys: mine}); err != nil {
+		t.Error(err)
+	}
+	if _, err := New(Config{Dir: dir, Outbox: newOutbox(), Keys: other}); err == nil || !strings.Contains(err.Error(), "enrol this gateway again with a new code") {
+		t.Errorf("another TPM: %v", err)
+	}
+	if _, err := Enroll(t.Context(), req); !errors.Is(err, ErrEnrolled) {
+		t.Errorf("working: %v", err)
+	}
+	d.used, req.Keys = false, other
+	if _, err := Enroll(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Config{Dir: dir, Outbox: newOutbox(), Keys: other}); err != nil {
+		t.Error(err)
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/perseus-edge/perseus-edge/identity"
 )
 
-// The files of an identity folder. gateway.json is written last: a folder
-// without it is not enrolled.
+// The files of an enrolment. Without gateway.json, which is written last, there
+// is none.
 const (
 	clientCertFile  = "client.pem"
 	clientKeyFile   = "client.key"
@@ -43,31 +43,41 @@ type Enrolment struct {
 	EnrolledAt   time.Time `json:"enrolled_at"`
 }
 
-// ReadEnrolment reads gateway.json of an identity folder. The error wraps
-// ErrNotEnrolled where there is none.
-func ReadEnrolment(dir string) (Enrolment, error) {
+// ReadEnrolment reads gateway.json of the enrolment in use in an identity
+// folder. The error wraps ErrNotEnrolled where there is none.
+func ReadEnrolment(home string) (Enrolment, error) {
+	e, _, err := readEnrolment(home)
+	return e, err
+}
+
+func readEnrolment(home string) (e Enrolment, dir string, err error) {
+	_, dir, err = inUse(home)
+	if err != nil {
+		return e, dir, err
+	}
 	path := filepath.Join(dir, gatewayFile)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Enrolment{}, fmt.Errorf("%s: %w", dir, ErrNotEnrolled)
+		return e, dir, fmt.Errorf("%s: %w", home, ErrNotEnrolled)
 	}
 	if err != nil {
-		return Enrolment{}, err
+		return e, dir, err
 	}
-	var e Enrolment
 	if err := json.Unmarshal(b, &e); err != nil {
-		return e, fmt.Errorf("%s: %w", path, err)
+		return e, dir, fmt.Errorf("%s: %w", path, err)
 	}
 	if e.Gateway == "" {
-		return e, fmt.Errorf("%s: names no gateway: enrol again", path)
+		return e, dir, fmt.Errorf("%s: names no gateway: enrol again", path)
 	}
-	return e, nil
+	return e, dir, nil
 }
 
-// folder is an identity folder in use.
+// folder is an enrolment in use.
 type folder struct {
 	Enrolment
-	dir  string
+	home string         // the identity folder
+	dir  string         // that of the enrolment: home itself or in it
+	keys string         // where new keys are made: see keystore.Open
 	root *x509.CertPool // signing root
 	mu   sync.RWMutex   // held for writing while one pair takes another's place
 }
@@ -75,12 +85,12 @@ type folder struct {
 // openFolder reads an identity folder and checks that all of it is there and
 // fits together. It does not check the certificates' dates: an expired one is
 // for the relay to refuse and for Status to explain.
-func openFolder(dir string) (*folder, error) {
-	e, err := ReadEnrolment(dir)
+func openFolder(home, keys string) (*folder, error) {
+	e, dir, err := readEnrolment(home)
 	if err != nil {
 		return nil, err
 	}
-	f := &folder{Enrolment: e, dir: dir}
+	f := &folder{Enrolment: e, home: home, dir: dir, keys: keys}
 	roots, err := identity.ReadCertificates(f.path(signingRootFile))
 	if err != nil {
 		return nil, fmt.Errorf("signing root: %w", err)

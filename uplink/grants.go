@@ -68,6 +68,7 @@ func (c *Client) pollGrants(ctx context.Context) {
 	for ctx.Err() == nil {
 		began, asked := time.Now(), wait
 		fresh, recalled, err := c.fetchGrants(ctx, wait, etag)
+		c.keepTime()
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -131,6 +132,10 @@ func (c *Client) fetchGrants(ctx context.Context, wait time.Duration, etag strin
 	}
 	c.noteClock(a.header)
 	switch a.status {
+	case http.StatusOK, http.StatusNotModified:
+		c.hearTime(a.header)
+	}
+	switch a.status {
 	case http.StatusOK:
 		fresh, err = c.take(a.body, a.header.Get("ETag"))
 		return fresh, recalled, err
@@ -176,15 +181,6 @@ func (c *Client) take(raw []byte, etag string) (fresh bool, err error) {
 		return true, fmt.Errorf("the grants could not be kept, they hold until the next start: %w", err)
 	}
 	return true, nil
-}
-
-// instantLocked is the time by which grants are judged: never before the issue
-// of the set held, so that a clock that falls back revives nothing.
-func (c *Client) instantLocked() time.Time {
-	if now := c.now(); now.After(c.held.set.Issued) {
-		return now
-	}
-	return c.held.set.Issued
 }
 
 // live gives the grants that are live now, in the order of their identifiers,

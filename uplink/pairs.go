@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/keystore"
 )
 
 // kind is what a certificate is for. It is also the name of its files and the
@@ -28,8 +29,8 @@ const (
 var kinds = []kind{clientKind, signingKind}
 
 // A certificate and its key are a pair, and must be replaced as one. Those of
-// the enrolment stand in the identity folder itself; each renewed pair has a
-// folder of its own there:
+// the enrolment stand in its folder itself; each renewed pair has a folder of
+// its own there:
 //
 //	client.pem, client.key                        from the enrolment
 //	client-new/client.key, client-new/client.pem  on its way: not used yet
@@ -85,7 +86,7 @@ func (f *folder) load(k kind, dir string) (*pair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s certificate: %w", k, err)
 	}
-	key, err := identity.ReadKey(filepath.Join(dir, string(k)+".key"))
+	key, err := keystore.Read(filepath.Join(dir, string(k)+".key"), f.keys)
 	if err != nil {
 		return nil, fmt.Errorf("%s certificate: %w", k, err)
 	}
@@ -107,7 +108,7 @@ func (f *folder) newest(k kind) (n int, dir string, err error) {
 	return n, dir, err
 }
 
-// renewals lists the numbers of the renewed pairs in an identity folder.
+// renewals lists the numbers of the renewed pairs of an enrolment.
 func renewals(dir string, k kind) (numbers []int, err error) {
 	es, err := os.ReadDir(dir)
 	for _, e := range es {
@@ -124,17 +125,17 @@ func renewals(dir string, k kind) (numbers []int, err error) {
 func (f *folder) newKey(k kind) (crypto.Signer, error) {
 	dir := f.path(string(k) + newFolder)
 	path := filepath.Join(dir, string(k)+".key")
-	if key, err := identity.ReadKey(path); err == nil {
+	if key, err := keystore.Read(path, f.keys); err == nil && keystore.Check(key) == nil {
 		return key, nil
 	}
 	if err := privateFolder(dir); err != nil {
 		return nil, err
 	}
-	key, err := identity.NewKey()
+	store, err := keystore.Open(f.keys)
 	if err != nil {
 		return nil, err
 	}
-	return key, identity.WriteKey(path, key)
+	return store.Make(path)
 }
 
 // keep puts the certificate beside the new key.
@@ -182,8 +183,7 @@ func (f *folder) tidy(k kind) error {
 	return errors.Join(errs...)
 }
 
-// forgetRenewals clears the way for a new enrolment: nothing renewed is left,
-// the number in use last of all.
+// forgetRenewals removes all renewed pairs of an enrolment.
 func forgetRenewals(dir string) error {
 	for _, k := range kinds {
 		numbers, err := renewals(dir, k)

@@ -18,7 +18,7 @@ const swapEnv = "PERSEUS_TEST_SWAP"
 
 // swaps replaces the pairs of a folder for ever, and says each step.
 func swaps(t *testing.T, dir string) {
-	f, err := openFolder(dir)
+	f, err := openFolder(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestSwapKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		child.Wait()
-		f, err := openFolder(dir) // loads both pairs, and that each fits together
+		f, err := openFolder(dir, "") // loads both pairs, and that each fits together
 		if err != nil {
 			t.Fatalf("killed %d times: %v", i+1, err)
 		}
@@ -138,7 +138,7 @@ func TestSwapStates(t *testing.T) {
 		identityFolder(t, dir, pki)
 		write(dir, "client", a)
 		x.make(dir)
-		f, err := openFolder(dir)
+		f, err := openFolder(dir, "")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

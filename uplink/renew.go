@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/keystore"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
 
@@ -43,11 +44,11 @@ func renewAt(c *x509.Certificate) time.Time {
 }
 
 // works reports whether an identity is good for anything: a certificate that
-// has ended or was revoked is not.
+// has ended or was revoked is not, nor is a key in a TPM that lost it.
 func (f *folder) works(now time.Time) bool {
 	for _, k := range kinds {
 		p, err := f.current(k)
-		if err != nil || now.After(p.leaf().NotAfter) || k == clientKind && f.revoked(p.leaf().SerialNumber) {
+		if err != nil || now.After(p.leaf().NotAfter) || k == clientKind && f.revoked(p.leaf().SerialNumber) || keystore.Check(p.key) != nil {
 			return false
 		}
 	}
@@ -62,6 +63,9 @@ func (f *folder) revoked(serial *big.Int) bool {
 // keepIdentity renews the gateway's certificates at two thirds of their life,
 // until ctx ends or the gateway is enrolled anew, which it reports by replaced.
 func (c *Client) keepIdentity(ctx context.Context, replaced func()) {
+	if err := tidyEnrolments(c.folder.home); err != nil {
+		c.log.Warn("an earlier identity could not be removed", "err", err)
+	}
 	for _, k := range kinds {
 		if err := c.folder.tidy(k); err != nil {
 			c.log.Warn("an earlier certificate could not be removed", "kind", k, "err", err)
@@ -70,7 +74,7 @@ func (c *Client) keepIdentity(ctx context.Context, replaced func()) {
 	look := map[kind]time.Time{}
 	last := c.now()
 	for {
-		if e, err := ReadEnrolment(c.dir); err == nil && !e.same(c.folder.Enrolment) {
+		if e, err := ReadEnrolment(c.folder.home); err == nil && (c.folder.replaced() || !e.same(c.folder.Enrolment)) {
 			c.log.Info("the gateway was enrolled anew", "gateway", e.Gateway)
 			replaced()
 			return
@@ -83,7 +87,7 @@ func (c *Client) keepIdentity(ctx context.Context, replaced func()) {
 		}
 		last = now
 		c.askStanding(ctx)
-		if !rest(ctx, c.look, 0, nil) {
+		if !rest(ctx, c.look, 0, c.reread) {
 			return
 		}
 	}
@@ -125,7 +129,7 @@ func (c *Client) renew(ctx context.Context, k kind) (wait time.Duration) {
 	if err != nil {
 		return c.renewalFailed(k, err)
 	}
-	c.noteCertificate(k, cur.leaf())
+	c.noteCertificate(k, cur)
 	next, err := c.folder.waiting(k)
 	if err != nil { // not ours, or half gone: another is made
 		next = nil
@@ -181,7 +185,7 @@ func (c *Client) renewNow(ctx context.Context, k kind, cur, next *pair) (err err
 	if k == clientKind {
 		c.redial()
 	}
-	c.noteCertificate(k, leaf)
+	c.noteCertificate(k, next)
 	c.log.Info("certificate renewed", "kind", k, "serial", leaf.SerialNumber, "until", leaf.NotAfter)
 	if err := c.folder.tidy(k); err != nil {
 		c.log.Warn("an earlier certificate could not be removed", "kind", k, "err", err)

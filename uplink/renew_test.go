@@ -95,6 +95,7 @@ type renewal struct {
 	est   *memEST
 	relay *memRelay
 	out   *memOutbox
+	keys  string // where new keys are made
 
 	mu      sync.Mutex
 	clock   time.Time
@@ -146,7 +147,7 @@ func newRenewal(t *testing.T) *renewal {
 func (r *renewal) open(t *testing.T) {
 	t.Helper()
 	var err error
-	r.Client, err = New(Config{Dir: r.dir, Outbox: r.out, Logger: slog.New(slog.DiscardHandler), Site: Site{Name: "Shop"}, Now: func() time.Time {
+	r.Client, err = New(Config{Dir: r.dir, Keys: r.keys, Outbox: r.out, Logger: slog.New(slog.DiscardHandler), Site: Site{Name: "Shop"}, Now: func() time.Time {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		return r.clock
@@ -198,7 +199,13 @@ func serveAsking(t *testing.T, pki *identitytest.PKI, h http.Handler) string {
 // At two thirds of its life, and no earlier, a certificate is renewed with a
 // key that was made here, tried, and used from then on; the pair before goes.
 func TestRenew(t *testing.T) {
+	keyStores(t, renewAll)
+}
+
+func renewAll(t *testing.T, keys string) {
 	r := newRenewal(t)
+	r.keys = keys
+	r.open(t)
 	for _, k := range kinds {
 		p, err := r.folder.current(k)
 		if err != nil {
@@ -219,6 +226,9 @@ func TestRenew(t *testing.T) {
 		n, err := r.folder.current(k)
 		if err != nil || n.leaf().Equal(p.leaf()) {
 			t.Fatal(err)
+		}
+		if name, _, _ := strings.Cut(keys, ":"); r.certificate(k).KeyStore != name {
+			t.Errorf("%s: key store %s, want %s", k, r.certificate(k).KeyStore, name)
 		}
 		if s := r.certificate(k); s.State != "valid" || s.Serial != n.leaf().SerialNumber.String() || !s.NotAfter.Equal(n.leaf().NotAfter) {
 			t.Errorf("%s: %+v", k, s)
@@ -247,7 +257,7 @@ func TestRenew(t *testing.T) {
 		t.Errorf("the relay saw %s", last)
 	}
 	r.open(t)
-	if _, err := Enroll(t.Context(), EnrollRequest{Directory: "https://directory.example", Code: goodCode, Dir: r.dir}); err == nil || !strings.Contains(err.Error(), "enrolled already") {
+	if _, err := Enroll(t.Context(), EnrollRequest{Directory: "https://directory.example", Code: goodCode, Dir: r.dir, Keys: r.keys}); err == nil || !strings.Contains(err.Error(), "enrolled already") {
 		t.Errorf("enrolling over a renewed identity: %v", err)
 	}
 }

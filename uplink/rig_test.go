@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,8 @@ type rig struct {
 	out   *memOutbox
 	relay *memRelay
 	wire  *wire
+
+	ahead atomic.Int64 // by how much the gateway's clock is, in nanoseconds
 
 	mu   sync.Mutex
 	c    *Client
@@ -77,7 +80,7 @@ func (r *rig) client() *Client {
 func (r *rig) start() *Client {
 	r.t.Helper()
 	c, err := New(Config{
-		Dir: r.dir, Outbox: r.out, HTTP: r.wire, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Dir: r.dir, Outbox: r.out, Now: func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }, HTTP: r.wire, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Site: Site{Name: "Riverside Unit 4", Outcode: "SW8", Meters: []SiteMeter{{ID: "main", Type: "electricity", Measures: []energy.Measure{energy.Import}}}},
 	})
 	if err != nil {

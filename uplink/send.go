@@ -138,7 +138,9 @@ func (c *Client) judge(b *batch.Signed, a *answer) (outcome, error) {
 	switch {
 	case a.status == http.StatusOK:
 		var yes struct {
-			Sequence *uint64 `json:"sequence"`
+			Sequence   *uint64            `json:"sequence"`
+			Statements bool               `json:"takes_statements"`
+			Refused    []refusedStatement `json:"refused_statements"`
 		}
 		if err := json.Unmarshal(a.body, &yes); err != nil || yes.Sequence == nil {
 			return idle, errors.New("the relay's answer cannot be read: it does not say what it has stored")
@@ -147,12 +149,21 @@ func (c *Client) judge(b *batch.Signed, a *answer) (outcome, error) {
 			return idle, fmt.Errorf("the relay says that it has stored batches up to %d, not yet %d", *yes.Sequence, b.Sequence)
 		}
 		// Only what it said yes to, whatever number it gives.
-		return delivered, c.acknowledge(b)
+		if err := c.acknowledge(b); err != nil {
+			return idle, err
+		}
+		c.months.wanted = yes.Statements
+		return delivered, c.restate(yes.Refused)
 	case a.status == http.StatusConflict && refused.code == "out_of_sequence":
 		return c.conflict(b, a)
 	case a.status == http.StatusForbidden && refused.code == "no_permission":
 		poke(c.recall)
 		return idle, errors.Join(fmt.Errorf("%w: %w", errRefused, refused), c.out.Unseal())
+	case a.status == http.StatusForbidden && (refused.code == "invalid_certificate" || refused.code == "unknown_certificate") && c.signedBefore(b):
+		// Its certificate was revoked, or the relay has lost it: as it is, the
+		// batch would be refused for ever. It is signed anew, with the present one.
+		c.log.Warn("the sealed batch is made anew with the present signing certificate", "sequence", b.Sequence, "problem", refused)
+		return moved, c.out.Unseal()
 	case a.status == http.StatusRequestEntityTooLarge:
 		if !c.sendLess() {
 			return idle, refused
@@ -171,9 +182,19 @@ func (c *Client) judge(b *batch.Signed, a *answer) (outcome, error) {
 	}
 }
 
+// signedBefore reports whether a batch was signed with an earlier certificate
+// than the present one.
+func (c *Client) signedBefore(b *batch.Signed) bool {
+	p, err := c.folder.signer()
+	return err == nil && !bytes.Equal(p.leaf().SerialNumber.Bytes(), b.Serial)
+}
+
 func (c *Client) acknowledge(b *batch.Signed) error {
 	if err := c.dropDelivered(b); err != nil {
 		c.log.Warn("statements may be sent twice", "err", err)
+	}
+	if err := c.settleMonths(b); err != nil {
+		return err
 	}
 	if err := c.out.Acknowledge(b.Sequence); err != nil {
 		return fmt.Errorf("noting that batch %d is delivered: %w", b.Sequence, err)

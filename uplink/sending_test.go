@@ -1,7 +1,10 @@
 package uplink
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"math/big"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -189,6 +192,61 @@ func TestRefusals(t *testing.T) {
 					t.Errorf("still says %q", s.Error)
 				}
 			})
+		})
+	}
+}
+
+// A batch that was sealed when the gateway was revoked is signed anew once it is
+// enrolled again: as it was, it would be refused for ever.
+func TestSealedBeforeRevocation(t *testing.T) {
+	for _, code := range []string{"invalid_certificate", "unknown_certificate"} {
+		bubble(t, func(t *testing.T) {
+			r := newRig(t, 1)
+			r.out.add(mainImport, hours(time.Now(), 3)...)
+			r.relay.grant(grantOf("g1", mainImport))
+			revoked := func() string {
+				f, err := openFolder(r.dir, "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				p, err := f.signer()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return p.leaf().SerialNumber.String()
+			}()
+			posts := 0
+			r.wire.h = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+				if q.Method == http.MethodPost {
+					raw, _ := io.ReadAll(q.Body)
+					q.Body = io.NopCloser(bytes.NewReader(raw))
+					if b, err := batch.Decode(raw); err == nil && new(big.Int).SetBytes(b.Serial).String() == revoked {
+						posts++
+						refuse(w, 403, code, nil)
+						return
+					}
+				}
+				r.relay.ServeHTTP(w, q)
+			})
+			r.start()
+			pass(time.Hour)
+			r.end()
+			if _, raw, _ := r.out.Oldest(); raw == nil || posts < 2 {
+				t.Fatalf("nothing is sealed; %d tries", posts)
+			}
+			posts = 0
+			identityFolder(t, r.dir, r.pki)
+			r.out.add(mainImport, hours(time.Now(), 2)...)
+			r.start()
+			defer r.end()
+			pass(10 * time.Minute)
+			r.settled(mainImport)
+			if posts != 1 {
+				t.Errorf("the old batch was tried %d times", posts)
+			}
+			if n, writes, _, _ := r.relay.counts(); n != writes {
+				t.Errorf("%d half-hours by %d writes", n, writes)
+			}
 		})
 	}
 }

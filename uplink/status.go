@@ -11,6 +11,9 @@ import (
 // Status is how the uplink fares, for a page and for an installer.
 type Status struct {
 	Gateway        string        `json:"gateway"`
+	Organisation   string        `json:"organisation"` // that runs the gateway
+	Directory      string        `json:"directory"`    // where it was enrolled
+	EnrolledAt     time.Time     `json:"enrolledAt,omitzero"`
 	Relay          string        `json:"relay"`
 	Code           string        `json:"code"`      // by which the business recognises its meter
 	Connected      bool          `json:"connected"` // the relay answered last time
@@ -61,7 +64,7 @@ func (c *Client) Status() Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := Status{
-		Gateway: c.folder.Gateway, Relay: c.relay, Code: c.site.Code,
+		Gateway: c.folder.Gateway, Organisation: c.folder.Organisation, Directory: c.folder.Directory, EnrolledAt: c.folder.EnrolledAt, Relay: c.relay, Code: c.site.Code,
 		Connected: c.state.connected, Since: c.state.since,
 		Acknowledged: c.state.ack, AcknowledgedAt: c.state.ackAt,
 		Pending: c.state.pending, Sealed: c.state.sealed, Unfit: c.state.unfit,

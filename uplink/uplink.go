@@ -20,6 +20,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/keystore"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
 
@@ -32,6 +33,7 @@ type Config struct {
 	Now    func() time.Time  // nil: time.Now
 	Logger *slog.Logger      // nil: slog.Default
 	HTTP   http.RoundTripper // nil: mutual TLS with the identity in Dir
+	Keys   string            // where the keys of renewed certificates are made: auto (also empty), file or tpm (keystore.Open)
 }
 
 // Site is what the relay is told of a gateway.
@@ -54,7 +56,6 @@ type Client struct {
 	out    Outbox
 	now    func() time.Time
 	log    *slog.Logger
-	dir    string
 	relay  string // base URL without a slash at its end
 	folder *folder
 	http   *http.Client
@@ -63,15 +64,19 @@ type Client struct {
 
 	wake   chan struct{} // there may be something to send
 	recall chan struct{} // the grants must be fetched at once
+	reread chan struct{} // the gateway may have been enrolled anew
 
 	look      time.Duration // identityLook, but in tests
 	conflicts int           // answers of "out of sequence" in a row; the send loop's alone
+	months    months        // the send loop's alone
 
 	mu         sync.Mutex
 	site       Site
 	registered []byte        // hash of the site as last registered; nil: not yet
 	lost       []energy.Span // what the relay deleted and the outbox does not know of yet; pollGrants alone uses it
 	held       heldSet
+	latest     time.Time // see mark.go
+	keptLatest time.Time // as it is in the outbox
 	inFlight   *flight
 	state      state
 }
@@ -89,7 +94,7 @@ func New(c Config) (*Client, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	f, err := openFolder(c.Dir)
+	f, err := openFolder(c.Dir, c.Keys)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +106,8 @@ func New(c Config) (*Client, error) {
 		return nil, fmt.Errorf("uplink: relay: %w", err)
 	}
 	cl := &Client{
-		out: c.Outbox, now: c.Now, log: c.Logger, dir: c.Dir, relay: relay, folder: f, site: c.Site,
-		wake: make(chan struct{}, 1), recall: make(chan struct{}, 1), look: identityLook,
+		out: c.Outbox, now: c.Now, log: c.Logger, relay: relay, folder: f, site: c.Site,
+		wake: make(chan struct{}, 1), recall: make(chan struct{}, 1), reread: make(chan struct{}, 1), look: identityLook,
 	}
 	cl.dial = dialled(f, c.HTTP)
 	rt, err := cl.dial(f.client)
@@ -126,8 +131,14 @@ func New(c Config) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		cl.noteCertificate(k, p.leaf())
+		if keystore.KindOf(p.key) == keystore.TPM { // which may have been cleared, or be another machine's
+			if err := keystore.Check(p.key); err != nil {
+				return nil, fmt.Errorf("%s certificate: %w", k, err)
+			}
+		}
+		cl.noteCertificate(k, p)
 	}
+	cl.loadLatest()
 	cl.loadGrants()
 	return cl, nil
 }
@@ -149,6 +160,10 @@ func (c *Client) Run(ctx context.Context) error {
 
 // Notify says that there may be something new to send. It never blocks.
 func (c *Client) Notify() { poke(c.wake) }
+
+// Reread says that the gateway may have been enrolled anew: it is looked at
+// now, not within a quarter of a minute. It never blocks.
+func (c *Client) Reread() { poke(c.reread) }
 
 // SetSite changes what the relay is told of this gateway. An empty Code keeps
 // the present one.
@@ -221,7 +236,7 @@ func (c *Client) newCode() error {
 func baseURL(s string) (string, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return "", fmt.Errorf("address must be like https://relay.example.org, got %q", s)
+		return "", fmt.Errorf("address must be like https://name.example.org, got %q", s)
 	}
 	return strings.TrimRight(s, "/"), nil
 }

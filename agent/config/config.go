@@ -50,14 +50,18 @@ type Store struct {
 
 // Web is the local page and API.
 type Web struct {
-	Listen string // host:port; 127.0.0.1:8480 by default
+	Listen string   // host:port; 127.0.0.1:8480 by default
+	Names  []string // host names by which a browser may ask for the page, besides addresses and local names
+	Enroll string   // who may enrol the gateway on the page: "local" (this machine, the default), "lan" or "off"
 }
 
 // Uplink is the relay that receives what a permission covers.
 type Uplink struct {
-	URL      string // https://host
-	Identity string // folder of the gateway's keys and certificates; /var/lib/perseus-edge/identity by default
-	CA       string // PEM file with the root of a private relay's server certificate, handed to `enroll`; empty: the system's roots
+	URL       string // https://host; empty: the relay that the directory names at enrolment
+	Directory string // https://host of the directory where the gateway is enrolled; empty: who enrols it says
+	KeyStore  string // where the gateway's keys are made: "auto" (the default), "file", "tpm" or "tpm:PATH", see identity/keystore
+	Identity  string // folder of the gateway's keys and certificates; /var/lib/perseus-edge/identity by default
+	CA        string // PEM file with the root of a private relay's server certificate, handed to `enroll`; empty: the system's roots
 }
 
 // Clock is when the machine's clock may be believed.

@@ -29,6 +29,8 @@ func TestWhatAPulseInputMeasures(t *testing.T) {
 	for keys, want := range map[string]energy.Measure{
 		"pulse: 0.1 m3":                               energy.Gas,
 		"pulse: 1 ft3":                                energy.Gas,
+		"pulse: 10 L, measures: [water]":              energy.Water,
+		"pulse: 0.5 MWh, measures: [heat]":            energy.Heat,
 		"pulse: 1000/kWh":                             energy.Import,
 		"pulse: 100 Wh, measures: [export]":           energy.Export,
 		"pulse: 10 varh":                              energy.ReactiveImport,

@@ -17,8 +17,8 @@ var (
 	topLevel    = &level{[]string{"site", "period", "store", "web", "uplink", "clock", "gas", "buses", "meters"}, "at the top level of the file"}
 	siteLevel   = &level{[]string{"name", "outcode"}, "under site"}
 	storeLevel  = &level{[]string{"path", "keep_half_hours", "keep_samples"}, "under store"}
-	webLevel    = &level{[]string{"listen"}, "under web"}
-	uplinkLevel = &level{[]string{"url", "identity", "ca"}, "under uplink"}
+	webLevel    = &level{[]string{"listen", "names", "enroll"}, "under web"}
+	uplinkLevel = &level{[]string{"url", "directory", "identity", "ca", "key_store"}, "under uplink"}
 	busLevel    = &level{append([]string{"id", "driver", "url", "timeout", "pause", "single_client"}, listeningKeys...), "in a bus"}
 	gasLevel    = &level{[]string{"calorific_values"}, "under gas"}
 	clockLevel  = &level{[]string{"trust"}, "under clock"}

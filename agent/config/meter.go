@@ -42,15 +42,7 @@ func (p *parse) meter(n ast.Node) {
 			p.at(o[key], "%s: %s is for meters on a bus that speaks by itself (mqtt, dcc): leave it out", name, key)
 		}
 	}
-	if v, ok := p.whole(o["unit"], name+": unit", 0, 255); ok {
-		if m.Unit = uint8(v); v > 247 && v != 255 {
-			p.at(o["unit"], "%s: unit %d: use 0 to 247, or 255", name, v)
-		} else if b, ok := p.cfg.bus(m.Bus); ok && v == 0 && modbus.IsSerial(b.URL) {
-			p.at(o["unit"], "%s: unit 0 is for all on a serial wire, and nobody answers: use 1 to 247", name)
-		}
-	} else if o["unit"] == nil {
-		p.at(n, "%s: unit is missing: write the meter's Modbus address, such as unit: 1", name)
-	}
+	m.Unit = p.unit(n, o["unit"], name, m.Bus)
 	m.Poll = min(DefaultPoll, p.cfg.Period)
 	if d, ok := p.duration(o["poll"], name+": poll", 10*time.Millisecond, 15*time.Minute); ok {
 		if m.Poll = d; d > p.cfg.Period {

@@ -93,8 +93,11 @@ meters:
 		`f.yaml:1:7: site: an uplink needs the outcode, the first half of the postcode, such as {name: ..., outcode: SW8}`}},
 	{"uplink not https", "site: {name: A, outcode: SW8}\nuplink: {url: \"http://r\"}\n" + tail, []string{
 		`f.yaml:2:15: uplink: url "http://r": write https://host or https://host:port`}},
-	{"uplink without url", "site: {name: A, outcode: SW8}\nuplink: {identity: /x}\n" + tail, []string{
-		`f.yaml:2:9: uplink: url is missing: write the relay's address, https://..., or leave uplink out to record only`}},
+	{"enrolment", "site: {name: A, outcode: SW8}\nuplink: {directory: \"http://d\", key_store: usb}\nweb: {enroll: wan, names: [\"http://x\"]}\n" + tail, []string{
+		`f.yaml:2:21: uplink: directory "http://d": write https://host or https://host:port`,
+		`f.yaml:2:44: uplink: key_store "usb": use auto, file or tpm`,
+		`f.yaml:3:15: web: enroll: unknown "wan": did you mean "lan"?`,
+		`f.yaml:3:28: web: names: "http://x": write a host name such as gateway.example.org`}},
 	{"buses", `site: {name: A}
 buses:
   - {id: a b, driver: modbus, url: "tcp://h"}
@@ -132,7 +135,7 @@ buses:
   - {id: f, driver: modbus, url: "tls://h?ca=/ca.pem&cert=/c.pem"}
   - {id: g, driver: modbus, url: "tls://h:502?ca=/ca.pem&cert=/c.pem&key=/k.pem"}
   - {id: h, driver: modbus, url: "rtuovertcp://H:502"}
-meters: [{id: m, bus: a, unit: 1, template: eastron-sdm120}, {id: n, bus: a, unit: 0, template: eastron-sdm120}]
+meters: [{id: m, bus: a, unit: 1, template: eastron-sdm120}, {id: n, bus: a, unit: 0, template: eastron-sdm120}, {id: o, bus: a, unit: 255, template: eastron-sdm120}]
 `, []string{
 		`f.yaml:4:34: bus b: rtu:///dev/ttyUSB0?baud=19200 is already the url of bus a: one wire has one owner, so put the meters of both on one bus`,
 		`f.yaml:5:34: bus c: bus url "rtu://dev/ttyUSB1": use three slashes, rtu:///dev/.., or rtu:///COM3 on Windows`,
@@ -140,7 +143,8 @@ meters: [{id: m, bus: a, unit: 1, template: eastron-sdm120}, {id: n, bus: a, uni
 		`f.yaml:7:34: bus e: bus url "rtu:///dev/ttyUSB3?parity=E": parity "E": use none, even or odd`,
 		`f.yaml:8:34: bus f: bus url "tls://h?ca=/ca.pem&cert=/c.pem": key is missing: write ?key=/path, the PEM file of that certificate's key`,
 		`f.yaml:10:34: bus h: rtuovertcp://H:502 is already the url of bus g: one wire has one owner, so put the meters of both on one bus`,
-		`f.yaml:11:84: meter n: unit 0 is for all on a serial wire, and nobody answers: use 1 to 247`}},
+		`f.yaml:11:84: meter n: unit 0 is for all on a serial wire, and nobody answers: use 1 to 247`,
+		`f.yaml:11:136: meter o: unit 255: a serial wire has addresses from 1 to 247`}},
 	{"meters", head + `meters:
   - {id: m, bus: c, unit: 300, template: eastron-sdm12}
   - {id: m, bus: b, unit: 250, template: eastron-sdm230, measures: [import, exprt, import], ct: "5/200"}
@@ -151,7 +155,7 @@ meters: [{id: m, bus: a, unit: 1, template: eastron-sdm120}, {id: n, bus: a, uni
   - {id: p, bus: b, template: eastron-sdm120, measures: []}
 `, []string{
 		`f.yaml:4:18: meter m: unknown bus "c": use b`,
-		`f.yaml:4:27: meter m: unit: 300 is out of range: 0 to 255`,
+		`f.yaml:4:27: meter m: unit 300: use 0 to 247, or 255`,
 		`f.yaml:4:42: meter m: unknown template "eastron-sdm12": did you mean "eastron-sdm120"?`,
 		`f.yaml:5:10: meter: id m is already taken in line 4: every meter needs its own`,
 		`f.yaml:5:27: meter m: unit 250: use 0 to 247, or 255`,

@@ -18,6 +18,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/identity/keystore"
 )
 
 // The defaults of what a file leaves out.
@@ -162,11 +163,23 @@ func (p *parse) store(n ast.Node) {
 }
 
 func (p *parse) web(n ast.Node) {
-	p.cfg.Web.Listen = DefaultListen
+	p.cfg.Web.Listen, p.cfg.Web.Enroll = DefaultListen, "local"
 	if n == nil {
 		return
 	}
 	o := p.object(n, "web", webLevel)
+	if s, ok := p.choice(o["enroll"], "web: enroll", "local", "lan", "off"); ok {
+		p.cfg.Web.Enroll = s
+	}
+	if o["names"] != nil {
+		for _, x := range p.list(o["names"], "web: names") {
+			if v, ok := p.text(x, "a name"); ok && (v == "" || strings.ContainsAny(v, "/: *")) {
+				p.at(x, "web: names: %q: write a host name such as gateway.example.org", v)
+			} else if ok {
+				p.cfg.Web.Names = append(p.cfg.Web.Names, v)
+			}
+		}
+	}
 	v, ok := p.text(o["listen"], "listen")
 	if !ok {
 		return
@@ -184,14 +197,20 @@ func (p *parse) uplink(n ast.Node) {
 		return
 	}
 	o := p.object(n, "uplink", uplinkLevel)
-	u := &Uplink{Identity: filepath.Join(DataDir(), "identity")}
-	if v, ok := p.text(o["url"], "url"); ok {
-		u.URL = strings.TrimRight(v, "/")
-		if w, err := url.Parse(v); err != nil || w.Scheme != "https" || w.Host == "" || w.User != nil || w.RawQuery != "" || w.Fragment != "" {
-			p.at(o["url"], "uplink: url %q: write https://host or https://host:port", v)
+	u := &Uplink{Identity: filepath.Join(DataDir(), "identity"), KeyStore: keystore.Auto}
+	for key, to := range map[string]*string{"url": &u.URL, "directory": &u.Directory} {
+		if v, ok := p.text(o[key], key); ok {
+			*to = strings.TrimRight(v, "/")
+			if w, err := url.Parse(v); err != nil || w.Scheme != "https" || w.Host == "" || w.User != nil || w.RawQuery != "" || w.Fragment != "" {
+				p.at(o[key], "uplink: %s %q: write https://host or https://host:port", key, v)
+			}
 		}
-	} else if o["url"] == nil {
-		p.at(n, "uplink: url is missing: write the relay's address, https://..., or leave uplink out to record only")
+	}
+	if v, ok := p.text(o["key_store"], "key_store"); ok {
+		u.KeyStore = v
+		if err := keystore.CheckKind(v); err != nil {
+			p.at(o["key_store"], "uplink: key_store %v", err)
+		}
 	}
 	if v, ok := p.text(o["identity"], "identity"); ok {
 		if u.Identity = v; strings.TrimSpace(v) == "" {

@@ -167,6 +167,8 @@ func TestEveryTemplateInAConfiguration(t *testing.T) {
 			keys = ", input: 2, pulse: 0.1 m3"
 		case x.Transformers:
 			keys = ", ct: 200/5"
+		case x.Registers[0].Ask && x.Registers[0].Measure == energy.Water:
+			keys = ", counts: m3"
 		case x.Registers[0].Ask:
 			keys = ", counts: MWh"
 		}

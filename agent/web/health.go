@@ -46,14 +46,23 @@ type wireView struct {
 	Errors           string
 }
 
+// persists is how long a meter or a bus must have been silent until people are
+// to see to it: a lost answer now and then is the wire's nature, and it is asked
+// again within seconds.
+const persists = time.Minute
+
 // maxTaken is how many meters of a bus that is down are named.
 const maxTaken = 8
 
 func healthOf(st agent.Status, now time.Time) (v healthView) {
 	down := map[string]bool{}
+	brief := func(since time.Time) bool { return now.Sub(since) < persists }
 	for _, b := range st.Buses {
 		v.Wires = append(v.Wires, wireOf(b))
 		if b.State == "ok" {
+			continue
+		}
+		if b.State == "down" && brief(b.Since) {
 			continue
 		}
 		down[b.ID] = true
@@ -70,15 +79,17 @@ func healthOf(st agent.Status, now time.Time) (v healthView) {
 		}
 		v.Down = append(v.Down, d)
 	}
-	all, silent, waiting, partly := 0, 0, 0, 0
+	all, silent, missed, waiting, partly := 0, 0, 0, 0, 0
 	for _, m := range st.Meters {
 		if m.Derived != "" {
 			continue // nobody asks it
 		}
 		all++
 		d := downView{Name: m.ID}
-		switch m.State {
-		case "failing":
+		switch {
+		case m.State == "failing" && brief(m.Since):
+			missed++
+		case m.State == "failing":
 			silent++
 			d.put(m.Down, m.Error, m.Since, m.Again, now)
 			if m.Answered.IsZero() {
@@ -87,9 +98,11 @@ func healthOf(st agent.Status, now time.Time) (v healthView) {
 			if !down[m.Bus] { // else its bus says it for all
 				v.Down = append(v.Down, d)
 			}
-		case "waiting":
+		case m.State == "waiting":
 			waiting++
-		case "partly":
+		case m.State == "partly" && brief(m.Since):
+			missed++
+		case m.State == "partly":
 			partly++
 			for _, r := range m.Registers {
 				if r.Error == "" {
@@ -104,7 +117,7 @@ func healthOf(st agent.Status, now time.Time) (v healthView) {
 			}
 		}
 	}
-	v.Words, v.Class = readWords(all, silent, waiting), "good"
+	v.Words, v.Class = readWords(all, silent, missed, waiting), "good"
 	switch {
 	case silent > 0 || len(down) > 0:
 		v.Class = "bad"
@@ -121,8 +134,9 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// readWords says how many of all meters are read.
-func readWords(all, silent, waiting int) string {
+// readWords says how many of all meters are read. One that missed its last turn
+// is read all the same, until that persists.
+func readWords(all, silent, missed, waiting int) string {
 	read := all - silent - waiting
 	var words string
 	switch {
@@ -136,6 +150,9 @@ func readWords(all, silent, waiting int) string {
 		words = fmt.Sprintf("1 of %d meters is read", all)
 	default:
 		words = fmt.Sprintf("%d of %d meters are read", read, all)
+	}
+	if missed > 0 {
+		words += fmt.Sprintf(", %d did not answer just now", missed)
 	}
 	switch {
 	case waiting == 1:

@@ -29,6 +29,16 @@ func TestHealth(t *testing.T) {
 	partly.Registers = append(partly.Registers, agent.RegisterStatus{Measure: energy.Export, Error: "refused", Why: &drivers.Reason{Kind: drivers.Exception, Says: "it answers, and refuses", Hint: "is the table right?"}})
 	never := silent("new", "tcp")
 	never.Answered = time.Time{}
+	lost := func(id, bus string) agent.MeterStatus {
+		m := silent(id, bus)
+		m.Since = now.Add(-59 * time.Second)
+		return m
+	}
+	inPart := partly
+	inPart.Since = now.Add(-59 * time.Second)
+	gone := agent.BusStatus{ID: "rs485", State: "down", Error: "it hangs", Since: now.Add(-59 * time.Second)}
+	stuck := gone
+	stuck.State = "stuck"
 	waiting, derived := ok("soon", "tcp"), agent.MeterStatus{ID: "tenant", State: "derived", Derived: "a share"}
 	waiting.State = "waiting"
 	buses := []agent.BusStatus{{ID: "tcp", State: "ok"}, {ID: "rs485", State: "down", Error: "gone", Since: now.Add(-time.Minute), Again: now.Add(10 * time.Second), Down: &drivers.Reason{Kind: drivers.Refused, Says: "no connection", Hint: "is the adapter plugged in?"}}}
@@ -52,6 +62,10 @@ func TestHealth(t *testing.T) {
 		{"a register", buses[:1], []agent.MeterStatus{partly}, "The meter is read", "warn", []string{"half|export||Never read|for 14 hours|It answers, and refuses.|Is the table right?|"}},
 		{"a bus", buses, []agent.MeterStatus{silent("x", "rs485"), silent("y", "rs485"), ok("a", "tcp")}, "1 of 3 meters is read", "bad",
 			[]string{"rs485||x and y|13:59 on 1 January|for 60 seconds|No connection.|Is the adapter plugged in?|Tried again in 10 seconds."}},
+		{"one lost its last poll", buses[:1], []agent.MeterStatus{ok("a", "tcp"), lost("b", "tcp")}, "All 2 meters are read, 1 did not answer just now", "good", nil},
+		{"one answered in part just now", buses[:1], []agent.MeterStatus{ok("a", "tcp"), inPart}, "All 2 meters are read, 1 did not answer just now", "good", nil},
+		{"a bus has just gone", []agent.BusStatus{gone}, []agent.MeterStatus{lost("x", "rs485"), lost("y", "rs485")}, "All 2 meters are read, 2 did not answer just now", "good", nil},
+		{"a bus is stuck", []agent.BusStatus{stuck}, []agent.MeterStatus{ok("x", "rs485")}, "The meter is read", "bad", []string{"rs485||x|13:59 on 1 January|for 59 seconds|It hangs.||"}},
 	} {
 		v := healthOf(agent.Status{Buses: c.buses, Meters: c.meters}, now)
 		if v.Words != c.words || v.Class != c.class || len(v.Down) != len(c.rows) || len(v.Wires) != len(c.buses) {
@@ -78,6 +92,7 @@ func TestHealth(t *testing.T) {
 func TestHealthOnThePage(t *testing.T) {
 	s := everything()
 	s.Meters[1].Down.Says, s.Meters[1].ID = "<b>it is so</b>", "de<ad"
+	s.Meters[1].Since, s.Buses[3].Since = s.Now.Add(-time.Hour), s.Now.Add(-time.Hour)
 	v := view{Status: s, Health: healthOf(s, s.Now)}
 	for _, m := range s.Meters {
 		v.Meters = append(v.Meters, meterView{MeterStatus: m, Answers: answers(m)})

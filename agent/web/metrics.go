@@ -52,6 +52,8 @@ var (
 	descClockSet   = desc("clock_steps_total", "How often the machine's clock was set since the start, and followed.")
 	descConnected  = desc("uplink_connected", "1 while the relay answers.")
 	descPending    = desc("uplink_pending_periods", "Half-hours that may leave and wait.")
+	descEnrolled   = desc("enrolled", "1 while the gateway has an identity, whether or not it is still good; absent where it only records.")
+	descUsable     = desc("certificate_usable", "1 while the certificate can be used; 0 once it has ended or was revoked, until the gateway is enrolled with a new code.", "kind")
 	descNotAfter   = desc("certificate_not_after_seconds", "When the gateway's certificate ends, in Unix time.", "kind")
 	descRenewal    = desc("certificate_renewal_failures", "Attempts to renew the certificate that failed in a row.", "kind")
 	descAck        = desc("uplink_acknowledged_sequence", "Last batch that the relay has.")
@@ -106,11 +108,15 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		out.gauge(descClockOff, k.Seconds)
 		out.count(descClockSet, uint64(k.Steps))
 	}
+	if s.Uplink != nil {
+		out.gauge(descEnrolled, one(s.Uplink.Status != nil))
+	}
 	if s.Uplink != nil && s.Uplink.Status != nil {
 		out.gauge(descConnected, one(s.Uplink.Connected))
 		out.gauge(descPending, float64(s.Uplink.Pending))
 		out.gauge(descAck, float64(s.Uplink.Acknowledged))
 		for _, c := range s.Uplink.Certificates {
+			out.gauge(descUsable, one(c.State != "revoked" && c.State != "expired"), c.Kind)
 			out.gauge(descNotAfter, float64(c.NotAfter.Unix()), c.Kind)
 			out.gauge(descRenewal, float64(c.Failures), c.Kind)
 		}

@@ -53,6 +53,7 @@ func everything() agent.Status {
 		},
 		Meters: []agent.MeterStatus{
 			{ID: "main", Bus: "plant", State: "ok", Since: at, Answered: at, Traffic: &counts, Errors: errors, Registers: []agent.RegisterStatus{main, power},
+				Alarms:  []agent.AlarmStatus{{Means: "cover open", Severity: "note", State: "on"}, {Means: "phase lost", Severity: "invalid", State: "off"}, {Means: "CT", Severity: "note", State: "unknown"}},
 				Latency: &agent.Latency{Last: 20, Mean: 21, P95: 30, Slowest: 40, Answers: 60, Median: 20, Counted: 100, Sum: 2 * time.Second}},
 			{ID: "dead", Bus: "serial", State: "failing", Since: at, Failures: 3, Down: why(drivers.Timeout), Registers: []agent.RegisterStatus{{Measure: energy.Gas, UnitCode: "MTQ", Error: "no answer", Base: -1}}},
 			{ID: "tenant", State: "derived", Derived: "a share of main", Registers: []agent.RegisterStatus{{Measure: energy.Import, UnitCode: "WHR", Base: -1}}},
@@ -156,6 +157,7 @@ func TestMetricsValues(t *testing.T) {
 		"point_value plant import main Wh": 1500, "point_value plant reactive-import main var": -1234, "point_timestamp_seconds plant import main": 946688400, "point_up serial gas dead": 0, "point_up plant import main": 1,
 		"point_period_timestamp_seconds plant import main": 946684800, "point_events_total plant rollover import main": 2,
 		"bus_modbus_quarantine_seconds_total plant": 4.5, "bus_messages_gaps_total bms": 3, "bus_using_info bms mqtt://127.0.0.1:1883": 1, "bus_feed_http_answers_total dcc 429": 1, "bus_feed_files_total dcc bad": 1,
+		"device_alarm cover open plant main note": 1, "device_alarm phase lost plant main invalid": 0, "device_errors_total serial timeout dead": 0, "device_errors_total serial other dead": 0,
 		"periods_settled_total ":               6,
 		"certificate_not_after_seconds client": float64(everything().Now.Unix()), "certificate_renewal_failures client": 3, "certificate_renewal_failures signing": 0,
 	} {
@@ -165,6 +167,9 @@ func TestMetricsValues(t *testing.T) {
 		}
 	}
 	for name := range got {
+		if strings.HasPrefix(name, "device_alarm CT") {
+			t.Errorf("%s: an alarm that is not known is neither on nor off", name)
+		}
 		if strings.Contains(name, "tenant") {
 			t.Errorf("%s: nobody asks a virtual meter", name)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/perseus-edge/perseus-edge/agent"
+	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
 )
 
@@ -48,7 +49,8 @@ var (
 	descDeviceRequests = desc("device_requests_total", "Questions put to the meter, or messages heard of it.", "bus", "meter")
 	descDeviceIn       = desc("device_received_bytes_total", "Bytes of frames, payloads and bodies that came from the meter.", "bus", "meter")
 	descDeviceOut      = desc("device_sent_bytes_total", "Bytes of frames, payloads and bodies that went to the meter.", "bus", "meter")
-	descDeviceErrors   = desc("device_errors_total", "Questions and values that came to nothing, by kind; a kind appears with its first.", "bus", "meter", "kind")
+	descDeviceErrors   = desc("device_errors_total", "Questions and values that came to nothing, by kind.", "bus", "meter", "kind")
+	descDeviceAlarm    = desc("device_alarm", "1 while the meter says so itself, with the operator's words; absent while it is not known.", "bus", "meter", "alarm", "severity")
 )
 
 var (
@@ -69,8 +71,8 @@ func (out sink) bus(b agent.BusStatus) {
 	}
 	out.count(descBusPolls, b.Polls, b.ID)
 	out.gauge(descBusBusy, b.Busy, b.ID)
-	for k, n := range b.Errors {
-		out.count(descBusErrors, n, b.ID, string(k))
+	for _, k := range drivers.Kinds() { // those that have not been too: so that the first is seen as a rise
+		out.count(descBusErrors, b.Errors[k], b.ID, string(k))
 	}
 	w := b.Wire
 	if w == nil {
@@ -130,8 +132,13 @@ func (out sink) device(m agent.MeterStatus) {
 		out.count(descDeviceIn, t.BytesIn, m.Bus, m.ID)
 		out.count(descDeviceOut, t.BytesOut, m.Bus, m.ID)
 	}
-	for k, n := range m.Errors {
-		out.count(descDeviceErrors, n, m.Bus, m.ID, string(k))
+	for _, k := range drivers.Kinds() {
+		out.count(descDeviceErrors, m.Errors[k], m.Bus, m.ID, string(k))
+	}
+	for _, a := range m.Alarms {
+		if a.State != "unknown" {
+			out.gauge(descDeviceAlarm, one(a.State == "on"), m.Bus, m.ID, a.Means, a.Severity)
+		}
 	}
 }
 

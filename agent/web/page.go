@@ -19,7 +19,7 @@ var style string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"at": at, "minute": minute, "join": join,
-}).Parse(pageText + healthText))
+}).Parse(pageText + healthText + enrolText))
 
 // maxCharts bounds the meters that are shown in full on one page; the others
 // have a page each (?meter=id).
@@ -35,6 +35,7 @@ type view struct {
 	More    bool // there are too many meters to show in full
 	Health  healthView
 	Uplink  uplinkView
+	Enrol   *enrolView // nil: it only records
 	Clock   *clockView
 	Trouble string // what could not be read
 	Days    int    // that qualities and findings are of
@@ -90,7 +91,7 @@ type permitView struct {
 func (s *server) page(w http.ResponseWriter, r *http.Request) {
 	st := s.agent.Status()
 	now := st.Now
-	v := view{Style: template.CSS(style), Status: st, Uplink: uplinkWords(st), Clock: clockWords(st.Clock), Health: healthOf(st, now), Days: lookBack}
+	v := view{Style: template.CSS(style), Status: st, Uplink: uplinkWords(st), Enrol: s.enrolOf(st, r), Clock: clockWords(st.Clock), Health: healthOf(st, now), Days: lookBack}
 	today, _ := energy.SettlementPeriod(now)
 	from, to := today.Start(1), today.Start(today.Periods()+1)
 	v.Today = from.In(energy.London()).Format("Monday 2 January 2006")

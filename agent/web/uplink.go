@@ -18,7 +18,7 @@ func uplinkWords(st agent.Status) uplinkView {
 	v := uplinkView{Class: "warn"}
 	switch u.State {
 	case "not enrolled":
-		v.Words = []string{"This gateway has no identity yet, so nothing leaves it. Ask for a code at the directory and run: perseus-agent enroll"}
+		v.Words = []string{"Nothing: this gateway has no identity yet."}
 		return v
 	case "starting":
 		v.Words = []string{"Starting."}
@@ -35,13 +35,15 @@ func uplinkWords(st agent.Status) uplinkView {
 	switch u.State {
 	case "sending":
 		v.Class, v.Words = "good", []string{"Connected to " + host + "."}
+	case "revoked", "expired":
+		v.Class, v.Words = "bad", []string{"Nothing, until this gateway has a new identity: its present one is " + map[string]string{"revoked": "revoked", "expired": "run out"}[u.State] + ". Readings are kept here."}
 	case "offline":
 		v.Class, v.Words = "bad", []string{host + " cannot be reached since " + at(d.Since) + ". Readings are kept here and sent later."}
 	default:
 		v.Words = []string{"Connected to " + host + ". No permission is live, so nothing leaves this gateway."}
 	}
 	for _, c := range d.Certificates {
-		if c.Words == "" {
+		if c.Words == "" || u.State == "revoked" || u.State == "expired" {
 			continue
 		}
 		v.Words = append(v.Words, c.Words)
@@ -62,7 +64,7 @@ func uplinkWords(st agent.Status) uplinkView {
 	if d.Acknowledged > 0 {
 		v.Words = append(v.Words, fmt.Sprintf("Batch %d is safely stored there (%s).", d.Acknowledged, at(d.AcknowledgedAt)))
 	}
-	if d.Error != "" {
+	if d.Error != "" && u.State != "revoked" && u.State != "expired" {
 		v.Words = append(v.Words, "Last problem: "+d.Error)
 	}
 	if d.ClockOff != 0 {

@@ -1,6 +1,6 @@
 // Package web is the gateway's local page and API: the same facts for people,
-// programs and monitoring. It is read-only, but for the import of half-hourly
-// files from this machine itself, and needs no script in the browser.
+// programs and monitoring. It is read-only, but for the enrolment of the gateway
+// and the import of half-hourly files, and needs no script in the browser.
 package web
 
 import (
@@ -12,16 +12,21 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 
 	"github.com/perseus-edge/perseus-edge/agent"
+	"github.com/perseus-edge/perseus-edge/agent/config"
 )
 
 // New serves an agent: / the page, /api/v1/status, /api/v1/readings,
-// POST /api/v1/import, /metrics, /healthz. listen is the address it is served
-// at: on loopback only requests that name a loopback host are answered, so
-// that no web page elsewhere can reach it through a name of its own.
-func New(a *agent.Agent, listen string, log *slog.Logger) http.Handler {
-	s := &server{agent: a, book: a.Ledger(), log: log}
+// POST /api/v1/import, POST /enrol, /metrics, /healthz. Only requests that name
+// this machine are answered, so that no web page elsewhere can reach it through
+// a name of its own.
+func New(a *agent.Agent, c *config.Config, log *slog.Logger) http.Handler {
+	s := &server{agent: a, book: a.Ledger(), log: log, token: newToken(), web: webConfig{Web: c.Web}}
+	if c.Uplink != nil {
+		s.web.Directory = c.Uplink.Directory
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /api/v1/status", s.status)
@@ -31,21 +36,34 @@ func New(a *agent.Agent, listen string, log *slog.Logger) http.Handler {
 	mux.HandleFunc("GET /api/v1/statements", s.statements)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.Handle("GET /metrics", metrics(a))
+	mux.HandleFunc("GET /enrolled", s.enrolledPage)
+	mux.Handle("POST /enrol", http.NewCrossOriginProtection().Handler(http.HandlerFunc(s.postEnrol)))
 	mux.Handle("POST /api/v1/reload", http.NewCrossOriginProtection().Handler(localOnly(http.HandlerFunc(s.reload))))
 	mux.Handle("POST /api/v1/import", http.NewCrossOriginProtection().Handler(localOnly(http.HandlerFunc(s.importing))))
-	return headers(hostCheck(listen, mux))
+	return headers(hostCheck(c.Web, mux))
 }
 
 type server struct {
 	agent *agent.Agent
 	book  agent.Ledger
 	log   *slog.Logger
+	token string // of the form on the page
+	web   webConfig
+
+	enrolled atomic.Int64 // when the form last worked, Unix nanoseconds
 }
 
-// headers says what the page may do: nothing but show its own style.
+// webConfig is what the page goes by.
+type webConfig struct {
+	config.Web
+	Directory string // where the gateway is enrolled; empty: who enrols it says
+}
+
+// headers says what the page may do: nothing but show its own style and send its
+// own form.
 func headers(next http.Handler) http.Handler {
 	sum := sha256.Sum256([]byte(style))
-	policy := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+	policy := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
@@ -57,17 +75,13 @@ func headers(next http.Handler) http.Handler {
 	})
 }
 
-// hostCheck refuses names that are not this machine's, where the address is
-// loopback: a browser that was led here by a foreign name (DNS rebinding)
-// shows that name in Host.
-func hostCheck(listen string, next http.Handler) http.Handler {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil || !loopback(host) {
-		return next
-	}
+// hostCheck refuses names that are not this machine's: a browser that was led
+// here by a foreign name (DNS rebinding) shows that name in Host.
+func hostCheck(c config.Web, next http.Handler) http.Handler {
+	ours := namesOf(c)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !loopback(hostOnly(r.Host)) {
-			fail(w, http.StatusMisdirectedRequest, "invalid_host", "this address answers to localhost and 127.0.0.1 only")
+		if !ours(hostOnly(r.Host)) {
+			fail(w, http.StatusMisdirectedRequest, "invalid_host", "this page is not called so: use its address, or on the gateway itself localhost or 127.0.0.1; another name of it belongs into its configuration (web: names)")
 			return
 		}
 		next.ServeHTTP(w, r)

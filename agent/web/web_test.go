@@ -78,7 +78,7 @@ func withSeeded(t *testing.T, c *config.Config, seed func(*store.Store) error, f
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := New(a, c.Web.Listen, quiet)
+		h := New(a, c, quiet)
 		ctx, cancel := context.WithCancel(context.Background())
 		time.AfterFunc(3*time.Hour+time.Minute, func() {
 			defer cancel()

@@ -116,7 +116,7 @@ func TestUplinkInWords(t *testing.T) {
 		want []string
 	}{
 		{"record only", nil, []string{"only records", "Nothing leaves it"}},
-		{"not enrolled", &agent.UplinkStatus{State: "not enrolled"}, []string{"no identity yet", "perseus-agent enroll"}},
+		{"not enrolled", &agent.UplinkStatus{State: "not enrolled"}, []string{"no identity yet"}},
 		{"cannot begin", &agent.UplinkStatus{State: "cannot begin", Reason: "others can read this key"}, []string{"Nothing can be sent", "others can read this key"}},
 		{"starting", &agent.UplinkStatus{State: "starting"}, []string{"Starting"}},
 		{"no permission", &agent.UplinkStatus{State: "waiting for a permission", Status: detail(true, gone)}, []string{"No permission is live", "Withdrawn on 19 November 2026"}},

@@ -74,7 +74,7 @@ func explain(w io.Writer, c *config.Config) {
 	if c.Uplink == nil {
 		fmt.Fprintln(w, "Send nothing: there is no uplink in the configuration.")
 	} else {
-		fmt.Fprintf(w, "Send to %s what a permission covers, and nothing else, with the identity in %s.\n", c.Uplink.URL, c.Uplink.Identity)
+		fmt.Fprintf(w, "Send to %s what a permission covers, and nothing else, with the identity in %s.\n", first(c.Uplink.URL, "the relay that the directory names at enrolment"), c.Uplink.Identity)
 	}
 	if budget := busBudget(c); budget != "" {
 		fmt.Fprintf(w, "\nNote: %s", budget)

@@ -80,7 +80,11 @@ func TestUsage(t *testing.T) {
 		{[]string{"import", "--config", good, "--meter", "main", "--label", "middle", bad}, usage, `--label "middle": use start or end`},
 		{[]string{"import", "--config", good, "--meter", "main", bad, bad}, failed, "2 of 2 files could not be taken"},
 		{[]string{"enroll", "--config", good}, usage, "give --url and --code"},
-		{[]string{"enroll", "--config", good, "--identity", t.TempDir(), "--url", "http://x", "--code", "7K2M-9QXA-04TB"}, failed, "https"},
+		{[]string{"enroll", "--config", good, "--identity", t.TempDir(), "--url", "http://x", "--code", "7K2M-9KXA-34TE"}, failed, "https"},
+		{[]string{"enroll", "--config", good, "--url", "https://x", "--code", "7K2M-9KXA-34TF"}, usage, "one character is wrong or two changed places"},
+		{[]string{"enroll", "--config", good, "--url", "https://x", "--code", "7K2M-9KXA-34TE", "--key-store", "usb"}, usage, "--key-store \"usb\": use auto, file or tpm"},
+		{[]string{"enroll", "--config", good, "--identity", t.TempDir(), "--url", "https://x", "--code", "7K2M-9KXA-34TE", "--key-store", "tpm:/nowhere"}, failed, "there is no TPM at /nowhere"},
+		{[]string{"enroll", "--config", good, "--identity", t.TempDir(), "--code", "https://127.0.0.1:1/enrol#7k2m9kxa34te"}, failed, "the directory https://127.0.0.1:1 does not answer at its port"},
 		{[]string{"probe", "--config", good}, failed, "1 of 1 register could not be read"},
 	} {
 		code, out, errs := cli(t, c.args...)

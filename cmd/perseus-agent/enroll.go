@@ -10,25 +10,28 @@ import (
 	"path/filepath"
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/keystore"
 	"github.com/perseus-edge/perseus-edge/uplink"
 )
 
 var enrollCommand = command{
 	name: "enroll", short: "give this gateway its identity, with a code from the directory",
 	long: `Makes this gateway's keys, which never leave it, and has the directory issue certificates for them against a one-time code.
+--code also takes the whole address that the QR code holds; --url is then not needed. Where the directory's answer is lost, the same command gets it again.
+The keys are made in a file that the agent's account alone can read, or in the machine's TPM 2.0 (uplink: key_store, or --key-store).
 The identity goes into the folder that the configuration names (uplink: identity). A running agent takes it up by itself, and renews the certificates at two thirds of their life. A gateway whose certificates have ended or were revoked is enrolled again the same way, with a new code.`,
 	run: func(in *invocation) error {
 		file := in.configFlag()
 		directory := in.String("url", "", "the directory's `URL`, https://...")
-		code := in.String("code", "", "the one-time `CODE`, such as 7K2M-9QXA-04TB")
+		code := in.String("code", "", "the one-time `CODE`, such as "+identity.ExampleEnrolCode+", or what its QR code holds")
 		ca := in.String("ca", "", "PEM `FILE` of the authority of a private directory and relay")
 		dir := in.String("identity", "", "`FOLDER` for the identity, where the configuration does not say")
+		keys := in.String("key-store", "", "where the keys are made: `auto`, file or tpm")
 		force := in.Bool("force", false, "replace a working identity")
+		other := in.Bool("other-gateway", false, "become another gateway than this one has been, of another business, say")
 		if err := in.parse(0, 0); err != nil {
 			return err
-		}
-		if *directory == "" || *code == "" {
-			return wrong("give --url and --code: the directory shows both when a gateway is added there")
 		}
 		cfg, err := config.Load(*file)
 		missing := errors.Is(err, os.ErrNotExist)
@@ -44,13 +47,32 @@ The identity goes into the folder that the configuration names (uplink: identity
 			if *ca == "" {
 				*ca = cfg.Uplink.CA
 			}
+			if *directory == "" {
+				*directory = cfg.Uplink.Directory
+			}
+			if *keys == "" {
+				*keys = cfg.Uplink.KeyStore
+			}
+		}
+		if _, _, link := identity.ParseEnrolLink(*code); *code == "" || *directory == "" && !link {
+			return wrong("give --url and --code: the directory shows both when a gateway is added there")
+		}
+		if err := keystore.CheckKind(*keys); err != nil {
+			return wrong("--key-store %v", err)
 		}
 		if into == "" {
 			into = filepath.Join(config.DataDir(), "identity")
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
-		e, err := uplink.Enroll(ctx, uplink.EnrollRequest{Directory: *directory, Code: *code, Dir: into, CAFile: *ca, Force: *force})
+		if (*keys == "" || *keys == keystore.Auto) && forAnother(into) {
+			// Whether that account may use the TPM cannot be tried from here.
+			*keys = keystore.File
+		}
+		e, err := uplink.Enroll(ctx, uplink.EnrollRequest{Directory: *directory, Code: *code, Dir: into, CAFile: *ca, Keys: *keys, Force: *force, Other: *other})
+		if errors.Is(err, identity.ErrMistyped) {
+			return wrong("%v", err)
+		}
 		if err != nil {
 			return err
 		}
@@ -70,7 +92,7 @@ func nextStep(w io.Writer, file string, cfg *config.Config, e uplink.Enrolment, 
 		fmt.Fprintf(w, "Next: add this to %s, then start the agent again:\n\n  uplink: {url: %q, identity: %q}\n", file, e.Relay, dir)
 	case cfg.Uplink.Identity != dir:
 		fmt.Fprintf(w, "Next: set uplink: identity in %s to %q, then start the agent again.\n", file, dir)
-	case e.Relay != "" && cfg.Uplink.URL != e.Relay:
+	case e.Relay != "" && cfg.Uplink.URL != "" && cfg.Uplink.URL != e.Relay:
 		fmt.Fprintf(w, "Next: the directory says that the relay is %s, but %s says %s: correct one of them, then start the agent again.\n", e.Relay, file, cfg.Uplink.URL)
 	case findDaemon(cfg) != nil:
 		fmt.Fprintf(w, "Next: nothing. The agent takes the identity up within half a minute; its page is http://%s/\nIt shows the meter code: the business types that on the permission page that its bank sends it to, and keeps it to itself.\n", cfg.Web.Listen)

@@ -8,5 +8,8 @@ import (
 
 func defaultConfig() string { return filepath.Join(config.DataDir(), "agent.yaml") }
 
+// forAnother is false on Windows.
+func forAnother(string) bool { return false }
+
 // handOver does nothing on Windows: files inherit the access list of their folder.
 func handOver(string) error { return nil }

@@ -29,6 +29,7 @@ type supervisor struct {
 	clock    *clock.Clock
 	log      *slog.Logger
 	notify   func(string)
+	stored   func()          // told after each commit
 	asked    chan chan error // reloads that are asked for
 	changing atomic.Bool     // one agent ends and the next begins
 }
@@ -49,11 +50,13 @@ func (d *supervisor) tell(state string) {
 
 // run works until ctx ends or an agent fails.
 func (d *supervisor) run(ctx context.Context, cfg *config.Config) error {
+	var before *agent.Agent
 	for {
-		a, err := d.agent(cfg)
+		a, err := d.agent(cfg, before)
 		if err != nil {
 			return err
 		}
+		before = a
 		debug.FreeOSMemory() // what it took to read the configuration is not needed again
 		next, err := d.until(ctx, a, cfg)
 		if err != nil || next == nil {
@@ -63,16 +66,16 @@ func (d *supervisor) run(ctx context.Context, cfg *config.Config) error {
 	}
 }
 
-func (d *supervisor) agent(cfg *config.Config) (*agent.Agent, error) {
+func (d *supervisor) agent(cfg *config.Config, before *agent.Agent) (*agent.Agent, error) {
 	gather := agent.DefaultGather
 	if d.rehearse != (rehearsal.Clock{}) {
 		gather = 2 * time.Second // a rehearsal's half-hour is over in half a minute
 	}
 	return agent.New(agent.Options{
 		Gather: gather,
-		Config: cfg, Store: d.store, Opened: d.opened, Clock: d.clock, Now: d.rehearse.Now, Wall: time.Now, Logger: d.log, Notify: d.tell, Reload: d.reload,
+		Config: cfg, Store: d.store, Opened: d.opened, Clock: d.clock, Now: d.rehearse.Now, Wall: time.Now, Logger: d.log, Notify: d.tell, Reload: d.reload, Stored: d.stored, Before: before,
 		Watchdog: watchdogInterval(os.Getenv), Version: programVersion(),
-		Page: func(a *agent.Agent) http.Handler { return web.New(a, cfg.Web.Listen, d.log) },
+		Page: func(a *agent.Agent) http.Handler { return web.New(a, cfg, d.log) },
 	})
 }
 

@@ -57,7 +57,8 @@ func serve(ctx context.Context, file string, rehearse rehearsal.Clock, log *slog
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(25)
 	}
-	go giveBack(ctx)
+	give := newGiver()
+	go give.run(ctx, 10*time.Second)
 	cfg, err := config.Load(file)
 	if err != nil {
 		return configProblem(err)
@@ -69,25 +70,8 @@ func serve(ctx context.Context, file string, rehearse rehearsal.Clock, log *slog
 	if err != nil {
 		return err
 	}
-	d := &supervisor{file: file, rehearse: rehearse, store: s, opened: opened, clock: dating(rehearse, cfg, s, log), log: log, notify: notify, asked: make(chan chan error)}
+	d := &supervisor{file: file, rehearse: rehearse, store: s, opened: opened, clock: dating(rehearse, cfg, s, log), log: log, notify: notify, stored: give.told, asked: make(chan chan error)}
 	return errors.Join(d.run(ctx, cfg), s.Close())
-}
-
-// giveBack returns memory that is free to the system: what it took to
-// commit or to show a page. Left to itself Go would keep most
-// of it. It costs some milliseconds each time.
-func giveBack(ctx context.Context) {
-	wait := time.NewTimer(20 * time.Second) // past the first commit
-	defer wait.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-wait.C:
-			debug.FreeOSMemory()
-			wait.Reset(time.Minute)
-		}
-	}
 }
 
 // openStore opens the store of a configuration for writing.

@@ -13,6 +13,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/identity/keystore"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
@@ -72,6 +73,7 @@ func printStatus(w io.Writer, format string, d *daemon, now time.Time) error {
 		}
 	}
 	t.Flush()
+	printAlarms(w, s.Meters)
 	printTraffic(w, s)
 	printBuses(w, s.Buses)
 	printClock(w, s.Clock)
@@ -99,16 +101,17 @@ func printUplink(w io.Writer, u *agent.UplinkStatus, now time.Time) {
 		return
 	}
 	reason := colon(u.Reason)
-	if u.State == "offline" || u.State == "cannot begin" {
+	if u.State == "offline" || u.State == "cannot begin" || u.State == "revoked" || u.State == "expired" {
 		reason = "" // said among what is wrong
 	}
 	fmt.Fprintf(w, "Uplink: %s%s\n", u.State, reason)
 	if u.Status == nil {
 		return
 	}
+	fmt.Fprintf(w, "  enrolled as %s for %s\n", u.Gateway, first(u.Organisation, "an organisation not named"))
 	fmt.Fprintf(w, "  relay %s, batch %d stored there, %s to be sent\n", u.Relay, u.Acknowledged, waits(u.Pending))
 	for _, c := range u.Certificates {
-		fmt.Fprintf(w, "  %s certificate: %s, ends on %s, to be renewed on %s\n", c.Kind, c.State, stamp(c.NotAfter), stamp(c.RenewAt))
+		fmt.Fprintf(w, "  %s certificate: %s, ends on %s, to be renewed on %s, key store: %s\n", c.Kind, c.State, stamp(c.NotAfter), stamp(c.RenewAt), first(c.KeyStore, keystore.File))
 	}
 	for _, line := range permissions(u.Grants, now) {
 		fmt.Fprintf(w, "  %s\n", line)

@@ -38,6 +38,28 @@ func printTraffic(w io.Writer, s agent.Status) {
 	fmt.Fprintln(w)
 }
 
+// printAlarms shows what the meters that have alarms say of themselves.
+func printAlarms(w io.Writer, meters []agent.MeterStatus) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	n := 0
+	for _, m := range meters {
+		for _, a := range m.Alarms {
+			if n++; n == 1 {
+				fmt.Fprintln(t, "\nMETER\tALARM\tSTATE\tSINCE (UTC)\tITS READINGS")
+			}
+			counted := "counted all the same"
+			switch {
+			case a.State == "on" && a.Severity == "invalid":
+				counted = "not counted until it is over"
+			case a.State != "on":
+				counted = "-"
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%s\n", m.ID, a.Means, a.State, colon(a.Error), dash(stamp(a.Since)), counted)
+		}
+	}
+	t.Flush()
+}
+
 // milliseconds are shown as exactly as they matter.
 func milliseconds(ms float64) string {
 	if ms < 10 {

@@ -88,3 +88,33 @@ func TestAgo(t *testing.T) {
 		t.Error("no value has no age")
 	}
 }
+
+// What a meter says is wrong with it is wrong, and stands in a table of its own.
+func TestStatusShowsAlarms(t *testing.T) {
+	s := wellStatus()
+	s.Meters[0].Alarms = []agent.AlarmStatus{
+		{Means: "cover open", Severity: "note", State: "on", Since: statusNow.Add(-time.Hour)},
+		{Means: "phase lost", Severity: "invalid", State: "on", Since: statusNow.Add(-2 * time.Hour)},
+		{Means: "battery", Severity: "invalid", State: "off", Since: statusNow.Add(-3 * time.Hour)},
+		{Means: "seal", Severity: "note", State: "unknown", Error: "no such coil"},
+	}
+	var b bytes.Buffer
+	if err := printStatus(&b, "table", &daemon{status: s}, statusNow); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"Wrong: meter main says of itself since 2026-11-22 11:00:00 UTC: cover open\n",
+		"Wrong: meter main says of itself since 2026-11-22 10:00:00 UTC: phase lost\n",
+		"main   cover open  on                     2026-11-22 11:00:00  counted all the same\n",
+		"main   phase lost  on                     2026-11-22 10:00:00  not counted until it is over\n",
+		"main   battery     off                    2026-11-22 09:00:00  -\n",
+		"main   seal        unknown: no such coil  -                    -\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	if strings.Contains(b.String(), "of itself since 2026-11-22 09") {
+		t.Error("an alarm that is off is no trouble")
+	}
+}

@@ -45,6 +45,11 @@ func troubles(s agent.Status) []string {
 		}
 	}
 	for _, m := range s.Meters {
+		for _, a := range m.Alarms {
+			if a.State == "on" {
+				out = append(out, fmt.Sprintf("meter %s says of itself since %s UTC: %s", m.ID, stamp(a.Since), a.Means))
+			}
+		}
 		for _, why := range m.Refused {
 			out = append(out, "meter "+m.ID+": "+why)
 		}

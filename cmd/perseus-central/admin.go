@@ -9,10 +9,12 @@ import (
 	"io"
 	"math/big"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/audit"
 	"github.com/perseus-edge/perseus-edge/identity"
 )
 
@@ -24,8 +26,18 @@ var adminCommands = map[string]func(*flag.FlagSet) adminFunc{
 	"application add":    applicationAdd,
 	"certificate issue":  certificateIssue,
 	"certificate revoke": certificateRevoke,
+	"site add":           siteAdd,
+	"site list":          siteList,
 	"gateway add":        gatewayAdd,
+	"gateway list":       gatewayList,
+	"gateway code":       gatewayCode,
+	"gateway withdraw":   gatewayWithdraw,
+	"gateway revoke":     gatewayRevoke,
 	"token issue":        tokenIssue,
+	"account invite":     accountInvite,
+	"account password":   accountPassword,
+	"account restore":    accountRestore,
+	"warnings send":      warningsSend,
 }
 
 type adminFunc func(context.Context, *config, *directory.Service) (any, error)
@@ -39,13 +51,26 @@ func admin(ctx context.Context, c *config, stdout io.Writer, do adminFunc) error
 		return err
 	}
 	defer db.Close()
-	out, err := do(ctx, c, dir)
+	out, err := do(audit.WithActor(ctx, operator()), c, dir)
 	if err != nil {
 		return err
 	}
 	enc := json.NewEncoder(stdout)
 	enc.SetIndent("", "  ")
 	return enc.Encode(out)
+}
+
+// operator is how the audit log calls whoever runs a command here.
+func operator() string {
+	name := "somebody"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "this machine"
+	}
+	return "operator:" + name + "@" + host
 }
 
 // roleFlag collects --role edp --role cap as role URLs of the scheme.
@@ -93,6 +118,7 @@ func applicationAdd(f *flag.FlagSet) adminFunc {
 	f.StringVar(&a.ID, "id", "", "short `id` for its URL; made when absent")
 	f.StringVar(&a.Name, "name", "", "`name`")
 	f.Var(&roles, "role", "edp, cap or fsp, held by the member; may be repeated")
+	f.StringVar(&a.MessageDelivery, "messages", "", "`URL` to which others deliver messages, such as those of withdrawals")
 	return func(ctx context.Context, c *config, d *directory.Service) (any, error) {
 		a.Roles = roles.urls(c)
 		a, err := d.AddApplication(ctx, a)
@@ -153,20 +179,6 @@ func certificateRevoke(f *flag.FlagSet) adminFunc {
 			return nil, fmt.Errorf("%w: --serial %q is not a decimal number", errUsage, *serial)
 		}
 		return map[string]string{"revoked": n.String()}, d.Revoke(ctx, n)
-	}
-}
-
-func gatewayAdd(f *flag.FlagSet) adminFunc {
-	var g directory.Gateway
-	f.StringVar(&g.Member, "member", "", "`id` of the member that runs it")
-	f.StringVar(&g.Name, "name", "", "`name`")
-	f.StringVar(&g.Site, "site", "", "what the member calls the site; not public")
-	return func(ctx context.Context, c *config, d *directory.Service) (any, error) {
-		if g.Member == "" || g.Name == "" || g.Site == "" {
-			return nil, fmt.Errorf("%w: give --member, --name and --site", errUsage)
-		}
-		g, code, err := d.AddGateway(ctx, g)
-		return map[string]string{"id": g.ID, "url": d.GatewayURL(g.ID), "code": code}, err
 	}
 }
 

@@ -36,21 +36,34 @@ type directoryConfig struct {
 	Listen      string `yaml:"listen"`      // e.g. 127.0.0.1:8443
 	Authorities string `yaml:"authorities"` // folder of the certificate authorities (default authorities)
 	Operator    string `yaml:"operator"`    // the organisation that runs the directory: named in its certificates
+
+	StatusURL    string            `yaml:"status_url"`    // where certificates say their status can be asked for, e.g. http://status.example.org; default: url
+	StatusListen string            `yaml:"status_listen"` // plain HTTP for that, e.g. 0.0.0.0:80; default: served at url alone
+	IssuerKeys   map[string]string `yaml:"issuer_keys"`   // client, signing, server: file:PATH; default: in the folder authorities
+	Warnings     warningsConfig    `yaml:"warnings"`
+
+	ACME acmeConfig `yaml:"acme"`
 }
 
 type relayConfig struct {
-	Issuer       string       `yaml:"issuer"`        // public address of the permission pages
-	IssuerListen string       `yaml:"issuer_listen"` //
-	Server       string       `yaml:"server"`        // public address for applications and gateways (mutual TLS)
-	ServerListen string       `yaml:"server_listen"` //
-	Member       string       `yaml:"member"`        // id of the member that runs the relay, in the directory
-	Organisation string       `yaml:"organisation"`  // its name, as people know it
-	Identity     string       `yaml:"identity"`      // folder: signing.pem, signing.key, seal.key, roots (default relay-identity)
-	Gateways     []string     `yaml:"gateways"`      // member URLs whose gateways are served; default: the relay's own member
-	Carbon       carbonConfig `yaml:"carbon"`
-	DirectoryCA  string       `yaml:"directory_ca"` // PEM roots for fetching the CRLs; default: the system's, or the local authorities
-	TLS          tlsConfig    `yaml:"tls"`
-	History      duration     `yaml:"history"` // how far back before its grant a permission reaches, e.g. 400d (the default)
+	Issuer       string         `yaml:"issuer"`        // public address of the permission pages
+	IssuerListen string         `yaml:"issuer_listen"` //
+	Server       string         `yaml:"server"`        // public address for applications and gateways (mutual TLS)
+	ServerListen string         `yaml:"server_listen"` //
+	Member       string         `yaml:"member"`        // id of the member that runs the relay, in the directory
+	Organisation string         `yaml:"organisation"`  // its name, as people know it
+	Identity     string         `yaml:"identity"`      // folder: signing.pem, signing.key, seal.key, roots (default relay-identity)
+	Gateways     []string       `yaml:"gateways"`      // member URLs whose gateways are served; default: the relay's own member
+	Carbon       carbonConfig   `yaml:"carbon"`
+	Messages     messagesConfig `yaml:"messages"`
+	Metrics      string         `yaml:"metrics_listen"` // plain HTTP for this machine's own collector, e.g. 127.0.0.1:9481; none by default
+	DirectoryCA  string         `yaml:"directory_ca"`   // PEM roots for fetching the CRLs; default: the system's, or the local authorities
+	TLS          tlsConfig      `yaml:"tls"`
+	History      duration       `yaml:"history"` // how far back before its grant a permission reaches, e.g. 400d (the default)
+
+	// How long raw half-hours are kept after their collection, e.g. 180d (the
+	// default; the scheme's limit is six months). Monthly emissions stay.
+	Retention duration `yaml:"retention"`
 }
 
 type carbonConfig struct {
@@ -120,7 +133,7 @@ func (c *config) check() (err error) {
 	if c.Relay.Carbon.PerSecond == 0 {
 		c.Relay.Carbon.PerSecond = 1
 	}
-	problems := []error{address("directory.url", c.Directory.URL), c.checkTerms()}
+	problems := []error{address("directory.url", c.Directory.URL), c.checkTerms(), c.checkStatus(), c.checkWarnings(), c.checkACME()}
 	if c.has("directory") {
 		// A directory alone needs the relay's address too: it tells it to the
 		// gateways that enrol.
@@ -129,6 +142,9 @@ func (c *config) check() (err error) {
 	if c.has("relay") {
 		problems = append(problems, address("relay.issuer", c.Relay.Issuer), serverOf(c),
 			listen("relay.issuer_listen", c.Relay.IssuerListen), listen("relay.server_listen", c.Relay.ServerListen))
+		if c.Relay.Metrics != "" {
+			problems = append(problems, listen("relay.metrics_listen", c.Relay.Metrics))
+		}
 		if c.Relay.Member == "" || c.Relay.Organisation == "" {
 			problems = append(problems, errors.New("relay.member and relay.organisation: name the member that runs the relay"))
 		}

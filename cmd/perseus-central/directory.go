@@ -12,15 +12,16 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/audit"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 )
 
 // openDirectory opens the database and the directory upon it.
 func openDirectory(ctx context.Context, c *config) (*database.DB, *directory.Service, error) {
-	authorities, err := directory.LoadAuthorities(c.path(c.Directory.Authorities))
+	authorities, err := directory.OpenAuthorities(c.path(c.Directory.Authorities), c.issuerKeys())
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w (perseus-central init makes them)", err)
+		return nil, nil, fmt.Errorf("%w (perseus-central init makes authorities for a first try, perseus-central ceremony those of a trust framework)", err)
 	}
 	db, err := database.Open(c.Database)
 	if err != nil {
@@ -28,7 +29,8 @@ func openDirectory(ctx context.Context, c *config) (*database.DB, *directory.Ser
 	}
 	dir, err := directory.New(directory.Config{
 		DB: db.DB, Migrate: func(ctx context.Context, files fs.FS) error { return db.Migrate(ctx, "directory", files) },
-		BaseURL: c.Directory.URL, Authorities: authorities, Scheme: c.scheme, RelayURL: c.Relay.Server,
+		BaseURL: c.Directory.URL, Authorities: authorities, Scheme: c.scheme, RelayURL: c.Relay.Server, StatusURL: c.Directory.StatusURL,
+		ACME: directory.ACMEConfig{Validator: c.acmeValidator()},
 	})
 	if err != nil {
 		db.Close()
@@ -42,6 +44,9 @@ const (
 	signingCert = "signing.pem"
 	signingKey  = "signing.key"
 	sealKey     = "seal.key"
+	clientCert  = "client.pem"
+	clientKey   = "client.key"
+	serverRoot  = "server-root.pem"
 	clientRoot  = "client-root.pem"
 	signingRoot = "signing-root.pem"
 )
@@ -51,15 +56,19 @@ const relayApplication = "relay"
 
 // initialise makes what is missing and leaves alone what is there.
 func initialise(ctx context.Context, c *config, out io.Writer) error {
+	ctx = audit.WithActor(ctx, operator())
 	if !c.has("directory") {
 		return fmt.Errorf("%w: init makes a directory; a relay alone gets its identity from its directory's operator (docs/operator.md)", errUsage)
 	}
 	folder := c.path(c.Directory.Authorities)
 	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
-		if _, err := directory.CreateAuthorities(folder, c.Directory.Operator, time.Now()); err != nil {
+		if _, err := directory.CreateAuthorities(folder, c.Directory.Operator, time.Now(), c.statusURL()); err != nil {
 			return err
 		}
 		fmt.Fprintf(out, "made the certificate authorities in %s: move its folder offline/ to a safe\n", folder)
+	}
+	if err := makeAccountsKey(c, out); err != nil {
+		return err
 	}
 	db, dir, err := openDirectory(ctx, c)
 	if err != nil {
@@ -80,7 +89,8 @@ func initRelay(ctx context.Context, c *config, dir *directory.Service) error {
 	if err != nil && !errors.Is(err, directory.ErrExists) {
 		return err
 	}
-	_, err = dir.AddApplication(ctx, directory.Application{ID: relayApplication, Member: c.Relay.Member, Name: c.Relay.Organisation + " relay", Roles: roles})
+	_, err = dir.AddApplication(ctx, directory.Application{ID: relayApplication, Member: c.Relay.Member, Name: c.Relay.Organisation + " relay", Roles: roles,
+		MessageDelivery: c.Relay.Server + "/messages"})
 	if err != nil && !errors.Is(err, directory.ErrExists) {
 		return err
 	}
@@ -97,7 +107,7 @@ func initRelay(ctx context.Context, c *config, dir *directory.Service) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
-	for h, file := range map[directory.Hierarchy]string{directory.Client: clientRoot, directory.Signing: signingRoot} {
+	for h, file := range map[directory.Hierarchy]string{directory.Client: clientRoot, directory.Signing: signingRoot, directory.Server: serverRoot} {
 		b, err := os.ReadFile(c.path(filepath.Join(c.Directory.Authorities, string(h), "root.pem")))
 		if err != nil {
 			return err
@@ -113,11 +123,18 @@ func initRelay(ctx context.Context, c *config, dir *directory.Service) error {
 			return err
 		}
 	}
-	if !absent(folder, signingCert) {
-		return nil
+	for _, x := range []struct {
+		issue     func(context.Context, string, []byte) (directory.Certificate, error)
+		cert, key string
+	}{{dir.IssueSigning, signingCert, signingKey}, {dir.IssueClient, clientCert, clientKey}} {
+		if !absent(folder, x.cert) {
+			continue
+		}
+		if _, err := issueTo(ctx, x.issue, relayApplication, filepath.Join(folder, x.key), filepath.Join(folder, x.cert)); err != nil {
+			return err
+		}
 	}
-	_, err = issueTo(ctx, dir.IssueSigning, relayApplication, filepath.Join(folder, signingKey), filepath.Join(folder, signingCert))
-	return err
+	return nil
 }
 
 func absent(folder, file string) bool {

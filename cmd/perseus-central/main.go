@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -24,8 +25,31 @@ const usage = `perseus-central is the Perseus Edge directory and relay.
   perseus-central application add --config FILE --member ID --id ID --name NAME [--role ..]
   perseus-central certificate issue --config FILE --application ID --kind client|signing --out PREFIX
   perseus-central certificate revoke --config FILE --serial DECIMAL
-  perseus-central gateway add --config FILE --member ID --name NAME --site NAME
+  perseus-central site add --config FILE --member ID --name NAME --outcode SW8 [--qr FILE.png]   a site, its gateway and the code that enrols it
+  perseus-central site list --config FILE --member ID
+  perseus-central gateway add --config FILE --member ID --name NAME --site NAME [--qr FILE.png]  one more gateway
+  perseus-central gateway list --config FILE --member ID                 how they stand
+  perseus-central gateway code --config FILE --id ID [--qr FILE.png]     a new code; the one before ends
+  perseus-central gateway withdraw --config FILE --id ID                 the code ends
+  perseus-central gateway revoke --config FILE --id ID [--reason TEXT]   it can send nothing more, until it is enrolled with a new code
   perseus-central token issue --config FILE --member ID --access reader|owner|admin
+  perseus-central account invite --config FILE --email ADDRESS --administrator | --member ID   a link to hand over; the first administrator begins so
+  perseus-central account password --config FILE --email ADDRESS         a link for a new password; the second step stays
+  perseus-central account restore --config FILE --email ADDRESS          a link to set up password and second step anew
+  perseus-central audit list --config FILE [--since DAY] [--member ID] [--action member.] [--format table|json|csv] ..
+  perseus-central audit head --config FILE           the end of the audit log, to be noted elsewhere
+  perseus-central audit verify --config FILE [--head HEAD]   that nothing in the audit log was changed or taken out
+  perseus-central ceremony request --config FILE --out FOLDER    the issuers' keys (they stay) and requests for the offline machine
+  perseus-central ceremony sign --organisation NAME --offline MEDIUM --requests FOLDER --out FOLDER --status-url URL [--revoke FILE] [--present NAME]
+                                                     roots, made or used on a machine without a network; a protocol of it
+  perseus-central ceremony install --config FILE --from FOLDER   what the ceremony signed, checked and put in place
+  perseus-central warnings send --config FILE [--days N]         warnings of certificates that end, now (serve does so every hour)
+  perseus-central backup --config FILE --out FILE                the whole database in one file, while everything runs
+  perseus-central restore --config FILE --in FILE [--move] [--check]   a backup into an empty database of either kind
+  perseus-central deletion list --config FILE [--gateway URL]    what was deleted of gateways' half-hours, when and why
+  perseus-central provenance verify|explain|build|sign|merge ..  provenance records, offline (perseus-central provenance help)
+  perseus-central permissions list|show|withdraw|rely --config FILE ..   what businesses have agreed to, and its evidence
+  perseus-central messages list|retry --config FILE ..                   whether clients were told of withdrawals; dead letters
   perseus-central version
 
 --config defaults to /etc/perseus-edge/central.yaml. Commands that add print JSON.
@@ -64,7 +88,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return errUsage
 	}
 	command, rest := args[0], args[1:]
-	if len(rest) > 0 && (command == "member" || command == "application" || command == "certificate" || command == "gateway" || command == "token") {
+	if len(rest) > 0 && (command == "member" || command == "application" || command == "certificate" || command == "gateway" || command == "site" || command == "token" || command == "account" || command == "audit" || command == "permissions" || command == "messages" || command == "ceremony" || command == "warnings" || command == "deletion") {
 		command, rest = command+" "+rest[0], rest[1:]
 	}
 	flags := flag.NewFlagSet(command, flag.ContinueOnError)
@@ -87,6 +111,8 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	case "help", "-h", "--help":
 		fmt.Fprint(stdout, usage)
 		return nil
+	case "provenance":
+		return provenanceCommand(rest, os.Stdin, stdout, stderr)
 	case "version":
 		fmt.Fprintln(stdout, "perseus-central", version())
 		return nil
@@ -99,6 +125,29 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		do := cmd(flags)
 		return withConfig(func(c *config) error { return admin(ctx, c, stdout, do) })
 	}
+	switch command {
+	case "ceremony sign": // on a machine that has no configuration
+		flags := flag.NewFlagSet(command, flag.ContinueOnError)
+		flags.SetOutput(stderr)
+		do := ceremonySign(flags)
+		if err := flags.Parse(rest); err != nil {
+			return fmt.Errorf("%w: %w", errUsage, err)
+		}
+		if flags.NArg() > 0 {
+			return fmt.Errorf("%w: unexpected %q", errUsage, flags.Arg(0))
+		}
+		return do(stdout)
+	case "ceremony request":
+		do := ceremonyRequest(flags)
+		return withConfig(func(c *config) error { return do(c, stdout) })
+	case "ceremony install":
+		do := ceremonyInstall(flags)
+		return withConfig(func(c *config) error { return do(c, stdout) })
+	}
+	if cmd, ok := databaseCommands[command]; ok {
+		do := cmd(flags)
+		return withConfig(func(c *config) error { return onDatabase(ctx, c, stdout, do) })
+	}
 	if verbs := verbsOf(command); len(verbs) > 0 {
 		return fmt.Errorf("%w: %s what? Use one of: %s", errUsage, strings.Fields(command)[0], strings.Join(verbs, ", "))
 	}
@@ -108,7 +157,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 // verbsOf lists the commands that begin with a word, such as "member add".
 func verbsOf(word string) (verbs []string) {
 	word, _, _ = strings.Cut(word, " ")
-	for c := range adminCommands {
+	for _, c := range slices.Concat(slices.Collect(maps.Keys(adminCommands)), slices.Collect(maps.Keys(databaseCommands)), []string{"ceremony request", "ceremony sign", "ceremony install"}) {
 		if strings.HasPrefix(c, word+" ") {
 			verbs = append(verbs, c)
 		}

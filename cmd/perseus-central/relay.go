@@ -48,11 +48,16 @@ func relaySites(ctx context.Context, c *config, db *database.DB, dir *directory.
 	if err := revocations.Refresh(ctx); err != nil {
 		logger.Warn("revocation lists: not yet to be had, will try again", "error", err)
 	}
+	messages, err := messageDelivery(c, dir, logger)
+	if err != nil {
+		return nil, nil, err
+	}
 	r, err := relay.New(ctx, relay.Config{
 		DB: db, Scheme: c.scheme, Issuer: c.Relay.Issuer, Server: c.Relay.Server, Organisation: c.Relay.Organisation, Members: c.Relay.Gateways,
-		SigningRoots: identity.Pool(signingRoots...), Signer: key, Chain: chain, SealKey: seal, History: time.Duration(c.Relay.History),
+		SigningRoots: identity.Pool(signingRoots...), Signer: key, Chain: chain, SealKey: seal, History: time.Duration(c.Relay.History), Retention: time.Duration(c.Relay.Retention),
 		Carbon:  neso.Config{BaseURL: c.Relay.Carbon.URL, Interval: time.Duration(float64(time.Second) / c.Relay.Carbon.PerSecond)},
 		Revoked: revocations.Revoked, Words: words, Logger: logger,
+		Messages: messages, WithdrawalSubject: c.Relay.Messages.Subject,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -67,10 +72,18 @@ func relaySites(ctx context.Context, c *config, db *database.DB, dir *directory.
 	for _, m := range []*http.ServeMux{pages, programs} {
 		m.HandleFunc("GET /healthz", health(db))
 	}
+	background := []func(context.Context) error{r.Run, revocations.Run}
+	if c.Relay.Metrics != "" {
+		metrics, err := metricsServer(c.Relay.Metrics, db, logger)
+		if err != nil {
+			return nil, nil, err
+		}
+		background = append(background, metrics)
+	}
 	return []site{
 		{"permission", c.Relay.IssuerListen, c.Relay.Issuer, pages, identity.ServerTLS(cert, nil)},
 		{"relay", c.Relay.ServerListen, c.Relay.Server, programs, identity.ServerTLS(cert, identity.Pool(clientRoots...))},
-	}, []func(context.Context) error{r.Run, revocations.Run}, nil
+	}, background, nil
 }
 
 func serverCertificate(ctx context.Context, c *config, dir *directory.Service) (func() (*tls.Certificate, error), error) {
@@ -92,13 +105,9 @@ func serverCertificate(ctx context.Context, c *config, dir *directory.Service) (
 // at the directory beside it, or by their URLs.
 func revocationLists(c *config, dir *directory.Service, logger *slog.Logger) (*identity.Revocations, error) {
 	var sources []identity.CRLSource
-	client := http.DefaultClient
-	if c.Relay.DirectoryCA != "" {
-		roots, err := identity.ReadCertificates(c.path(c.Relay.DirectoryCA))
-		if err != nil {
-			return nil, err
-		}
-		client = &http.Client{Transport: &http.Transport{TLSClientConfig: identity.ClientTLS(identity.Pool(roots...), nil)}}
+	client, err := directoryClient(c)
+	if err != nil {
+		return nil, err
 	}
 	for _, h := range []directory.Hierarchy{directory.Client, directory.Signing} {
 		s := identity.CRLSource{Name: string(h)}

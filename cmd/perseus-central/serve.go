@@ -24,7 +24,7 @@ type site struct {
 	listen  string
 	url     string
 	handler http.Handler
-	tls     *tls.Config
+	tls     *tls.Config // nil: plain HTTP, for what is signed and public
 }
 
 // serve runs the roles until ctx ends, and then lets requests finish.
@@ -62,7 +62,25 @@ func serve(ctx context.Context, c *config, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
+		handler, sweep, err := manage(c, dir, handler)
+		if err != nil {
+			return err
+		}
+		background = append(background, sweep)
 		sites = append(sites, site{"directory", c.Directory.Listen, c.Directory.URL, handler, identity.AskingTLS(certs.Certificate, dir.Authorities.Client.Pool())})
+		if c.Directory.StatusListen != "" {
+			sites = append(sites, site{"status", c.Directory.StatusListen, c.Directory.StatusURL, dir.StatusHandler(), nil})
+		}
+		if c.Directory.Warnings.configured() {
+			ways, err := c.warnings()
+			if err != nil {
+				return err
+			}
+			background = append(background, func(ctx context.Context) error { return dir.KeepWarning(ctx, ways) })
+		}
+		if folder := c.path(c.Directory.Authorities); directory.RootKeysHere(folder) {
+			logger.Warn("the roots' keys are on this machine: move the folder offline to a medium that is locked away", "folder", folder)
+		}
 	}
 	if c.has("relay") {
 		more, run, err := relaySites(ctx, c, db, dir, words(terms), logger)
@@ -100,7 +118,11 @@ func listenAll(ctx context.Context, sites []site, background []func(context.Cont
 		servers = append(servers, srv)
 		wg.Go(func() {
 			logger.Info("listening", "role", s.name, "address", listeners[i].Addr().String(), "url", s.url)
-			if err := srv.ServeTLS(listeners[i], "", ""); !errors.Is(err, http.ErrServerClosed) {
+			serve := func() error { return srv.ServeTLS(listeners[i], "", "") }
+			if s.tls == nil {
+				serve = func() error { return srv.Serve(listeners[i]) }
+			}
+			if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 				cancel(fmt.Errorf("%s: %w", s.name, err))
 			}
 		})

@@ -14,22 +14,37 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
-// safeLog is a log that may be read while it is written.
+// safeLog is a log that may be read while it is written, and waited for.
 type safeLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu      sync.Mutex
+	b       bytes.Buffer
+	written chan struct{} // closed by the next Write
 }
 
 func (l *safeLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.written != nil {
+		close(l.written)
+		l.written = nil
+	}
 	return l.b.Write(p)
+}
+
+// since is what was written after so many bytes, and a channel that is closed
+// once there is more.
+func (l *safeLog) since(n int) (string, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.written == nil {
+		l.written = make(chan struct{})
+	}
+	return l.b.String()[n:], l.written
 }
 
 func (l *safeLog) String() string {
@@ -38,9 +53,11 @@ func (l *safeLog) String() string {
 	return l.b.String()
 }
 
-// serving runs perseus-central until stop is called.
-func serving(t *testing.T, path string, log io.Writer) (stop func()) {
+// serving runs perseus-central until stop is called. It returns when the
+// program listens: it opens every address before it says so of the first.
+func serving(t *testing.T, path string, log *safeLog) (stop func()) {
 	t.Helper()
+	before := len(log.String())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan int, 1)
 	go func() { done <- run(ctx, []string{"serve", "--config", path}, log, log) }()
@@ -54,33 +71,38 @@ func serving(t *testing.T, path string, log io.Writer) (stop func()) {
 		})
 	}
 	t.Cleanup(stop)
-	return stop
+	for {
+		said, more := log.since(before)
+		if strings.Contains(said, "msg=listening") {
+			return stop
+		}
+		select {
+		case <-more:
+		case code := <-done:
+			done <- code // for stop
+			t.Fatalf("serve ended with %d before it listened: %s", code, log)
+		}
+	}
 }
 
-// get asks until the address answers.
+// get asks once: whoever serves listens already.
 func get(t *testing.T, client *http.Client, url, accept string) (*http.Response, string) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Accept", accept)
-		answer, err := client.Do(r)
-		if err != nil {
-			if time.Now().After(end) {
-				t.Fatal(err)
-			}
-			time.Sleep(20 * time.Millisecond) // it is about to listen
-			continue
-		}
-		defer answer.Body.Close()
-		b, err := io.ReadAll(answer.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return answer, string(b)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
+	r.Header.Set("Accept", accept)
+	answer, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer, string(b)
 }
 
 // TestSandboxAndProduction: one perseus-central serves a sandbox's registry;

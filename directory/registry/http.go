@@ -52,7 +52,11 @@ func (t *Terms) serve(w http.ResponseWriter, r *http.Request) {
 	path, ok := strings.CutPrefix(at, prefix+"/")
 	id := t.base + "/" + path
 	if text, found := t.texts[id]; ok && found {
-		rdf.Send(w, r, "text/plain; charset=utf-8", []byte(text), textAge)
+		kind := "text/plain; charset=utf-8"
+		if strings.HasSuffix(id, ".json") {
+			kind = rdf.TypeJSON
+		}
+		rdf.Send(w, r, kind, []byte(text), textAge)
 		return
 	}
 	if g := t.resources[id]; ok && g != nil {

@@ -3,8 +3,9 @@
 //
 // For a sandbox, BuiltIn has all terms that this software speaks: the trust
 // framework, the scheme, roles, licences with their permission texts, standards,
-// assurance vocabularies, kinds of sources and processes. They are data:
-// terms/*.ttl, texts/*.txt and configs/permission/*.txt. In production, Client
+// assurance vocabularies, kinds of sources, processes and descriptions of the
+// APIs (OpenAPI). They are data: terms/*.ttl, texts/*.txt, api/*.json and
+// configs/permission/*.txt. In production, Client
 // fetches the same from the official registry, checks texts against the hashes
 // in their addresses, and keeps them: a registry that is down is no trouble.
 //
@@ -33,6 +34,13 @@ var termFiles embed.FS
 //go:embed texts/*.txt
 var textFiles embed.FS
 
+// What an API takes and gives. A file is named by its label and version, which
+// stand in it too, and it leaves open where the API is: the catalogue entry of
+// a data service says that (data-catalog-records 1.0).
+//
+//go:embed api/*.json
+var apiFiles embed.FS
+
 // Terms are the resources of a registry and the texts that they point to. They
 // do not change once made.
 type Terms struct {
@@ -44,15 +52,19 @@ type Terms struct {
 }
 
 // textPredicates point to texts, whose hash is the fragment of their address.
-var textPredicates = map[string]bool{rdf.Expand("ib1:permissionText"): true, rdf.Expand("ib1:licenseTerms"): true, rdf.Expand("ib1:policyText"): true}
+var textPredicates = map[string]bool{rdf.Expand("ib1:permissionText"): true, rdf.Expand("ib1:licenseTerms"): true, rdf.Expand("ib1:policyText"): true,
+	rdf.Expand("dcat:endpointDescription"): true, rdf.Expand("ib1:heartbeatDescription"): true}
 
 // BuiltIn are the sandbox's terms, under the registry of the scheme.
 func BuiltIn(sc scheme.Scheme) (*Terms, error) {
 	t := &Terms{base: sc.Registry(), texts: map[string]string{}}
-	for dir, at := range map[string]string{"texts": sc.URL() + "/policy/", "permission": sc.URL() + "/permission-text/"} {
+	for dir, at := range map[string]string{"texts": sc.URL() + "/policy/", "permission": sc.URL() + "/permission-text/", "api": sc.URL() + "/api/"} {
 		var files fs.FS = textFiles
-		if dir == "permission" {
+		switch dir {
+		case "permission":
 			files = configs.PermissionTexts
+		case "api":
+			files = apiFiles
 		}
 		entries, err := fs.ReadDir(files, dir)
 		if err != nil {

@@ -104,6 +104,9 @@ func written(r drivers.Reading) string {
 	if r.Err != nil {
 		return r.Err.Error()
 	}
+	if r.Again {
+		return "as before: the error is over"
+	}
 	s := fmt.Sprintf("%d at %s", r.Sample.Value, r.Sample.At.Format(time.RFC3339))
 	if r.Flags != 0 {
 		s += " " + strings.Join(r.Flags.List(), " ")

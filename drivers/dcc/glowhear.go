@@ -27,6 +27,7 @@ type glowPoint struct {
 	zeros int // in a row, before anything else was heard
 	some  bool
 	gas   refresh
+	wrong bool // what was delivered last was no value
 }
 
 const (
@@ -56,7 +57,7 @@ func (h *glowHearer) hear(a arrival) bool {
 			var out []drivers.Reading
 			for j, measure := range d.Measures {
 				if reg, ok := m.registers[measure]; ok {
-					if r, keep := h.point(i, j).reading(measure, reg, m, a); keep {
+					if r, keep := h.point(i, j).told(measure, reg, m, a); keep {
 						r.Point = j
 						out = append(out, r)
 					}
@@ -133,6 +134,18 @@ func (h *glowHearer) once(key, message string, args ...any) {
 		h.warned[key] = true
 		h.cfg.Logger.Warn(message, args...)
 	}
+}
+
+// told is reading; where that has nothing new to say after something that was
+// no value, it says that this is over.
+func (p *glowPoint) told(measure energy.Measure, reg register, m glowMessage, a arrival) (r drivers.Reading, keep bool) {
+	if r, keep = p.reading(measure, reg, m, a); !keep && p.wrong && r.Err == nil && !a.retained {
+		r, keep = drivers.Reading{Again: true}, true
+	}
+	if keep {
+		p.wrong = r.Err != nil
+	}
+	return r, keep
 }
 
 // reading turns a register of a message into a reading. keep is false for what

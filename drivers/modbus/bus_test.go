@@ -145,12 +145,13 @@ func TestPauseBetweenRequests(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for want, c := range map[string]Config{
-		"unit 0 is for all":    {URL: "rtu:///dev/ttyUSB0", Devices: []Device{{Meter: "m", Unit: 0, Points: []Point{pt(1)}}}},
-		"use tcp://host:port":  {URL: "http://x"},
-		"use tcp://host":       {URL: "tcp:///x"},
-		"use 0 to 247":         {URL: "tcp://x", Devices: []Device{{Meter: "m", Unit: 250, Points: []Point{pt(1)}}}},
-		"no registers to read": {URL: "tcp://x", Devices: []Device{{Meter: "m", Unit: 1}}},
-		"import register at":   {URL: "tcp://x", Devices: []Device{{Meter: "m", Unit: 1, Points: []Point{{Measure: energy.Import, Type: "x"}}}}},
+		"unit 0: a serial wire":   {URL: "rtu:///dev/ttyUSB0", Devices: []Device{{Meter: "m", Unit: 0, Points: []Point{pt(1)}}}},
+		"unit 255: a serial wire": {URL: "rtu:///dev/ttyUSB0", Devices: []Device{{Meter: "m", Unit: 255, Points: []Point{pt(1)}}}},
+		"use tcp://host:port":     {URL: "http://x"},
+		"use tcp://host":          {URL: "tcp:///x"},
+		"use 0 to 247":            {URL: "tcp://x", Devices: []Device{{Meter: "m", Unit: 250, Points: []Point{pt(1)}}}},
+		"no registers to read":    {URL: "tcp://x", Devices: []Device{{Meter: "m", Unit: 1}}},
+		"import register at":      {URL: "tcp://x", Devices: []Device{{Meter: "m", Unit: 1, Points: []Point{{Measure: energy.Import, Type: "x"}}}}},
 	} {
 		if _, err := New(c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: got %v, want %q", c, err, want)

@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/peers"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
@@ -28,28 +28,23 @@ func TestBACnetBridge(t *testing.T) {
 	if bridge == "" {
 		t.Skip("PERSEUS_BACNET_BRIDGE is not set: no bridge of others is tested")
 	}
-	python := bacpypes(t)
-	busy, err := net.ListenPacket("udp4", "0.0.0.0:47808") // the bridge's port, which it does not let one choose
-	if err != nil {
-		t.Skipf("UDP port 47808 is taken (%v): no bridge of others is tested", err)
-	}
-	_ = busy.Close()
+	peers.NeedBACnetPort(t, "0.0.0.0") // it does not let one choose
 
 	dir := t.TempDir()
 	address := ports.Address(t)
-	mosquitto(t, address, dir)
+	peers.Mosquitto(t, address, dir)
 	const host = "127.0.0.77" // of the device
-	set := runDevice(t, python, host)
-	set(1000.25, 50_000)
+	m := peers.NewMeter(t, host)
+	m.Set(1000.25, 50_000)
 	runBridge(t, bridge, dir, host, address)
 
-	followBridge(t, set, Config{URLs: []string{"mqtt://" + address}, Format: "bacnet-mqtt-gateway", Devices: []Device{{Meter: "main", Name: "114", Points: []Point{
+	followBridge(t, m, Config{URLs: []string{"mqtt://" + address}, Format: "bacnet-mqtt-gateway", Devices: []Device{{Meter: "main", Name: "114", Points: []Point{
 		{Measure: energy.Import, Name: "2_202", UnitName: "kWh"}, {Measure: energy.Export, Name: "23_1", UnitName: "kWh", Scale: "10^-1"}}}}})
 }
 
 // followBridge wants what the device has, import and export, then what it
 // changes to, and that again as another client, which gets what is retained.
-func followBridge(t *testing.T, set func(kwh float64, pulses int), c Config) {
+func followBridge(t *testing.T, m *peers.Meter, c Config) {
 	t.Helper()
 	b, got, stop := listen(t, c)
 	healthy(t, b, true)
@@ -65,53 +60,12 @@ func followBridge(t *testing.T, set func(kwh float64, pulses int), c Config) {
 		}
 	}
 	await(1_000_250, 5_000_000)
-	set(1000.5, 50_003)
+	m.Set(1000.5, 50_003)
 	await(1_000_500, 5_000_300)
 	stop()
 	c.ClientID = "another"
 	_, got, _ = listen(t, c)
 	await(1_000_500, 5_000_300)
-}
-
-// bacpypes gives a Python that has bacpypes3.
-func bacpypes(t *testing.T) string {
-	t.Helper()
-	python := os.Getenv("PERSEUS_PYTHON")
-	if python == "" {
-		python = filepath.Join("..", "..", ".peers", "python", "bin", "python")
-	}
-	if out, err := exec.Command(python, "-c", "import bacpypes3").CombinedOutput(); err != nil {
-		t.Skipf("%s has no bacpypes3 (%v), scripts/peers installs it: no bridge of others is tested\n%s", python, err, out)
-	}
-	return python
-}
-
-func runDevice(t *testing.T, python, address string) (set func(kwh float64, pulses int)) {
-	t.Helper()
-	c := exec.CommandContext(t.Context(), python, "testdata/bridge/device.py", address)
-	in, err := c.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Stderr = os.Stderr
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = in.Close(); _ = c.Wait() })
-	lines := bufio.NewReader(out)
-	return func(kwh float64, pulses int) {
-		t.Helper()
-		if _, err := fmt.Fprintln(in, kwh, pulses); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := lines.ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 func runBridge(t *testing.T, bridge, dir, device, broker string) {

@@ -23,9 +23,11 @@ func (h *hearer) hear(m *message) []publication {
 	say, err := b.format.message(m, func(device, k int, v value.Value) {
 		h.count(device, len(m.payload))
 		p := &b.points[device][k]
-		r, keep := p.reading(v, m, b.cfg.Stale)
-		if !keep {
+		r, keep := p.told(v, m, b.cfg.Stale)
+		if !keep || r.Again {
 			duplicates++
+		}
+		if !keep {
 			return
 		}
 		r.Point = k

@@ -26,6 +26,7 @@ type point struct {
 	interval time.Duration
 	recent   [remembered]dated
 	next     int
+	wrong    bool // what was delivered last was no value
 }
 
 // dated is a value that was delivered, by its source's time.
@@ -195,6 +196,18 @@ func (p *point) reading(v value.Value, m *message, stale time.Duration) (r drive
 		return r, true
 	}
 	return r, v.At.Before(earliest) || p.fresh(dated{v.At, r.Sample.Value}) // also the zero time
+}
+
+// told is reading; where that has nothing new to say after something that was
+// no value, it says that this is over.
+func (p *point) told(v value.Value, m *message, stale time.Duration) (r drivers.Reading, keep bool) {
+	if r, keep = p.reading(v, m, stale); !keep && p.wrong && !m.retained && !m.again {
+		r, keep = drivers.Reading{Again: true}, true
+	}
+	if keep {
+		p.wrong = r.Err != nil
+	}
+	return r, keep
 }
 
 func first(a, b error) error {

@@ -90,3 +90,9 @@ func (s Scheme) SourceType(name string) string { return s.URL() + "/source-type/
 func (s Scheme) Assurance(vocabulary, term string) string {
 	return s.URL() + "/assurance/" + vocabulary + "/" + term
 }
+
+// WithdrawalMessage is the subject of the message that tells an application of
+// the withdrawal of a permission (IB1 withdrawal-of-permission 1.0). It hangs
+// from the trust framework's registry, not from that of one environment; where
+// it moves, configuration overrides it.
+const WithdrawalMessage = "https://registry.trust.ib1.org/message/withdrawal-of-permission/2025-03-16"

@@ -24,15 +24,17 @@ var allowed = map[string][]string{
 	"agent":               {"energy", "drivers", "store", "uplink", "configs", "internal/rehearsal"},
 	"configs":             {},
 	"packaging":           {},
-	"provenance":          {},
+	"provenance":          {"energy", "uplink/month"}, // what an outsider needs to check half-hours against a gateway's statement
 	"directory":           {"configs"},
-	"relay":               {"energy", "uplink/batch", "uplink/grant", "provenance", "configs"},
-	"sim":                 {"energy", "provenance", "drivers", "internal/rehearsal", "agent/config"}, // its configuration and templates: the simulator plays what the agent would read
+	"relay":               {"energy", "uplink/batch", "uplink/grant", "uplink/month", "provenance", "configs"},
+	"sim":                 {"energy", "provenance", "drivers", "internal/rehearsal", "agent/config", "agent/scan"}, // its configuration, templates and signs: the simulator plays what the agent would read
 	"internal/rehearsal":  {},
 	"internal/bench":      {"*"},
+	"internal/chromium":   {},
 	"internal/house":      {},
 	"internal/mutate":     {},
-	"internal/ports":      {}, // for tests alone
+	"internal/peers":      {"internal/ports"}, // for tests alone
+	"internal/ports":      {},                 // for tests alone
 	"internal/simulation": {"*"},
 	"integration":         {"*"},
 	"cmd/perseus-agent":   {"agent", "drivers", "energy", "store", "uplink", "configs", "packaging", "internal/rehearsal"},

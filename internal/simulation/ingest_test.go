@@ -69,8 +69,7 @@ func (r *ingestion) Permit(gs []grant.Grant) error {
 	r.mu.Lock()
 	r.grants = gs
 	r.mu.Unlock()
-	live, _ := r.LiveGrants(context.Background(), "", time.Now())
-	if _, err := r.service.DeleteUncovered(context.Background(), gatewayURL, live); !errors.Is(err, ingest.ErrNotFound) {
+	if _, err := r.service.DeleteUncovered(context.Background(), gatewayURL); !errors.Is(err, ingest.ErrNotFound) {
 		return err
 	}
 	return nil // it has not come yet

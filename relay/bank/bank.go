@@ -18,6 +18,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 	"github.com/perseus-edge/perseus-edge/provenance"
 	"github.com/perseus-edge/perseus-edge/relay/emissions"
+	"github.com/perseus-edge/perseus-edge/relay/openapi"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
 
@@ -83,7 +84,7 @@ func New(c Config) (*Service, error) {
 }
 
 // Register adds the API to a mux whose listener demands client certificates.
-func (s *Service) Register(mux *http.ServeMux) {
+func (s *Service) Register(mux openapi.Mux) {
 	mux.HandleFunc("GET /emissions", s.serve)
 	mux.HandleFunc("GET /emissions/{$}", s.serve)
 }

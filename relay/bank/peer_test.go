@@ -45,7 +45,7 @@ func TestPythonOfTheManual(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.access.Covers = append(w.access.Covers, grant.Cover{Meter: "boiler", Measure: energy.Gas})
-	const registry = "https://registry.core.sandbox.trust.ib1.org/trust-framework"
+	const registry = "https://localhost:8443/registry/trust-framework" // the demo's
 	if !strings.Contains(code, registry) {
 		t.Fatalf("docs/bank.md does not name %s", registry)
 	}

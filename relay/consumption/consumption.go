@@ -20,6 +20,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
+	"github.com/perseus-edge/perseus-edge/relay/openapi"
 	"github.com/perseus-edge/perseus-edge/relay/permission"
 )
 
@@ -28,6 +29,9 @@ type Store interface {
 	Site(ctx context.Context, gateway string) (ingest.Site, error)
 	Meters(ctx context.Context, gateway string) ([]ingest.Meter, error)
 	Readings(ctx context.Context, gateway string, k energy.Key, from, to time.Time) iter.Seq2[ingest.Reading, error]
+	// MonthStatements gives the gateway's own statements of the months in [from,
+	// to), opened for the half-hours in [from, to) and for no others.
+	MonthStatements(ctx context.Context, gateway string, k energy.Key, from, to time.Time) ([]ingest.MonthStatement, error)
 }
 
 // Provenance makes the signed record of one answer: permission, origin,
@@ -76,7 +80,7 @@ func New(c Config) (*Service, error) {
 }
 
 // Register adds the API to a mux that is served over mutual TLS.
-func (s *Service) Register(mux *http.ServeMux) {
+func (s *Service) Register(mux openapi.Mux) {
 	mux.HandleFunc("GET /heartbeat", s.heartbeat)
 	mux.HandleFunc("GET /datasources", s.handle(s.sources))
 	mux.HandleFunc("GET /datasources/{$}", s.handle(s.sources))

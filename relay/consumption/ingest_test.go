@@ -24,9 +24,12 @@ import (
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
 
-type always []grant.Grant
+// always is a keeper of permissions that never end by themselves.
+type always struct{ grants []grant.Grant }
 
-func (a always) LiveGrants(context.Context, string, time.Time) ([]grant.Grant, error) { return a, nil }
+func (a *always) LiveGrants(context.Context, string, time.Time) ([]grant.Grant, error) {
+	return a.grants, nil
+}
 
 // What a gateway posts is what a carbon accounting provider gets.
 func TestFromGatewayToProvider(t *testing.T) {
@@ -42,8 +45,8 @@ func TestFromGatewayToProvider(t *testing.T) {
 		client := pki.Client(clientURL, "Carbon Ltd", "https://directory.example/m/cap", sch.Role(scheme.CAP))
 		live := grant.Grant{ID: "p1", Gateway: gatewayURL, From: monday, Granted: monday, Expires: monday.AddDate(1, 0, 0),
 			Covers: []grant.Cover{{Meter: "main", Measure: energy.Import}}}
-		log := slog.New(slog.DiscardHandler)
-		in := ingest.New(ingest.Config{DB: db, SigningRoots: pki.SigningCA.Pool(), Members: []string{member}, Permits: always{live}, Now: now, Logger: log})
+		log, permits := slog.New(slog.DiscardHandler), &always{[]grant.Grant{live}}
+		in := ingest.New(ingest.Config{DB: db, SigningRoots: pki.SigningCA.Pool(), Members: []string{member}, Permits: permits, Now: now, Logger: log})
 		out, err := New(Config{
 			Access: func(*http.Request) (permission.Access, error) {
 				return permission.Access{Permission: "p1", Client: clientURL, License: sch.LicenseConsumption(), Gateway: gatewayURL,
@@ -112,7 +115,8 @@ func TestFromGatewayToProvider(t *testing.T) {
 			t.Errorf("got\n%s want\n%s", got, want)
 		}
 		// After a withdrawal nothing is left to serve.
-		if n, err := in.DeleteUncovered(t.Context(), gatewayURL, nil); n != 3 || err != nil {
+		permits.grants = nil
+		if n, err := in.DeleteUncovered(t.Context(), gatewayURL); n != 3 || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
 		call(client, "GET", path, "", nil, 202)

@@ -10,15 +10,16 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/relay/permission"
 )
 
-// retryAfter is when a client may ask again for data that is not there yet:
-// gateways send what is new every half-hour.
-const retryAfter = "1800"
+// answerTime is how long an answer may take to go out. A permission that is
+// withdrawn meanwhile has nothing leave later than a minute after.
+const answerTime = 50 * time.Second
 
 // readings serves GET /datasources/{id}/{measure}.
 func (s *Service) readings(w http.ResponseWriter, r *http.Request, a permission.Access) error {
@@ -42,16 +43,25 @@ func (s *Service) readings(w http.ResponseWriter, r *http.Request, a permission.
 	if err != nil {
 		return err
 	}
-	if first.present == 0 {
-		w.Header().Set("Retry-After", retryAfter)
-		writeJSON(w, http.StatusAccepted, map[string]string{"message": "The meter is known, but its half-hours of this time are not here yet."})
+	retry, err := s.arrival(ctx, a, src, key, served, first)
+	if err != nil {
+		return err
+	}
+	if retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(retry/time.Second)))
+		writeJSON(w, http.StatusAccepted, map[string]string{"message": "The meter is known, but its half-hours of this time are not all here yet."})
 		return nil
 	}
 	sum := Summary{
 		Path: "/datasources/" + src.ID + "/" + name, Measure: name, Outcode: src.Location.Outcode,
-		Expected: asked.halfHours(), Present: first.present, Batches: first.batches, SHA256: first.hash(),
+		Expected: asked.halfHours(), Present: first.present, Batches: first.batches, SHA256: first.hash(), Qualities: first.runs,
 	}
 	sum.assure(&first)
+	if first.present > 0 {
+		if sum.Statements, err = s.c.Store.MonthStatements(ctx, a.Gateway, key, served.from, served.to); err != nil {
+			return err
+		}
+	}
 	record, err := s.c.Provenance.Provenance(ctx, a, a.Gateway, key, asked.from, asked.to, sum)
 	if err != nil {
 		return err
@@ -110,6 +120,8 @@ func (s *Service) send(w http.ResponseWriter, r *http.Request, a permission.Acce
 		packed = gzip.NewWriter(w)
 		out = packed
 	}
+	// Where it cannot be set (a test's recorder) there is no line to be slow.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
 	w.WriteHeader(http.StatusOK)
 	buf := bufio.NewWriterSize(out, 16<<10)
 	buf.WriteString(`{"data":[`)

@@ -10,6 +10,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 	"github.com/perseus-edge/perseus-edge/provenance"
+	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/relay/permission"
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
 )
@@ -27,6 +28,11 @@ type Hashes func(ctx context.Context, gateway string, sequences []uint64) (map[u
 // these can trace every half-hour to its signature (law 6); and it holds the
 // hash of the half-hours as they are served ("perseus-edge:sha256", of the
 // listing that tally.list describes), so that none can be changed beside it.
+//
+// Before it stand the gateway's own signed statements of the months, and the
+// origin opens them (provenance.HalfHoursStatements): with the public roots
+// alone an outsider checks that the half-hours served are those that the
+// gateway signed (provenance.CheckConsumption).
 func NewRecorder(sc scheme.Scheme, service string, signer provenance.Signer, hashes Hashes) Provenance {
 	return ProvenanceFunc(func(ctx context.Context, a permission.Access, gateway string, k energy.Key, from, to time.Time, s Summary) (json.RawMessage, error) {
 		named, err := nameBatches(ctx, gateway, s.Batches, hashes)
@@ -34,13 +40,19 @@ func NewRecorder(sc scheme.Scheme, service string, signer provenance.Signer, has
 			return nil, err
 		}
 		r := provenance.New(sc.TrustFramework())
+		proofs, err := includeStatements(r, s.Statements)
+		if err != nil {
+			return nil, err
+		}
 		allowed := r.Add(provenance.Permission{
 			At: a.Granted, Scheme: sc.URL(), Account: a.Account, Expires: a.Expires,
 			Allows: provenance.Allows{Licenses: []string{a.License}},
 		})
 		assurance := &provenance.Assurance{
-			MissingData:  sc.Assurance("missing-data", s.MissingData),
-			OriginMethod: sc.Assurance("origin-method", s.OriginMethod),
+			MissingData: sc.Assurance("missing-data", s.MissingData),
+		}
+		if s.OriginMethod != "" {
+			assurance.OriginMethod = sc.Assurance("origin-method", s.OriginMethod)
 		}
 		if s.Derived != "" {
 			assurance.OriginMethodDerived = sc.Assurance("origin-method-derived", s.Derived)
@@ -49,7 +61,10 @@ func NewRecorder(sc scheme.Scheme, service string, signer provenance.Signer, has
 			Scheme: sc.URL(), SourceType: sc.SourceType("Meter"), Origin: gateway, Permissions: []string{allowed},
 			Details:   &provenance.Details{MeteringPeriod: &provenance.Period{From: from, To: to}},
 			Assurance: assurance,
-			Extra:     map[string]any{"perseus-edge:batches": named, "perseus-edge:sha256": s.SHA256},
+			Extra: map[string]any{
+				"perseus-edge:batches": named, provenance.HalfHoursSHA256: s.SHA256,
+				provenance.HalfHoursQualities: append([]provenance.QualityRun{}, s.Qualities...), provenance.HalfHoursStatements: proofs,
+			},
 		})
 		r.Add(provenance.Transfer{
 			Scheme: sc.URL(), Of: origin, To: a.Client, Standard: sc.StandardConsumption(), License: a.License,
@@ -92,6 +107,21 @@ func nameBatches(ctx context.Context, gateway string, runs []Batches, hashes Has
 			named += int(n)
 		}
 		out = append(out, run)
+	}
+	return out, nil
+}
+
+// includeStatements puts the gateway's statements at the head of a record, each
+// as the signed list that it is, and returns what opens them.
+func includeStatements(r *provenance.Record, all []ingest.MonthStatement) ([]provenance.StatementProof, error) {
+	out := make([]provenance.StatementProof, 0, len(all))
+	for _, s := range all {
+		in, id, err := provenance.FromStatement(r.TrustFramework(), s.Signed, s.Chain)
+		if err != nil {
+			return nil, err
+		}
+		r.Include(in)
+		out = append(out, provenance.StatementProof{Statement: id, Proof: s.Proof.Text()})
 	}
 	return out, nil
 }

@@ -19,6 +19,7 @@ type source struct {
 	Location location `json:"location"`
 	Measures []string `json:"availableMeasures"`
 	meter    string
+	listed   bool // the gateway still has it
 }
 
 type location struct {
@@ -52,7 +53,7 @@ func (s *Service) covered(ctx context.Context, a permission.Access) ([]source, e
 	}
 	list := []source{}
 	for _, m := range meters {
-		one := source{ID: m.Source, Type: m.Type, Location: location{site.Outcode}, meter: m.ID}
+		one := source{ID: m.Source, Type: m.Type, Location: location{site.Outcode}, meter: m.ID, listed: m.Listed}
 		for _, name := range []string{"import", "export"} {
 			k, ok := measureOf(m.Type, name)
 			if ok && slices.Contains(m.Measures, k) && slices.Contains(a.Covers, grant.Cover{Meter: m.ID, Measure: k}) {

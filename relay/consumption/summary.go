@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"hash"
 	"strconv"
+	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/provenance"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
 )
 
@@ -18,10 +20,12 @@ type Summary struct {
 	Expected     int       // half-hours in the window asked for
 	Present      int       // of these, how many are served
 	MissingData  string    // term of the scheme's missing-data vocabulary
-	OriginMethod string    // term of the scheme's origin-method vocabulary
+	OriginMethod string    // term of the scheme's origin-method vocabulary; "" where no half-hour is served
 	Derived      string    // term of its origin-method-derived vocabulary; "" where the method is Exact
 	Batches      []Batches // whose values are served, in the order of the half-hours
 	SHA256       string    // of the half-hours served, in hexadecimal; see tally.list
+	Qualities    []provenance.QualityRun
+	Statements   []ingest.MonthStatement // the gateway's own, opened for what is served and no more
 }
 
 // Batches is a run of batch sequence numbers, both ends included.
@@ -30,8 +34,10 @@ type Batches struct{ First, Last uint64 }
 // tally counts what goes into a Summary while half-hours pass by.
 type tally struct {
 	present int
+	last    time.Time // start of the last one
 	worst   energy.Quality
 	derived string // how the derived ones were derived, where all were in the same way; else Other; "" where none was
+	runs    []provenance.QualityRun
 	batches []Batches
 	values  hash.Hash // of the listing; nil before the first half-hour
 	line    []byte
@@ -42,6 +48,7 @@ func (t *tally) add(r ingest.Reading) {
 		t.worst = r.Quality
 	}
 	t.present++
+	t.last = r.Start
 	t.worst = energy.Worst(t.worst, r.Quality)
 	h := energy.HalfHour{Quality: r.Quality, Evidence: energy.Evidence{Rule: r.Rule}}
 	switch _, derived := h.Origin(); {
@@ -50,6 +57,11 @@ func (t *tally) add(r ingest.Reading) {
 		t.derived = derived
 	default:
 		t.derived = energy.DerivedOther
+	}
+	if n := len(t.runs); n > 0 && t.runs[n-1].Quality == r.Quality && t.runs[n-1].Rule == r.Rule {
+		t.runs[n-1].N++
+	} else {
+		t.runs = append(t.runs, provenance.QualityRun{N: 1, Quality: r.Quality, Rule: r.Rule})
 	}
 	t.list(r)
 	if n := len(t.batches); n > 0 {
@@ -103,6 +115,9 @@ func (t *tally) hash() string {
 // is an estimate, a substitute or made from other meters (energy.Origin).
 func (s *Summary) assure(t *tally) {
 	s.MissingData = energy.MissingData(s.Expected, t.present, t.worst)
+	if t.present == 0 {
+		return // no half-hours, no method
+	}
 	s.OriginMethod, s.Derived = energy.OriginExact, t.derived
 	if s.Derived != "" {
 		s.OriginMethod = energy.OriginDerived

@@ -39,7 +39,10 @@ type store struct {
 	meters   []ingest.Meter
 	readings map[energy.Key][]ingest.Reading
 	passes   int
-	before   func(pass int) error // called before each pass
+
+	statements []ingest.MonthStatement
+
+	before func(pass int) error // called before each pass
 }
 
 func (s *store) Site(_ context.Context, gateway string) (ingest.Site, error) {
@@ -67,6 +70,10 @@ func (s *store) Readings(_ context.Context, gateway string, k energy.Key, from, 
 			yield(ingest.Reading{}, fault)
 		}
 	}
+}
+
+func (s *store) MonthStatements(context.Context, string, energy.Key, time.Time, time.Time) ([]ingest.MonthStatement, error) {
+	return s.statements, nil
 }
 
 // put adds n half-hours of 100, 101, .. from first on, the register from 5000 on.

@@ -22,6 +22,21 @@ var migrating sync.Mutex
 // names the table in which their versions are counted, so that the parts do
 // not disturb each other. On PostgreSQL several programs may call it at once.
 func (db *DB) Migrate(ctx context.Context, name string, files fs.FS) error {
+	return db.migrate(ctx, name, files, func(p *goose.Provider) error {
+		_, err := p.Up(ctx)
+		return err
+	})
+}
+
+// MigrateTo is Migrate up to one version, for a backup that was made at it.
+func (db *DB) MigrateTo(ctx context.Context, name string, files fs.FS, version int64) error {
+	return db.migrate(ctx, name, files, func(p *goose.Provider) error {
+		_, err := p.UpTo(ctx, version)
+		return err
+	})
+}
+
+func (db *DB) migrate(ctx context.Context, name string, files fs.FS, up func(*goose.Provider) error) error {
 	if !migrationSet.MatchString(name) {
 		return fmt.Errorf("database: migrate: %q is not a name of lower-case letters", name)
 	}
@@ -42,7 +57,7 @@ func (db *DB) Migrate(ctx context.Context, name string, files fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("database: migrate %s: %w", name, err)
 	}
-	if _, err := p.Up(ctx); err != nil {
+	if err := up(p); err != nil {
 		return fmt.Errorf("database: migrate %s: %w", name, err)
 	}
 	return nil

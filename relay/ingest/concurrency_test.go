@@ -163,7 +163,7 @@ func TestWithdrawalWhileSending(t *testing.T) {
 			<-sent
 		}
 		w.permits.set() // the withdrawal is committed, then the data is deleted
-		if _, err := w.service.DeleteUncovered(t.Context(), gatewayURL, nil); err != nil {
+		if _, err := w.service.DeleteUncovered(t.Context(), gatewayURL); err != nil {
 			t.Fatal(err)
 		}
 		left := len(w.readings(mainIn))

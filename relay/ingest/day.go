@@ -36,13 +36,17 @@ type day struct {
 }
 
 // put stores a half-hour. The same value again keeps the batch that brought it
-// first, and takes over only what the validation says of it since; another
-// value takes its place. It reports whether the day changed.
+// first, and takes over only what the validation says of it since, and the
+// register, which the first batch may not have told; another value takes its
+// place. It reports whether the day changed.
 func (d *day) put(i int, s slot) bool {
 	old := &d.slots[i]
 	if d.have&(1<<i) != 0 && old.energy == s.energy && old.quality == s.quality && old.rule == s.rule {
-		changed := old.flags != s.flags
-		old.flags = s.flags
+		if s.cumulative < 0 {
+			s.cumulative = old.cumulative
+		}
+		changed := old.flags != s.flags || old.cumulative != s.cumulative
+		old.flags, old.cumulative = s.flags, s.cumulative
 		return changed
 	}
 	d.have |= 1 << i

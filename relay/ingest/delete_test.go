@@ -8,7 +8,6 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
-	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
 
 func TestDeleteUncovered(t *testing.T) {
@@ -22,12 +21,12 @@ func TestDeleteUncovered(t *testing.T) {
 		w.send(series(export, monday.AddDate(0, 0, 3), 8))
 
 		// All is covered: nothing goes.
-		if n, err := w.service.DeleteUncovered(ctx, gatewayURL, w.permits.grants); n != 0 || err != nil {
+		if n, err := w.service.DeleteUncovered(ctx, gatewayURL); n != 0 || err != nil {
 			t.Fatalf("%d, %v", n, err)
 		}
 		// b is withdrawn: the export goes, and the batches that hold it.
 		w.permits.set(grantFor("a", monday, mainIn))
-		if n, err := w.service.DeleteUncovered(ctx, gatewayURL, w.permits.grants); n != 3 || err != nil {
+		if n, err := w.service.DeleteUncovered(ctx, gatewayURL); n != 3 || err != nil {
 			t.Fatalf("%d, %v", n, err)
 		}
 		if got := energies(w.readings(mainIn)); !slices.Equal(got, []int64{1, 2, 3, 4, 5}) {
@@ -48,13 +47,15 @@ func TestDeleteUncovered(t *testing.T) {
 		}
 		w.send(series(mainIn, monday.AddDate(0, 0, 2).Add(energy.Period), 9))
 		// A permission that begins later covers a part of a day.
-		if n, err := w.service.DeleteUncovered(ctx, gatewayURL, []grant.Grant{grantFor("c", monday.Add(23*time.Hour+energy.Period), mainIn)}); n != 1 || err != nil {
+		w.permits.set(grantFor("c", monday.Add(23*time.Hour+energy.Period), mainIn))
+		if n, err := w.service.DeleteUncovered(ctx, gatewayURL); n != 1 || err != nil {
 			t.Fatalf("%d, %v", n, err)
 		}
 		if got := energies(w.readings(mainIn)); !slices.Equal(got, []int64{2, 3, 4, 5, 9}) {
 			t.Errorf("import: %v", got)
 		}
-		if n, err := w.service.DeleteUncovered(ctx, gatewayURL, nil); n != 5 || err != nil {
+		w.permits.set()
+		if n, err := w.service.DeleteUncovered(ctx, gatewayURL); n != 5 || err != nil {
 			t.Fatalf("%d, %v", n, err)
 		}
 		if n := w.rows(`SELECT COUNT(*) FROM day`); n != 0 {
@@ -63,7 +64,7 @@ func TestDeleteUncovered(t *testing.T) {
 		if n := w.rows(`SELECT COUNT(*) FROM batch WHERE body IS NOT NULL`); n != 0 {
 			t.Errorf("%d raw batches are left", n)
 		}
-		if _, err := w.service.DeleteUncovered(ctx, "https://directory.example/g/none", nil); err == nil {
+		if _, err := w.service.DeleteUncovered(ctx, "https://directory.example/g/none"); err == nil {
 			t.Error("a gateway that nobody knows")
 		}
 	})

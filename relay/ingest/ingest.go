@@ -12,14 +12,15 @@ import (
 	"context"
 	"crypto/x509"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math/big"
-	"net/http"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/relay/database"
+	"github.com/perseus-edge/perseus-edge/relay/openapi"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
 
@@ -41,8 +42,14 @@ type Config struct {
 	Members      []string                   // URLs of the members whose gateways are served; none: no gateway is
 	Permits      Permits                    //
 	Revoked      func(serial *big.Int) bool // optional; whether a certificate of either hierarchy is revoked
-	Now          func() time.Time           // optional; time.Now
-	Logger       *slog.Logger               // optional; slog.Default
+
+	TrustFramework string        // optional; URL: statements of months under another one are passed over
+	Retention      time.Duration // optional; how long after their collection half-hours are kept; DefaultRetention if 0
+	// Attest signs for a deletion; optional. What it returns is kept with it.
+	Attest func(Deletion) (json.RawMessage, error)
+
+	Now    func() time.Time // optional; time.Now
+	Logger *slog.Logger     // optional; slog.Default
 }
 
 // Service is the relay's receiving side. Make it with New; its methods may be
@@ -64,12 +71,15 @@ func New(c Config) *Service {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	if c.Retention <= 0 {
+		c.Retention = DefaultRetention
+	}
 	return &Service{c: c, db: c.DB, log: c.Logger}
 }
 
 // Register adds the gateways' addresses to a mux that is served over mutual
 // TLS: PUT /gateway/v1/site and POST /gateway/v1/batches.
-func (s *Service) Register(mux *http.ServeMux) {
+func (s *Service) Register(mux openapi.Mux) {
 	mux.HandleFunc("PUT /gateway/v1/site", s.handle(s.putSite))
 	mux.HandleFunc("POST /gateway/v1/batches", s.handle(s.postBatch))
 }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"database/sql"
 	"errors"
 	"io"
@@ -24,51 +25,55 @@ func (s *Service) postBatch(w http.ResponseWriter, r *http.Request, peer identit
 		return err
 	}
 	received := s.now()
-	b, err := s.verify(r.Context(), raw, peer, received)
+	b, key, err := s.verify(r.Context(), raw, peer, received)
 	if err != nil {
 		return err
 	}
-	head, err := s.store(r.Context(), b, received)
+	head, refused, err := s.store(r.Context(), b, s.statementsOf(b, key), received)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]uint64{"sequence": head})
+	answer := map[string]any{"sequence": head, "takes_statements": true} // of months: an older relay would not look at them
+	if len(refused) > 0 {
+		answer["refused_statements"] = refused // a gateway of before there were any passes over it
+	}
+	writeJSON(w, http.StatusOK, answer)
 	return nil
 }
 
 // verify decodes a batch and checks that the gateway at the other end signed
 // it, with a certificate that held when the batch was made.
-func (s *Service) verify(ctx context.Context, raw []byte, peer identity.Peer, received time.Time) (*batch.Signed, error) {
+func (s *Service) verify(ctx context.Context, raw []byte, peer identity.Peer, received time.Time) (*batch.Signed, *ecdsa.PublicKey, error) {
 	b, err := batch.Decode(raw)
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "invalid_batch", "%v", err)
+		return nil, nil, refuse(http.StatusBadRequest, "invalid_batch", "%v", err)
 	}
 	if b.Gateway != peer.Application {
-		return nil, refuse(http.StatusForbidden, "access_denied", "the batch is of gateway %.200q, the client certificate is for %s", b.Gateway, peer.Application)
+		return nil, nil, refuse(http.StatusForbidden, "access_denied", "the batch is of gateway %.200q, the client certificate is for %s", b.Gateway, peer.Application)
 	}
 	if err := checkTimes(&b.Batch, received); err != nil {
-		return nil, refuse(http.StatusBadRequest, "invalid_batch", "%v", err)
+		return nil, nil, refuse(http.StatusBadRequest, "invalid_batch", "%v", err)
 	}
 	var chain string
 	err = s.db.QueryRowContext(ctx, `SELECT chain FROM signing_certificate WHERE gateway = $1 AND serial = $2`,
 		b.Gateway, new(big.Int).SetBytes(b.Serial).String()).Scan(&chain)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, refuse(http.StatusForbidden, "unknown_certificate", "the signing certificate is not known here: send PUT /gateway/v1/site first")
+		return nil, nil, refuse(http.StatusForbidden, "unknown_certificate", "the signing certificate is not known here: send PUT /gateway/v1/site first")
 	} else if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	certificates, err := identity.ParseCertificates([]byte(chain))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	key, err := s.checkSigner(certificates, peer, b.Made)
 	if err != nil {
-		return nil, refuse(http.StatusForbidden, "invalid_certificate", "%v", err)
+		return nil, nil, refuse(http.StatusForbidden, "invalid_certificate", "%v", err)
 	}
 	if err := b.Verify(key); err != nil {
-		return nil, refuse(http.StatusBadRequest, "invalid_batch", "%v", err)
+		return nil, nil, refuse(http.StatusBadRequest, "invalid_batch", "%v", err)
 	}
-	return b, nil
+	return b, key, nil
 }
 
 // readBody reads a request's body of at most limit bytes.

@@ -14,15 +14,16 @@ import (
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
 )
 
-// store stores a verified batch with all its half-hours in one transaction,
-// or nothing, and returns the highest stored sequence number.
+// store stores a verified batch with all its half-hours and statements of
+// months in one transaction, or nothing, and returns the highest stored
+// sequence number, and the statements that are not of the half-hours stored.
 //
 // The head row is locked first. A withdrawal that was committed before is thus
 // seen by LiveGrants, and one that comes later deletes what it must after us,
 // because DeleteUncovered waits for the same lock.
-func (s *Service) store(ctx context.Context, b *batch.Signed, received time.Time) (uint64, error) {
-	var head uint64
-	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+func (s *Service) store(ctx context.Context, b *batch.Signed, statements []carried, received time.Time) (head uint64, refused []Refused, err error) {
+	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		refused = nil
 		sequence, hash, err := s.lockHead(ctx, tx, b.Gateway)
 		if err != nil {
 			return err
@@ -61,11 +62,14 @@ func (s *Service) store(ctx context.Context, b *batch.Signed, received time.Time
 			b.Gateway, int64(b.Sequence), own[:], received.Unix(), b.Raw()); err != nil {
 			return err
 		}
+		if refused, err = s.keepStatements(ctx, tx, b, statements, received); err != nil {
+			return err
+		}
 		head = b.Sequence
 		_, err = tx.ExecContext(ctx, `UPDATE head SET sequence = $1, hash = $2 WHERE gateway = $3`, int64(head), own[:], b.Gateway)
 		return err
 	})
-	return head, err
+	return head, refused, err
 }
 
 // lockHead locks a gateway's chain for the transaction and reads its end.
@@ -93,6 +97,10 @@ func merge(ctx context.Context, tx *sql.Tx, b *batch.Batch, received time.Time) 
 		return err
 	}
 	defer days.close()
+	good, err := stated(ctx, tx, b)
+	if err != nil {
+		return err
+	}
 	for i := range b.Series {
 		series := &b.Series[i]
 		id, err := registerID(ctx, tx, b.Gateway, energy.Key{Meter: series.Meter, Measure: series.Measure})
@@ -105,6 +113,9 @@ func merge(ctx context.Context, tx *sql.Tx, b *batch.Batch, received time.Time) 
 		flush := func() error {
 			if d == nil || !changed {
 				return nil
+			}
+			if err := behind(ctx, tx, good, id, d.number); err != nil {
+				return err
 			}
 			return days.write(ctx, id, d)
 		}

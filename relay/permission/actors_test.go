@@ -60,7 +60,9 @@ func do(t *testing.T, c *http.Client, r *http.Request) answer {
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	must(t, err)
-	return answer{res.StatusCode, res.Header, string(b)}
+	got := answer{res.StatusCode, res.Header, string(b)}
+	conform(t, r, got)
+	return got
 }
 
 func (a *app) post(path string, f url.Values) answer {

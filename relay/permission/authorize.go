@@ -65,7 +65,7 @@ func (s *Service) postAuthorize(w http.ResponseWriter, r *http.Request) {
 	var ue *userError
 	if errors.As(err, &ue) {
 		retryAfter(w, ue)
-		again.Problem = ue.Text
+		again.Problem = ue.say
 		s.render(w, r, ue.Status, "code", again)
 		return
 	}
@@ -75,7 +75,7 @@ func (s *Service) postAuthorize(w http.ResponseWriter, r *http.Request) {
 	}
 	o := s.offer(a.request, site, code)
 	if len(o.Covers) == 0 {
-		again.Problem = "This site has no meter that this request could use yet. Ask whoever looks after your gateway."
+		again.Problem = sayOf("code.nometers")
 		s.render(w, r, http.StatusUnprocessableEntity, "code", again)
 		return
 	}
@@ -86,7 +86,7 @@ func (s *Service) postAuthorize(w http.ResponseWriter, r *http.Request) {
 			s.agree(w, r, a, o)
 			return
 		}
-		p.Problem = "The details changed while you were reading. Please look again before you agree."
+		p.Problem = sayOf("offer.changed")
 	}
 	s.render(w, r, http.StatusOK, "offer", p)
 }
@@ -96,8 +96,7 @@ func (s *Service) postAuthorize(w http.ResponseWriter, r *http.Request) {
 // request is not to be trusted.
 func (s *Service) findRequest(w http.ResponseWriter, r *http.Request, f url.Values) (asked, bool) {
 	if len(f["client_id"]) != 1 || len(f["request_uri"]) != 1 {
-		s.message(w, r, http.StatusBadRequest, "This link is not complete",
-			"Go back to the website that sent you here and start again.")
+		s.message(w, r, http.StatusBadRequest, "link.incomplete.title", sayOf("link.incomplete"))
 		return asked{}, false
 	}
 	a := asked{URI: f.Get("request_uri")}
@@ -106,8 +105,7 @@ func (s *Service) findRequest(w http.ResponseWriter, r *http.Request, f url.Valu
 		Scan(&a.Client, &a.ClientName, &a.Parts, &a.License, &a.RedirectURI, &a.State, &a.Challenge)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		s.message(w, r, http.StatusBadRequest, "This link has run out",
-			"It was used already, or too much time went by. Go back to the website that sent you here and start again.")
+		s.message(w, r, http.StatusBadRequest, "link.out.title", sayOf("link.out"))
 		return asked{}, false
 	case err != nil:
 		s.pageError(w, r, err)
@@ -183,7 +181,7 @@ func (s *Service) consumeRequest(ctx context.Context, tx *sql.Tx, a asked) error
 	err := tx.QueryRowContext(ctx, `DELETE FROM oauth_requests WHERE hash = $1 AND client = $2 AND expires > $3 RETURNING client`,
 		hashOf(a.URI), a.Client, s.now().Unix()).Scan(&client)
 	if errors.Is(err, sql.ErrNoRows) {
-		return &userError{Status: http.StatusBadRequest, Text: "This link was used already. Go back to the website that sent you here and start again."}
+		return refuse(http.StatusBadRequest, "link.used")
 	}
 	return err
 }
@@ -200,6 +198,10 @@ func (s *Service) recordGrant(r *http.Request, tx *sql.Tx, a asked, o offer, cod
 	if err != nil {
 		return "", err
 	}
+	on, err := s.reliedOn(ctx, tx, o.Site.Gateway, a.License, s.partNames(a.ClientName, a.Parts))
+	if err != nil {
+		return "", fmt.Errorf("find what the permission relies on: %w", err)
+	}
 	err = tx.QueryRowContext(ctx, `INSERT INTO permissions
 		(id, client, client_name, parts, license, gateway, account, evidence, covers, available_from, granted, last_granted, expires)
 		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$11,$12)
@@ -210,6 +212,9 @@ func (s *Service) recordGrant(r *http.Request, tx *sql.Tx, a asked, o offer, cod
 		covers, o.From.Unix(), now.Unix(), o.Expires.Unix()).Scan(&permission)
 	if err != nil {
 		return "", fmt.Errorf("record the permission: %w", err)
+	}
+	if err := s.link(ctx, tx, permission, on); err != nil {
+		return "", err
 	}
 	entry := newSecret()
 	_, err = tx.ExecContext(ctx, `INSERT INTO permission_grants

@@ -3,10 +3,15 @@ package permission_test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,10 +57,28 @@ func TestRealBrowser(t *testing.T) {
 	f.Set("redirect_uri", client.URL+"/cb")
 	c.open(w.authorizeURL(bankURL, w.bank.post("/oauth/par", f).str("request_uri")))
 	c.fits("the code page")
+	c.typeInto("#code", "0000-0000-0000")
+	c.press(`form.card button`)
+	c.wait("Problem: Which meter is yours?")
+	c.fits("a wrong code")
+	if got := c.focused(); got != "code" { // where the person has to do something
+		t.Errorf("after the error the focus is on %q", got)
+	}
+	c.press(`header button`)
+	c.wait("Problem: Pa un yw eich mesurydd chi?")
+	c.fits("a wrong code in Welsh")
+	c.press(`header button`)
+	c.clear("#code")
 	c.typeInto("#code", "7k2m 9qxa o4tb") // as people type
 	c.press(`form.card button`)
 	c.wait("Do you agree?")
 	c.fits("the offer")
+	c.press(`header button`)
+	c.wait("Ydych chi’n cytuno?")
+	c.fits("the offer in Welsh")
+	c.press(`header button`)
+	c.wait("Do you agree?")
+	c.labelled()
 	c.press(`button[value=agree]`)
 	c.wait("Done")
 	if len(arrived) != 1 || !strings.Contains(arrived[0], "code=") {
@@ -67,12 +90,21 @@ func TestRealBrowser(t *testing.T) {
 	c.typeInto("#code", code1)
 	c.press(`form.card button`)
 	c.fits("the list")
+	c.labelled()
 	c.press(`button.end`)
+	c.wait("Withdraw this permission?")
+	c.fits("the question")
+	c.labelled()
+	c.press(`button[name=sure]`)
 	c.wait("Your permissions")
 	c.fits("the list after withdrawal")
 	c.press(`a[href*="/evidence/"]`)
 	c.wait("Evidence of a permission")
 	c.fits("the evidence page")
+	c.labelled()
+	c.press(`header a`)
+	c.wait("Tystiolaeth o ganiatâd")
+	c.fits("the evidence page in Welsh")
 	for _, m := range c.complaints {
 		t.Errorf("the browser complains: %s", m)
 	}
@@ -229,6 +261,65 @@ func (c *chromium) focus(selector string) {
 	c.call("DOM.focus", map[string]any{"nodeId": found.NodeID})
 }
 
+// focused gives the identifier of the element that has the focus.
+func (c *chromium) focused() string {
+	c.t.Helper()
+	return c.ask("document.activeElement.id")
+}
+
+// ask evaluates an expression. The page's own scripts stay off.
+func (c *chromium) ask(expression string) string {
+	c.t.Helper()
+	c.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": false})
+	defer c.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true})
+	var got struct{ Result struct{ Value any } }
+	must(c.t, json.Unmarshal(c.call("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true}), &got))
+	return fmt.Sprint(got.Result.Value)
+}
+
+func (c *chromium) clear(selector string) {
+	c.t.Helper()
+	c.ask("document.querySelector(" + strconv.Quote(selector) + ").value = ''")
+}
+
+// labelled asks the accessibility tree, which is what a screen reader is given,
+// whether there is anything to operate without a name, and whether the page has
+// its landmarks and one heading of the first level.
+func (c *chromium) labelled() {
+	c.t.Helper()
+	c.call("Accessibility.enable", nil)
+	var tree struct {
+		Nodes []struct {
+			Ignored    bool
+			Role, Name struct{ Value string }
+			Properties []struct {
+				Name  string
+				Value struct{ Value any }
+			}
+		}
+	}
+	must(c.t, json.Unmarshal(c.call("Accessibility.getFullAXTree", nil), &tree))
+	roles := map[string]int{}
+	for _, n := range tree.Nodes {
+		if n.Ignored {
+			continue
+		}
+		roles[n.Role.Value]++
+		if slices.Contains([]string{"button", "link", "textbox", "heading", "region"}, n.Role.Value) && strings.TrimSpace(n.Name.Value) == "" {
+			c.t.Errorf("a %s without a name", n.Role.Value)
+		}
+		for _, p := range n.Properties {
+			if n.Role.Value == "heading" && p.Name == "level" {
+				roles["h"+fmt.Sprint(p.Value.Value)]++
+			}
+		}
+	}
+	if roles["main"] != 1 || roles["banner"] != 1 || roles["h1"] != 1 {
+		c.t.Errorf("landmarks and headings: %v", roles)
+	}
+	c.call("Accessibility.disable", nil)
+}
+
 func (c *chromium) typeInto(selector, text string) {
 	c.t.Helper()
 	c.focus(selector)
@@ -255,6 +346,23 @@ func (c *chromium) fits(page string) {
 	must(c.t, json.Unmarshal(c.call("Page.getLayoutMetrics", nil), &m))
 	if m.CSSContentSize.Width > 320 {
 		c.t.Errorf("%s is %v px wide", page, m.CSSContentSize.Width)
+	}
+	c.shoot(page, m.CSSContentSize.Width, m.CSSContentSize.Height)
+}
+
+// shoot keeps pictures of the page, narrow and wide, where somebody wants to
+// look at them: PERSEUS_SCREENSHOTS names the folder.
+func (c *chromium) shoot(page string, width, height float64) {
+	c.t.Helper()
+	dir := os.Getenv("PERSEUS_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	for _, w := range []float64{1280, 320} {
+		c.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": w, "height": 900, "deviceScaleFactor": 1, "mobile": false})
+		var shot struct{ Data []byte }
+		must(c.t, json.Unmarshal(c.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true}), &shot))
+		must(c.t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%v.png", strings.ReplaceAll(page, " ", "-"), w)), shot.Data, 0o644))
 	}
 }
 

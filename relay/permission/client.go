@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
@@ -27,10 +30,23 @@ func (s *Service) peer(r *http.Request) (identity.Peer, error) {
 	if now := s.c.Now(); now.After(leaf.NotAfter) || now.Before(leaf.NotBefore) {
 		return p, unauthorized("invalid_client", "the client certificate has run out: renew it")
 	}
-	if s.c.Revoked != nil && s.c.Revoked(p.Serial) {
+	if s.revoked(p) {
 		return p, unauthorized("invalid_client", "the client certificate is revoked")
 	}
 	return p, nil
+}
+
+func (s *Service) revoked(p identity.Peer) bool { return s.c.Revoked != nil && s.c.Revoked(p.Serial) }
+
+// gateway is peer for a gateway, which is no client of OAuth: it is told that
+// its certificate is revoked by the name that ingest and the directory have for
+// it, so that it can tell its owner without asking further. To OAuth clients
+// that is invalid_client (RFC 6749, 5.2).
+func (s *Service) gateway(r *http.Request) (identity.Peer, error) {
+	if p, err := identity.RequestPeer(r); err == nil && s.revoked(p) {
+		return p, &Error{Status: http.StatusForbidden, Code: "certificate_revoked", Description: "the gateway's client certificate is revoked: enrol it again with a new code"}
+	}
+	return s.peer(r)
 }
 
 // formHandler serves a form post of an authenticated client.
@@ -75,6 +91,9 @@ func (s *Service) readForm(w http.ResponseWriter, r *http.Request, needID bool) 
 		if len(v) != 1 {
 			return client, nil, bad("invalid_request", "parameter %.40s is given more than once", k)
 		}
+		if !plain(v[0]) {
+			return client, nil, bad("invalid_request", "parameter %.40s holds a control character or is not UTF-8", k)
+		}
 	}
 	if f.Has("client_secret") || f.Has("client_assertion") || r.Header.Get("Authorization") != "" {
 		return client, nil, bad("invalid_request", "clients authenticate with their certificate alone")
@@ -87,6 +106,13 @@ func (s *Service) readForm(w http.ResponseWriter, r *http.Request, needID bool) 
 		return client, nil, unauthorized("invalid_client", "client_id is not the application URL of your certificate")
 	}
 	return client, f, nil
+}
+
+// plain reports whether a text from outside is UTF-8 without control
+// characters: those have no business in any parameter, and a database may
+// refuse to store them (PostgreSQL does).
+func plain(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 // The parts that a client can take under a licence.

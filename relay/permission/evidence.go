@@ -10,8 +10,9 @@ import (
 // evidencePage shows a permission and every grant and renewal of it.
 type evidencePage struct {
 	Row               row
-	State             string
+	State, By         string // keys
 	Live              bool
+	Told              say    // whether the client knows of the withdrawal
 	SiteName, Outcode string // at the last grant
 	Grants            []grantEntry
 }
@@ -32,14 +33,20 @@ func (s *Service) showEvidence(w http.ResponseWriter, r *http.Request) {
 	now := s.now()
 	rows, err := s.rows(r.Context(), now, `WHERE p.evidence = $2`, r.PathValue("key"))
 	if err == nil && len(rows) == 0 {
-		s.message(w, r, http.StatusNotFound, "Nothing here", "There is no evidence page at this address. Check that it is complete.")
+		s.message(w, r, http.StatusNotFound, "error.nothing", sayOf("evidence.nothing"))
 		return
 	}
 	if err != nil {
 		s.pageError(w, r, err)
 		return
 	}
-	p := evidencePage{Row: rows[0], State: stateOf(rows[0], now), Live: rows[0].live(now)}
+	p := evidencePage{Row: rows[0], State: stateOf(rows[0], now), By: byKey(rows[0]), Live: rows[0].live(now)}
+	known, err := s.told(r.Context(), `p.id = $1`, p.Row.ID)
+	if err != nil {
+		s.pageError(w, r, err)
+		return
+	}
+	p.Told = known[p.Row.ID].say()
 	p.Grants, err = queryAll(r.Context(), s.db, scanEntry, `SELECT granted, expires, site_name, outcode, user_agent, words, covers
 		FROM permission_grants WHERE permission = $1 ORDER BY granted, id`, p.Row.ID)
 	if err == nil && len(p.Grants) == 0 {

@@ -11,3 +11,23 @@ func (s *Service) Waiting(gateway string) int {
 	defer s.hub.mu.Unlock()
 	return len(s.hub.waiting[gateway])
 }
+
+// Deliver tries every message that is due once.
+func (s *Service) Deliver(ctx context.Context) error {
+	d := deliveries{places: make(chan struct{}, messagesAtOnce)}
+	defer d.Wait()
+	return s.deliver(ctx, &d)
+}
+
+// What tests need to know of the queue.
+const (
+	MessageTries = messageTries
+	MessageLease = messageLease
+)
+
+var (
+	MessagePause   = messagePause
+	RefusePrivate  = refusePrivate
+	MessageAddress = messageAddress
+	Accepted       = accepted
+)

@@ -24,7 +24,7 @@ const showWithdrawn = 30 * 24 * time.Hour
 // serveGrants gives a gateway its signed grants. With If-None-Match and Prefer:
 // wait=N (RFC 7240) it answers as soon as they differ, or 304 after N seconds.
 func (s *Service) serveGrants(w http.ResponseWriter, r *http.Request) {
-	peer, err := s.peer(r)
+	peer, err := s.gateway(r)
 	if err == nil && len(peer.Roles) > 0 {
 		err = &Error{Status: http.StatusForbidden, Code: "access_denied", Description: "this address is for gateways; your certificate is an application's"}
 	}

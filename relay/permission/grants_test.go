@@ -137,7 +137,7 @@ func TestRevokedCertificate(t *testing.T) {
 	refused(t, w.bank.post("/oauth/par", nil), 401, "invalid_client")
 	refused(t, w.bank.post("/oauth/revoke", url.Values{"token": {tok.refresh}}), 401, "invalid_client")
 	refused(t, w.bank.post("/oauth/permission", url.Values{"token": {tok.refresh}}), 401, "invalid_client")
-	refused(t, w.gate.poll(t, "", ""), 401, "invalid_client")
+	refused(t, w.gate.poll(t, "", ""), 403, "certificate_revoked")
 	renewed := w.app(bankURL, "Green Bank plc", perseus.Role(scheme.FSP))
 	if res := renewed.use(tok.access); res.Status != 200 {
 		t.Errorf("its successor: %d", res.Status)

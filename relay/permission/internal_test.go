@@ -3,7 +3,6 @@ package permission
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -139,23 +138,6 @@ func TestSealer(t *testing.T) {
 	})
 	if s.accountOf("ab", "c") == s.accountOf("a", "bc") {
 		t.Error("accounts run into one another")
-	}
-}
-
-// The addresses remembered stay bounded, and forgetting does not open the door.
-func TestLimitsAreBounded(t *testing.T) {
-	l, now := newLimits(), time.Now()
-	allowed := 0
-	for i := range 3 * maxAddresses {
-		if back, _ := l.try(netip.AddrFrom4([4]byte{1, byte(i >> 16), byte(i >> 8), byte(i)}), now); back != nil {
-			allowed++
-		}
-	}
-	if len(l.each) > maxAddresses || allowed != overallBurst {
-		t.Errorf("%d addresses remembered, %d tries allowed", len(l.each), allowed)
-	}
-	if back, wait := l.try(netip.Addr{}, now); back != nil || wait <= 0 {
-		t.Error("the overall limit does not hold")
 	}
 }
 

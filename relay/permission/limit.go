@@ -1,78 +1,179 @@
 package permission
 
 import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
+	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/relay/database"
 )
+
+// Rate bounds how often something may happen: Burst times at once, and
+// PerSecond on the average. The zero Rate means the service's own choice.
+type Rate struct {
+	PerSecond float64
+	Burst     int
+}
+
+func (r Rate) every() time.Duration { return time.Duration(float64(time.Second) / r.PerSecond) }
 
 // Limits on wrong meter codes. A code has 60 random bits, so these are not
 // what keeps it secret: they keep a guesser from loading the machine, and make
 // one visible in the log.
-const (
-	addressBurst = 10               // one address: 10 wrong codes at once,
-	addressEvery = 20 * time.Second // then one every 20 s
-	overallBurst = 200              // everyone together, so that many addresses do not help
-	overallRate  = 5                // a second
-	maxAddresses = 4096             // remembered at once
+var (
+	addressRate = Rate{0.05, 10} // one address: one wrong code in 20 s
+	overallRate = Rate{5, 200}   // everyone together, so that many addresses do not help
 )
 
-// limits bounds the wrong codes typed into the pages, for each address and
-// overall. Each process keeps its own.
+// Limits on the requests of one client. They are far above what a bank needs
+// that renews 100,000 permissions in a night; they bound what a client that
+// runs wild costs the others.
+var (
+	defaultPushRate  = Rate{20, 1000}
+	defaultTokenRate = Rate{100, 2000}
+)
+
+// limits counts in the database, so that its bounds hold however many processes
+// share that. A row holds the instant at which all of an allowance is back (the
+// "generic cell rate algorithm"): taking moves it on, in one statement.
 type limits struct {
+	db *database.DB
+
 	mu      sync.Mutex
-	overall *rate.Limiter
-	each    map[netip.Prefix]*rate.Limiter
+	bundles map[string]bundle
 }
 
-func newLimits() *limits {
-	return &limits{overall: rate.NewLimiter(overallRate, overallBurst), each: map[netip.Prefix]*rate.Limiter{}}
+// bundle is a part of a client's allowance that this process has taken already
+// and not yet used: most requests then cost no statement.
+type bundle struct {
+	left int
+	till time.Time // at which it must be used
 }
 
-// try takes one try of the address before its code is looked up; back gives it
-// back when the code was right. Where no try is left, back is nil and wait
-// says for how long. An IPv6 host has its whole /64.
-func (l *limits) try(a netip.Addr, now time.Time) (back func(), wait time.Duration) {
+const (
+	bundleLife = 10 * time.Second
+	maxBundles = 4096 // a bound on memory; every client is a member's application, so there are few
+)
+
+func newLimits(db *database.DB) *limits { return &limits{db: db, bundles: map[string]bundle{}} }
+
+// take takes n from the allowance of a name, in tx. Where fewer are left it
+// takes none and says how long until there will be n.
+func (l *limits) take(ctx context.Context, tx *sql.Tx, name string, r Rate, n int, now time.Time) (wait time.Duration, err error) {
+	t, cost := now.UnixMilli(), int64(n)*r.every().Milliseconds()
+	latest := t + int64(r.Burst)*r.every().Milliseconds() - cost
+	var fullAt int64
+	err = tx.QueryRowContext(ctx, `INSERT INTO limits (name, full_at) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET full_at = CASE WHEN limits.full_at > $3 THEN limits.full_at + $4 ELSE $2 END
+		WHERE limits.full_at <= $5 RETURNING full_at`, name, t+cost, t, cost, latest).Scan(&fullAt)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return 0, err
+	}
+	err = tx.QueryRowContext(ctx, `SELECT full_at FROM limits WHERE name = $1`, name).Scan(&fullAt)
+	if errors.Is(err, sql.ErrNoRows) { // tidied in between
+		fullAt, err = latest, nil
+	}
+	return max(time.Duration(fullAt-latest)*time.Millisecond, time.Millisecond), err
+}
+
+// everyone is the row of overallRate. It is never tidied away, so that a tidy
+// never waits for it while one who has it waits for another.
+const everyone = "codes"
+
+// errLimited rolls back what was taken before a limit was met.
+var errLimited = errors.New("permission: a limit is met")
+
+// try takes one try of a browser's address before its meter code is looked up;
+// back gives it back when the code was right. Where no try is left, back is nil
+// and wait says for how long. An IPv6 host has its whole /64.
+func (l *limits) try(ctx context.Context, a netip.Addr, now time.Time) (back func() error, wait time.Duration, err error) {
 	bits := 32
 	if a.Is6() {
 		bits = 64
 	}
 	key, _ := a.Prefix(bits) // the zero Prefix for the zero Addr: one key for all of those
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	lim := l.each[key]
-	if lim == nil {
-		if len(l.each) >= maxAddresses {
-			l.forget(now)
+	// Everyone's first: a flood from many addresses then leaves no rows behind.
+	names := []string{everyone, "codes from " + key.String()}
+	err = l.db.Write(ctx, func(tx *sql.Tx) (err error) {
+		for i, r := range []Rate{overallRate, addressRate} {
+			if wait, err = l.take(ctx, tx, names[i], r, 1, now); err == nil && wait > 0 {
+				err = errLimited
+			}
+			if err != nil {
+				return err
+			}
 		}
-		lim = rate.NewLimiter(rate.Every(addressEvery), addressBurst)
-		l.each[key] = lim
+		return nil
+	})
+	if errors.Is(err, errLimited) {
+		return nil, wait, nil
 	}
-	one := lim.ReserveN(now, 1)
-	if d := one.DelayFrom(now); d > 0 {
-		one.CancelAt(now)
-		return nil, d
+	if err != nil {
+		return nil, 0, err
 	}
-	all := l.overall.ReserveN(now, 1)
-	if d := all.DelayFrom(now); d > 0 {
-		all.CancelAt(now)
-		one.CancelAt(now)
-		return nil, d
-	}
-	return func() { one.CancelAt(now); all.CancelAt(now) }, 0
+	return func() error {
+		return l.db.Write(ctx, func(tx *sql.Tx) error {
+			for i, r := range []Rate{overallRate, addressRate} {
+				if _, err := tx.ExecContext(ctx, `UPDATE limits SET full_at = full_at - $1 WHERE name = $2`, r.every().Milliseconds(), names[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}, 0, nil
 }
 
-// forget drops the addresses that have all their tries back, and everything
-// where that does not help: the overall limit still holds then.
-func (l *limits) forget(now time.Time) {
-	for k, lim := range l.each {
-		if lim.TokensAt(now) >= addressBurst {
-			delete(l.each, k)
-		}
+// request counts a request of a client. Several at a time are taken from the
+// database, a fiftieth of the burst, so that this costs next to nothing.
+func (l *limits) request(ctx context.Context, kind, client string, r Rate, now time.Time) (wait time.Duration, err error) {
+	name := kind + " by " + client
+	l.mu.Lock()
+	b := l.bundles[name]
+	if b.left > 0 && now.Before(b.till) {
+		l.bundles[name] = bundle{b.left - 1, b.till}
+		l.mu.Unlock()
+		return 0, nil
 	}
-	if len(l.each) >= maxAddresses {
-		clear(l.each)
+	l.mu.Unlock()
+	n := max(r.Burst/50, 1)
+	err = l.db.Write(ctx, func(tx *sql.Tx) (err error) {
+		wait, err = l.take(ctx, tx, name, r, n, now)
+		return err
+	})
+	if err != nil || wait > 0 {
+		return wait, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.bundles) >= maxBundles {
+		clear(l.bundles)
+	}
+	b = bundle{n - 1, now.Add(bundleLife)}
+	if old := l.bundles[name]; now.Before(old.till) { // another request took one meanwhile
+		b.left += old.left
+	}
+	l.bundles[name] = b
+	return 0, nil
+}
+
+// limited refuses a client that asks too often.
+func (s *Service) limited(kind string, rate Rate, h formHandler) formHandler {
+	return func(w http.ResponseWriter, r *http.Request, client identity.Peer, f url.Values) error {
+		wait, err := s.limits.request(r.Context(), kind, client.Application, rate, s.c.Now())
+		if err != nil {
+			return err
+		}
+		if wait > 0 {
+			s.log.Warn("permission: a client asks too often", "kind", kind, "client", client.Application)
+			return &Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", Retry: wait,
+				Description: "this application asks too often: try again after the time in Retry-After"}
+		}
+		return h(w, r, client, f)
 	}
 }

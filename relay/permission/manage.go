@@ -1,8 +1,12 @@
 package permission
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -10,19 +14,28 @@ import (
 type listPage struct {
 	Site   Site
 	Code   string
-	Notice string
+	Notice say
 	Items  []listItem
 }
 
 type listItem struct {
+	N         int // for identifiers on the page
 	Row       row
-	State     string
-	Live      bool // data may flow
-	Ended     bool // by its date
+	State, By string // keys
+	Live      bool   // data may flow
+	Ended     bool   // by its date
 	CanEnd    bool
 	Receivers []receiver
 	Meters    []meterLine
 	Evidence  string
+	ReliesOn  string // names of those with which it ends
+	Told      say    // whether its client knows of the withdrawal
+}
+
+// surePage asks before a withdrawal, and says what it will do.
+type surePage struct {
+	Code, ID, Name string
+	Others         []string // names of those whose permissions end too
 }
 
 // showPermissions asks for the meter code.
@@ -34,7 +47,8 @@ func (s *Service) showPermissions(w http.ResponseWriter, r *http.Request) {
 // POST so that the code is in no address, history or log.
 func (s *Service) postPermissions(w http.ResponseWriter, r *http.Request) { s.list(w, r, false) }
 
-// postWithdraw withdraws one of them.
+// postWithdraw withdraws one of them: at first it asks and says what that
+// does, and does it when the answer comes.
 func (s *Service) postWithdraw(w http.ResponseWriter, r *http.Request) { s.list(w, r, true) }
 
 func (s *Service) list(w http.ResponseWriter, r *http.Request, withdraw bool) {
@@ -46,7 +60,7 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request, withdraw bool) {
 	var ue *userError
 	if errors.As(err, &ue) {
 		retryAfter(w, ue)
-		s.render(w, r, ue.Status, "permissions", findPage{Code: cleanName(f.Get("code")), Problem: ue.Text})
+		s.render(w, r, ue.Status, "permissions", findPage{Code: cleanName(f.Get("code")), Problem: ue.say})
 		return
 	}
 	if err != nil {
@@ -55,56 +69,162 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request, withdraw bool) {
 	}
 	p := listPage{Site: site, Code: code}
 	if withdraw {
-		if p.Notice, err = s.withdrawOf(r, site, f.Get("permission")); err != nil {
+		sure, notice, err := s.withdrawOf(r, site, f.Get("permission"), f.Get("sure") == "yes")
+		if err != nil {
 			s.pageError(w, r, err)
 			return
 		}
+		if sure != nil {
+			sure.Code = code
+			s.render(w, r, http.StatusOK, "sure", *sure)
+			return
+		}
+		p.Notice = notice
 	}
-	now := s.now()
-	rows, err := s.rows(r.Context(), now, `WHERE p.gateway = $2 ORDER BY p.last_granted DESC, p.id`, site.Gateway)
-	if err != nil {
+	if p.Items, err = s.items(r.Context(), site.Gateway); err != nil {
 		s.pageError(w, r, err)
 		return
-	}
-	for _, q := range rows {
-		p.Items = append(p.Items, s.listItem(q, now))
 	}
 	s.render(w, r, http.StatusOK, "list", p)
 }
 
 // withdrawOf withdraws a permission if it is one of the site's, and says what
-// happened.
-func (s *Service) withdrawOf(r *http.Request, site Site, id string) (notice string, err error) {
-	rows, err := s.rows(r.Context(), s.now(), `WHERE p.id = $2 AND p.gateway = $3`, id, site.Gateway)
+// happened. Where the person has not been asked yet, it gives the question.
+func (s *Service) withdrawOf(r *http.Request, site Site, id string, sure bool) (*surePage, say, error) {
+	ctx := r.Context()
+	rows, err := s.rows(ctx, s.now(), `WHERE p.gateway = $2`, site.Gateway)
 	if err != nil {
-		return "", err
+		return nil, say{}, err
 	}
-	if len(rows) == 0 {
-		return "", &userError{Status: http.StatusNotFound, Text: "This site has no such permission."}
+	at := slices.IndexFunc(rows, func(p row) bool { return p.ID == id })
+	if at < 0 {
+		return nil, say{}, refuse(http.StatusNotFound, "list.nosuch")
 	}
-	if _, err := s.withdraw(r.Context(), id, byUser); err != nil {
-		return "", err
+	p := rows[at]
+	others, err := s.fallsWith(ctx, p, rows)
+	if err != nil {
+		return nil, say{}, err
 	}
-	return "Withdrawn. " + rows[0].ClientName + " gets nothing more.", nil
+	if p.Revoked.IsZero() && !sure {
+		return &surePage{ID: id, Name: p.ClientName, Others: others}, say{}, nil
+	}
+	ended, err := s.withdraw(ctx, id, byUser)
+	switch {
+	case err != nil:
+		return nil, say{}, err
+	case !ended:
+		return nil, sayOf("list.already", "who", p.ClientName), nil
+	case len(others) > 0:
+		return nil, sayOf("list.done.with", "who", p.ClientName, "others", strings.Join(others, ", ")), nil
+	}
+	return nil, sayOf("list.done", "who", p.ClientName), nil
 }
 
-func (s *Service) listItem(p row, now time.Time) listItem {
-	it := listItem{Row: p, Live: p.live(now), Ended: !now.Before(p.Expires), Meters: meterLines(p.Covers),
-		Evidence: s.evidenceURL(p.Evidence), Receivers: s.receivers(p.License, s.partNames(p.ClientName, p.Parts))}
-	it.CanEnd = p.Revoked.IsZero() && !it.Ended
-	it.State = stateOf(p, now)
-	return it
+// fallsWith names the clients, among a site's permissions, whose permissions
+// fall with one.
+func (s *Service) fallsWith(ctx context.Context, p row, rows []row) (names []string, err error) {
+	dependants, err := s.dependants(ctx, p.Gateway)
+	if err != nil {
+		return nil, err
+	}
+	todo, seen := []string{p.ID}, map[string]bool{p.ID: true}
+	for len(todo) > 0 {
+		id := todo[0]
+		todo = todo[1:]
+		for _, d := range dependants[id] {
+			if at := slices.IndexFunc(rows, func(q row) bool { return q.ID == d }); at >= 0 && !seen[d] {
+				names, todo = append(names, rows[at].ClientName), append(todo, d)
+			}
+			seen[d] = true
+		}
+	}
+	return names, nil
 }
 
-// stateOf names a permission's state in a word or few.
+// items are a site's permissions as the list shows them, the newest first.
+func (s *Service) items(ctx context.Context, gateway string) ([]listItem, error) {
+	now := s.now()
+	rows, err := s.rows(ctx, now, `WHERE p.gateway = $2 ORDER BY p.last_granted DESC, p.id`, gateway)
+	if err != nil {
+		return nil, err
+	}
+	told, err := s.told(ctx, `p.gateway = $1`, gateway)
+	if err != nil {
+		return nil, err
+	}
+	dependants, err := s.dependants(ctx, gateway)
+	if err != nil {
+		return nil, err
+	}
+	var items []listItem
+	for i, p := range rows {
+		it := listItem{N: i + 1, Row: p, Live: p.live(now), Ended: !now.Before(p.Expires), Meters: meterLines(p.Covers), By: byKey(p), State: stateOf(p, now),
+			Evidence: s.evidenceURL(p.Evidence), Receivers: s.receivers(p.License, s.partNames(p.ClientName, p.Parts)), Told: told[p.ID].say()}
+		it.CanEnd = p.Revoked.IsZero() && !it.Ended
+		var on []string
+		for _, q := range rows {
+			if q.Revoked.IsZero() && slices.Contains(dependants[q.ID], p.ID) {
+				on = append(on, q.ClientName)
+			}
+		}
+		it.ReliesOn = strings.Join(on, ", ")
+		items = append(items, it)
+	}
+	return items, nil
+}
+
+// told is what became of the messages that tell a client of a withdrawal.
+type told struct {
+	sent                    time.Time // of the last one
+	waiting, dead, messages int
+}
+
+func (s *Service) told(ctx context.Context, where, arg string) (map[string]told, error) {
+	out := map[string]told{}
+	_, err := queryAll(ctx, s.db, func(r *sql.Rows) (struct{}, error) {
+		var id string
+		var sent int64
+		var t told
+		err := r.Scan(&id, &t.messages, &sent, &t.dead, &t.waiting)
+		if sent != 0 {
+			t.sent = unix(sent)
+		}
+		out[id] = t
+		return struct{}{}, err
+	}, `SELECT p.id, COUNT(*), MAX(m.sent), SUM(CASE WHEN m.dead <> 0 THEN 1 ELSE 0 END), SUM(CASE WHEN m.dead = 0 AND m.sent = 0 THEN 1 ELSE 0 END)
+		FROM messages m JOIN permissions p ON p.id = m.permission WHERE `+where+` GROUP BY p.id`, arg)
+	return out, err
+}
+
+func (t told) say() say {
+	switch {
+	case t.messages == 0:
+		return say{}
+	case t.waiting > 0:
+		return sayOf("list.told.not")
+	case t.sent.IsZero():
+		return sayOf("list.told.never")
+	}
+	return say{Key: "list.told.on", At: t.sent}
+}
+
+// byKey is the key of the words for who withdrew a permission.
+func byKey(p row) string {
+	if p.Revoked.IsZero() {
+		return ""
+	}
+	return "by." + p.RevokedBy
+}
+
+// stateOf is the key of a permission's state.
 func stateOf(p row, now time.Time) string {
 	switch {
 	case !p.Revoked.IsZero():
-		return "Withdrawn"
+		return "state.withdrawn"
 	case !now.Before(p.Expires):
-		return "Ended"
+		return "state.ended"
 	case p.Tokens:
-		return "In force"
+		return "state.live"
 	}
-	return "Agreed, not in use"
+	return "state.unused"
 }

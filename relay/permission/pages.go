@@ -12,9 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
-	"time"
 )
 
 //go:embed web/style.css
@@ -31,60 +29,84 @@ var contentPolicy = func() string {
 		"'; base-uri 'none'; frame-ancestors 'none'; form-action %s"
 }()
 
-// parsePages reads the templates; their texts are part of the program.
-func (s *Service) parsePages() *template.Template {
-	return template.Must(template.New("pages").Funcs(template.FuncMap{
-		"style":          func() template.CSS { return template.CSS(style) },
-		"organisation":   func() string { return cleanName(s.c.Organisation) },
-		"authorizeURL":   func() string { return s.issuer.Path + "/authorize" },
-		"permissionsURL": func() string { return s.issuer.Path + "/permissions" },
-		"day":            func(t time.Time) string { return t.UTC().Format("2 January 2006") },
-		"instant":        func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") },
-	}).Parse(pagesHTML))
+// parsePages reads the templates, once for each language; their texts are part
+// of the program.
+func (s *Service) parsePages() map[string]*template.Template {
+	all := map[string]*template.Template{}
+	for code, c := range catalogues {
+		all[code] = template.Must(template.New("pages").Funcs(template.FuncMap{
+			"style":          func() template.CSS { return template.CSS(style) },
+			"organisation":   func() string { return cleanName(s.c.Organisation) },
+			"authorizeURL":   func() string { return s.issuer.Path + "/authorize" },
+			"permissionsURL": func() string { return s.issuer.Path + "/permissions" },
+			"language":       func() string { return code },
+			"t":              c.text, "th": c.html, "said": c.said, "day": c.day, "instant": c.instant,
+		}).Parse(pagesHTML))
+	}
+	return all
 }
 
 // The data of the pages.
 type (
+	frame struct { // what stands around each of them
+		Title   string // key
+		Problem bool
+		Switch  switcher
+	}
 	codePage struct {
-		Asked         asked
-		What          string
-		Code, Problem string
+		Asked   asked
+		What    string // key
+		Code    string
+		Problem say
 	}
 	offerPage struct {
 		Asked     asked
 		Offer     offer
-		What      string
+		What      string // key
 		Seen      string
-		Problem   string
+		Problem   say
 		Receivers []receiver
 		Blocks    []block
 		Meters    []meterLine
 	}
-	findPage    struct{ Code, Problem string }
-	messagePage struct{ Title, Text string }
+	findPage struct {
+		Code    string
+		Problem say
+	}
+	messagePage struct {
+		Title string // key
+		Text  say
+	}
 )
 
-// receiver says who gets what.
-type receiver struct{ Who, What string }
+// receiver says who gets what; What is a key.
+type receiver struct {
+	Who  say
+	What string
+}
 
-// what names, in the middle of a sentence, what the client itself would get.
+// what is the key of what the client itself would get, in the middle of a
+// sentence.
 func (s *Service) what(license, parts string) string {
 	if license == s.c.Scheme.LicenseEmissions() || parts == partFSP {
-		return "your monthly carbon emissions"
+		return "what.emissions"
 	}
-	return "your half-hourly energy data"
+	return "what.energy"
 }
 
 // receivers lists who gets what under a licence.
 func (s *Service) receivers(license string, n names) []receiver {
-	half, month := "your energy data, every half-hour", "your carbon emissions, every month"
+	accountant, bank := sayOf("name", "who", n.CAP), sayOf("name", "who", n.FSP)
+	if n.FSP == anyBank {
+		bank = sayOf("anybank")
+	}
 	switch {
 	case license == s.c.Scheme.LicenseConsumption():
-		return []receiver{{n.CAP, half}}
+		return []receiver{{accountant, "gets.half"}}
 	case n.CAP == n.FSP:
-		return []receiver{{n.CAP, half + ", and works out your carbon emissions from it"}}
+		return []receiver{{accountant, "gets.half.works"}}
 	}
-	return []receiver{{n.FSP, month + ", and never your energy data"}, {n.CAP, half + ", to work out the emissions"}}
+	return []receiver{{bank, "gets.month"}, {accountant, "gets.half.for"}}
 }
 
 // browser sets the headers of every page.
@@ -102,19 +124,55 @@ func (s *Service) browser(next http.Handler) http.Handler {
 		if !loopback(host) { // on a shared name such as localhost it would bind other programs too
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
+		if q, err := url.ParseQuery(r.URL.RawQuery); err != nil || !plainAll(q) || !plain(r.URL.Path) {
+			s.message(w, r, http.StatusBadRequest, "link.incomplete.title", sayOf("link.incomplete.found"))
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// render sends a page. It is made in memory first: half a page never leaves.
+// plainAll reports whether every value of a form or query is plain.
+func plainAll(f url.Values) bool {
+	for _, vs := range f {
+		for _, v := range vs {
+			if !plain(v) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// titles are the keys of the pages' titles.
+var titles = map[string]string{"code": "code.title", "offer": "offer.title", "permissions": "find.title", "list": "list.title",
+	"sure": "sure.title", "evidence": "evidence.title"}
+
+// render sends a page in the language of the request. It is made in memory
+// first: half a page never leaves.
 func (s *Service) render(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
+	c := catalogues[languageOf(r)]
+	f := frame{Title: titles[name], Switch: switchOf(r, status, c.words["lang.other.code"])}
+	switch d := data.(type) {
+	case codePage:
+		f.Problem = d.Problem.Key != ""
+	case offerPage:
+		f.Problem = d.Problem.Key != ""
+	case findPage:
+		f.Problem = d.Problem.Key != ""
+	case messagePage:
+		f.Title = d.Title
+	}
 	var b bytes.Buffer
-	if err := s.page.ExecuteTemplate(&b, name, data); err != nil {
-		id := s.incident(r, err)
-		http.Error(w, id, http.StatusInternalServerError)
+	t := s.pages[c.code]
+	err := errors.Join(t.ExecuteTemplate(&b, "head", f), t.ExecuteTemplate(&b, name, data), t.ExecuteTemplate(&b, "close", f))
+	if err != nil {
+		http.Error(w, s.incident(r, err), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Language", c.words["lang"])
+	w.Header().Add("Vary", "Accept-Language")
 	w.WriteHeader(status)
 	w.Write(b.Bytes())
 }
@@ -131,7 +189,7 @@ func leadsBack(w http.ResponseWriter, redirectURI string) {
 }
 
 // message shows a page that only says something.
-func (s *Service) message(w http.ResponseWriter, r *http.Request, status int, title, text string) {
+func (s *Service) message(w http.ResponseWriter, r *http.Request, status int, title string, text say) {
 	s.render(w, r, status, "message", messagePage{title, text})
 }
 
@@ -139,16 +197,16 @@ func (s *Service) message(w http.ResponseWriter, r *http.Request, status int, ti
 func (s *Service) pageError(w http.ResponseWriter, r *http.Request, err error) {
 	var ue *userError
 	if !errors.As(err, &ue) {
-		s.message(w, r, http.StatusInternalServerError, "That did not work", s.incident(r, err))
+		s.message(w, r, http.StatusInternalServerError, "error.title", sayOf("error.fault", "number", s.incidentNumber(r, err)))
 		return
 	}
 	retryAfter(w, ue)
-	s.message(w, r, ue.Status, "That did not work", ue.Text)
+	s.message(w, r, ue.Status, "error.title", ue.say)
 }
 
 func retryAfter(w http.ResponseWriter, ue *userError) {
 	if ue.Retry > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int((ue.Retry+time.Second-1)/time.Second)))
+		w.Header().Set("Retry-After", wholeSeconds(ue.Retry))
 	}
 }
 
@@ -156,10 +214,10 @@ func retryAfter(w http.ResponseWriter, ue *userError) {
 func (s *Service) pageForm(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
 	mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err == nil && mt == "application/x-www-form-urlencoded" && r.ParseForm() == nil {
+	if err == nil && mt == "application/x-www-form-urlencoded" && r.ParseForm() == nil && plainAll(r.PostForm) {
 		return r.PostForm, true
 	}
-	s.message(w, r, http.StatusBadRequest, "That did not work", "The form could not be read. Please go back and try again.")
+	s.message(w, r, http.StatusBadRequest, "error.title", sayOf("error.form"))
 	return nil, false
 }
 

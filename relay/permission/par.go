@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -113,6 +114,11 @@ func checkRedirect(raw string) error {
 	host := u.Hostname()
 	if host == "" || strings.Trim(strings.ToLower(host), "abcdefghijklmnopqrstuvwxyz0123456789.-:") != "" {
 		return errors.New("must have a plain host name")
+	}
+	if p := u.Port(); p != "" {
+		if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 {
+			return errors.New("has a port that does not exist")
+		}
 	}
 	switch u.Scheme {
 	case "https":

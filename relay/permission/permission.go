@@ -10,10 +10,11 @@
 // The server-to-server endpoints belong on a listener that demands client
 // certificates (RegisterServer), the pages on one that never asks for one
 // (RegisterBrowser). Several processes may share one database: they keep
-// nothing of their own but wake-ups and rate limits.
+// nothing of their own but wake-ups.
 package permission
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -27,10 +28,13 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 	"github.com/perseus-edge/perseus-edge/relay/database"
+	"github.com/perseus-edge/perseus-edge/relay/openapi"
 )
 
 // Lifetimes. The first three are ceilings of the profile (scheme.md, OAuth).
@@ -60,23 +64,32 @@ type Config struct {
 	Privacy    string                                          // optional; URL of the organisation's privacy policy
 	History    time.Duration                                   // optional; how far back before the grant data may go; DefaultHistory if 0
 	Address    func(r *http.Request) netip.Addr                // optional; the browser's address where a proxy stands in front; the connection's if nil
-	Now        func() time.Time                                // optional; time.Now
-	Logger     *slog.Logger                                    // optional; slog.Default
+	PushRate   Rate                                            // optional; of pushed requests, for each client; 20 a second, 1,000 at once
+	TokenRate  Rate                                            // optional; of all that has to do with tokens, for each client; 100 a second, 2,000 at once
+	Messages   Delivery                                        // optional; how clients are told of withdrawals; without it the messages wait
+	KeepEnded  time.Duration                                   // optional; for how long a permission's record and evidence are kept after its end; DefaultKeepEnded if 0
+
+	WithdrawalSubject string // optional; subject of the message of withdrawal; scheme.WithdrawalMessage if empty
+
+	Now    func() time.Time // optional; time.Now
+	Logger *slog.Logger     // optional; slog.Default
 }
 
 // Service is the issuer. Make it with New; its methods may be called at the
 // same time from many goroutines.
 type Service struct {
-	c      Config
-	issuer *url.URL
-	server *url.URL
-	db     *database.DB
-	seal   *sealer
-	words  map[string]string
-	hub    *hub
-	limits *limits
-	page   *template.Template
-	log    *slog.Logger
+	c        Config
+	issuer   *url.URL
+	server   *url.URL
+	db       *database.DB
+	seal     *sealer
+	words    map[string]string
+	hub      *hub
+	outgoing outgoing
+	forgot   atomic.Int64 // when forgetEnded was last through, unix seconds
+	limits   *limits
+	pages    map[string]*template.Template // by language
+	log      *slog.Logger
 }
 
 // New checks the configuration and makes the service. Run must run besides.
@@ -110,17 +123,26 @@ func New(c Config) (*Service, error) {
 	if s.c.History == 0 {
 		s.c.History = DefaultHistory
 	}
+	if s.c.WithdrawalSubject == "" {
+		s.c.WithdrawalSubject = scheme.WithdrawalMessage
+	}
+	if s.c.KeepEnded == 0 {
+		s.c.KeepEnded = DefaultKeepEnded
+	}
+	if s.c.KeepEnded < MinKeepEnded {
+		return nil, fmt.Errorf("permission: records must be kept for at least %d days after a permission's end: the scheme wants twelve months", MinKeepEnded/(24*time.Hour))
+	}
 	if s.c.Address == nil {
 		s.c.Address = connectionAddress
 	}
-	s.limits, s.page = newLimits(), s.parsePages()
-	s.hub = newHub(s.changedGateways)
+	s.limits, s.pages = newLimits(c.DB), s.parsePages()
+	s.hub, s.outgoing = newHub(s.changedGateways), outgoing{make(chan struct{}, 1)}
 	return s, nil
 }
 
 // RegisterBrowser adds the pages and the metadata: for a listener that asks
 // nobody for a certificate.
-func (s *Service) RegisterBrowser(mux *http.ServeMux) {
+func (s *Service) RegisterBrowser(mux openapi.Mux) {
 	p := strings.TrimRight(s.issuer.Path, "/")
 	mux.HandleFunc("GET /.well-known/oauth-authorization-server"+p, s.serveMetadata)
 	guard := http.NewCrossOriginProtection()
@@ -139,19 +161,24 @@ func (s *Service) RegisterBrowser(mux *http.ServeMux) {
 // RegisterServer adds the endpoints for applications and gateways: for a
 // listener that demands a client certificate. A client's wait for a change of
 // grants ends with its request's context.
-func (s *Service) RegisterServer(mux *http.ServeMux) {
+func (s *Service) RegisterServer(mux openapi.Mux) {
 	p := strings.TrimRight(s.server.Path, "/")
-	mux.HandleFunc("POST "+p+pathPAR, s.form(true, s.servePAR))
-	mux.HandleFunc("POST "+p+pathToken, s.form(true, s.serveToken))
-	mux.HandleFunc("POST "+p+pathRevoke, s.form(false, s.serveRevoke))
-	mux.HandleFunc("POST "+p+pathRecord, s.form(false, s.serveRecord))
+	push, token := cmp.Or(s.c.PushRate, defaultPushRate), cmp.Or(s.c.TokenRate, defaultTokenRate)
+	mux.HandleFunc("POST "+p+pathPAR, s.form(true, s.limited("pushed requests", push, s.servePAR)))
+	mux.HandleFunc("POST "+p+pathToken, s.form(true, s.limited("tokens", token, s.serveToken)))
+	mux.HandleFunc("POST "+p+pathRevoke, s.form(false, s.limited("tokens", token, s.serveRevoke)))
+	mux.HandleFunc("POST "+p+pathRecord, s.form(false, s.limited("tokens", token, s.serveRecord)))
+	mux.HandleFunc("POST "+p+pathMessages, s.serveMessage)
 	mux.HandleFunc("GET "+p+"/gateway/v1/grants", s.serveGrants)
 }
 
-// Run does what is due without a request, until ctx ends: it drops requests,
-// codes and access tokens that ran out and finishes withdrawals whose data
-// could not be deleted at once.
+// Run does what is due without a request, until ctx ends: it drops what ran
+// out, finishes withdrawals whose data could not be deleted at once, and tells
+// clients of withdrawals.
 func (s *Service) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { s.runDeliveries(ctx) })
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
 	for {

@@ -28,45 +28,49 @@ type SiteFinder interface {
 
 // userError is what a page tells the person in front of it.
 type userError struct {
+	say
 	Status int
-	Text   string
 	Retry  time.Duration // when to try again; 0: no matter
 }
 
-func (e *userError) Error() string { return e.Text }
+func (e *userError) Error() string { return e.Key }
+
+// refuse is a *userError with the words of a key.
+func refuse(status int, key string) *userError { return &userError{say: sayOf(key), Status: status} }
 
 // siteByCode finds the site of a typed meter code, within the limits. Its
 // error is a *userError unless the fault is ours.
 func (s *Service) siteByCode(r *http.Request, typed string) (site Site, code string, err error) {
 	if strings.TrimSpace(typed) == "" {
-		return Site{}, "", &userError{Status: http.StatusUnprocessableEntity, Text: "Type the meter code."}
+		return Site{}, "", refuse(http.StatusUnprocessableEntity, "code.empty")
 	}
 	if len(typed) > 64 {
 		typed = typed[:64]
 	}
 	code, err = identity.ParseCode(strings.TrimSpace(typed))
 	if err != nil {
-		return Site{}, "", &userError{Status: http.StatusUnprocessableEntity,
-			Text: "That is not a meter code. It has 12 letters and digits in three groups, such as 7K2M-9QXA-04TB."}
+		return Site{}, "", refuse(http.StatusUnprocessableEntity, "code.malformed")
 	}
 	from := s.c.Address(r)
-	back, wait := s.limits.try(from, s.c.Now())
+	back, wait, err := s.limits.try(r.Context(), from, s.c.Now())
+	if err != nil {
+		return Site{}, "", fmt.Errorf("count a meter code: %w", err)
+	}
 	if back == nil {
 		s.log.Warn("permission: too many wrong meter codes", "address", from)
-		return Site{}, "", &userError{Status: http.StatusTooManyRequests, Retry: wait,
-			Text: "Too many wrong codes. Please wait a minute, then try again."}
+		return Site{}, "", &userError{say: sayOf("code.toomany"), Status: http.StatusTooManyRequests, Retry: wait}
 	}
 	site, err = s.c.Sites.SiteByCode(r.Context(), code)
 	switch {
 	case errors.Is(err, ingest.ErrNotFound):
 		s.log.Info("permission: wrong meter code", "address", from)
-		return Site{}, "", &userError{Status: http.StatusUnprocessableEntity,
-			Text: "No meter has this code. Check it on your gateway's page and type it again."}
+		return Site{}, "", refuse(http.StatusUnprocessableEntity, "code.unknown")
 	case err != nil:
-		back()
-		return Site{}, "", fmt.Errorf("find the site: %w", err)
+		return Site{}, "", errors.Join(fmt.Errorf("find the site: %w", err), back())
 	}
-	back()
+	if err := back(); err != nil {
+		return Site{}, "", fmt.Errorf("count a meter code: %w", err)
+	}
 	site.Name, site.Outcode = cleanName(site.Name), cleanName(site.Outcode)
 	return site, code, nil
 }
@@ -104,24 +108,22 @@ func decodeCovers(s string) ([]grant.Cover, error) {
 	return cs, nil
 }
 
-// meterLine is a meter as the pages show it.
-type meterLine struct{ ID, Measures string }
-
-var measureWords = map[energy.Measure]string{
-	energy.Import: "electricity used", energy.Export: "electricity sent to the grid",
-	energy.ReactiveImport: "reactive energy used", energy.ReactiveExport: "reactive energy sent to the grid", energy.Gas: "gas used",
+// meterLine is a meter as the pages show it; Measures are keys.
+type meterLine struct {
+	ID       string
+	Measures []string
 }
 
 // meterLines puts covers into words, one line for each meter, in their order.
 func meterLines(cs []grant.Cover) []meterLine {
 	var out []meterLine
 	for i, c := range cs {
-		word := measureWords[c.Measure]
+		key := "measure." + c.Measure.String()
 		if i > 0 && cs[i-1].Meter == c.Meter {
-			out[len(out)-1].Measures += ", " + word
+			out[len(out)-1].Measures = append(out[len(out)-1].Measures, key)
 			continue
 		}
-		out = append(out, meterLine{ID: cleanName(c.Meter), Measures: word})
+		out = append(out, meterLine{ID: cleanName(c.Meter), Measures: []string{key}})
 	}
 	return out
 }

@@ -12,10 +12,10 @@ import (
 
 // row is a permission as it is stored.
 type row struct {
-	ID, Client, ClientName, Parts, License, Gateway, Account, Evidence, RevokedBy string
-	Covers                                                                        []grant.Cover
-	From, Granted, LastGranted, Expires, Revoked                                  time.Time // Revoked zero: not
-	Tokens                                                                        bool      // has a refresh token that works
+	ID, Client, ClientName, Parts, License, Gateway, Account, Evidence, RevokedBy, RevokedWith string
+	Covers                                                                                     []grant.Cover
+	From, Granted, LastGranted, Expires, Revoked, Purged                                       time.Time // zero: not
+	Tokens                                                                                     bool      // has a refresh token that works
 }
 
 // live reports whether the permission allows anything at the instant now: it
@@ -26,7 +26,7 @@ func (p row) live(now time.Time) bool {
 
 // rowColumns selects a row; $1 must be the instant now.
 const rowColumns = `SELECT p.id, p.client, p.client_name, p.parts, p.license, p.gateway, p.account, p.evidence, p.covers,
-	p.available_from, p.granted, p.last_granted, p.expires, p.revoked, p.revoked_by,
+	p.available_from, p.granted, p.last_granted, p.expires, p.revoked, p.revoked_by, p.revoked_with, p.purged,
 	EXISTS (SELECT 1 FROM oauth_tokens t WHERE t.permission = p.id AND t.kind = 'refresh' AND t.revoked = 0 AND t.expires > $1)
 	FROM permissions p `
 
@@ -34,15 +34,18 @@ type scanner interface{ Scan(...any) error }
 
 func scanRow(r scanner, more ...any) (p row, err error) {
 	var covers string
-	var from, granted, last, expires, revoked int64
+	var from, granted, last, expires, revoked, purged int64
 	err = r.Scan(append([]any{&p.ID, &p.Client, &p.ClientName, &p.Parts, &p.License, &p.Gateway, &p.Account, &p.Evidence, &covers,
-		&from, &granted, &last, &expires, &revoked, &p.RevokedBy, &p.Tokens}, more...)...)
+		&from, &granted, &last, &expires, &revoked, &p.RevokedBy, &p.RevokedWith, &purged, &p.Tokens}, more...)...)
 	if err != nil {
 		return row{}, err
 	}
 	p.From, p.Granted, p.LastGranted, p.Expires = unix(from), unix(granted), unix(last), unix(expires)
 	if revoked != 0 {
 		p.Revoked = unix(revoked)
+	}
+	if purged != 0 {
+		p.Purged = unix(purged)
 	}
 	p.Covers, err = decodeCovers(covers)
 	return p, err
@@ -80,8 +83,12 @@ func queryAll[T any](ctx context.Context, db *database.DB, scan func(*sql.Rows) 
 // bump counts a change of a gateway's grants, as the last write of the
 // transaction that makes it.
 func (s *Service) bump(ctx context.Context, tx *sql.Tx, gateway string) error {
+	return bump(ctx, tx, s.now(), gateway)
+}
+
+func bump(ctx context.Context, tx *sql.Tx, now time.Time, gateway string) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO grant_versions (gateway, version, changed) VALUES ($1, 1, $2)
-		ON CONFLICT (gateway) DO UPDATE SET version = grant_versions.version + 1, changed = excluded.changed`, gateway, s.now().Unix())
+		ON CONFLICT (gateway) DO UPDATE SET version = grant_versions.version + 1, changed = excluded.changed`, gateway, now.Unix())
 	return err
 }
 

@@ -5,88 +5,46 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
+	"slices"
 	"time"
 
-	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/relay/database"
 )
 
 // Who withdrew a permission.
 const (
-	byUser   = "user"
-	byClient = "client"
+	byUser     = "user"     // the business, on our page
+	byClient   = "client"   // the client, by RFC 7009 or by a message
+	byMessage  = "message"  // the issuer of a permission of ours that this one relied on
+	byLinked   = "linked"   // it relied on a permission that was withdrawn
+	byOperator = "operator" // whoever runs the relay, asked by the business
 )
 
 // settle is how long after a withdrawal the data is deleted a second time and
 // for good: what was being stored at the instant of withdrawal is caught too.
 const settle = time.Minute
 
-// serveRevoke is the revocation endpoint (RFC 7009). Revoking a refresh token
-// withdraws its permission; an access token ends alone. Unknown tokens are
-// answered like known ones.
-func (s *Service) serveRevoke(w http.ResponseWriter, r *http.Request, client identity.Peer, f url.Values) error {
-	token := f.Get("token")
-	if token == "" {
-		return bad("invalid_request", "token is missing")
-	}
-	var kind, owner, permission string
-	err := s.db.QueryRowContext(r.Context(), `SELECT kind, client, permission FROM oauth_tokens WHERE hash = $1`, hashOf(token)).
-		Scan(&kind, &owner, &permission)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-	case err != nil:
-		return err
-	case owner != client.Application:
-		return bad("invalid_grant", "the token was not issued to you")
-	case kind == kindAccess:
-		err = s.db.Write(r.Context(), func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(r.Context(), `UPDATE oauth_tokens SET revoked = $1 WHERE hash = $2 AND revoked = 0`, s.now().Unix(), hashOf(token))
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	default:
-		if _, err := s.withdraw(r.Context(), permission, byClient); err != nil {
-			return err
-		}
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusOK)
-	return nil
-}
+// withdrawn is a permission that a withdrawal ended.
+type withdrawn struct{ ID, Gateway, Client, By, With string }
 
-// withdraw ends a permission: first in the database, in one transaction with
-// its tokens and the gateway's grants; then the waiting gateway is woken; then
-// the data goes. A permission that has ended already stays as it is (false).
-// The caller's going away does not stop it half-way.
+// withdraw ends a permission and all that rely on it: first in the database, in
+// one transaction with its tokens, the gateway's grants and the messages that
+// tell the clients; then the waiting gateway is woken; then the data goes. A
+// permission that has ended already stays as it is (false). The caller's going
+// away does not stop it half-way.
 func (s *Service) withdraw(ctx context.Context, permission, by string) (ended bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	var gateway string
-	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		now := s.now().Unix()
-		gateway = ""
-		err := tx.QueryRowContext(ctx, `UPDATE permissions SET revoked = $1, revoked_by = $2 WHERE id = $3 AND revoked = 0 RETURNING gateway`,
-			now, by, permission).Scan(&gateway)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		// Not those that ran out: tidy deletes them, in another order.
-		if _, err := tx.ExecContext(ctx, `UPDATE oauth_tokens SET revoked = $1 WHERE permission = $2 AND revoked = 0 AND expires > $1`, now, permission); err != nil {
-			return err
-		}
-		return s.bump(ctx, tx, gateway)
-	})
-	if err != nil || gateway == "" {
+	all, err := withdraw(ctx, s.db, s.now(), permission, by)
+	if err != nil || len(all) == 0 {
 		return false, err
 	}
-	s.log.Info("permission: withdrawn", "permission", permission, "gateway", gateway, "by", by)
+	for _, p := range all {
+		s.log.Info("permission: withdrawn", "permission", p.ID, "gateway", p.Gateway, "client", p.Client, "by", p.By, "with", p.With)
+	}
+	gateway := all[0].Gateway // links stay within a gateway
 	s.changed(gateway)
+	s.outgoing.wake()
 	if s.c.OnWithdraw != nil {
 		// The withdrawal holds whatever becomes of this; sweep does it again.
 		if err := s.c.OnWithdraw(ctx, gateway); err != nil {
@@ -96,9 +54,79 @@ func (s *Service) withdraw(ctx context.Context, permission, by string) (ended bo
 	return true, nil
 }
 
+// withdraw is the part of a withdrawal that is in the database. It gives what
+// ended, the permission itself first.
+func withdraw(ctx context.Context, db *database.DB, now time.Time, permission, by string) (all []withdrawn, err error) {
+	err = db.Write(ctx, func(tx *sql.Tx) error {
+		all = nil
+		first, ok, err := endOne(ctx, tx, now, withdrawn{ID: permission, By: by})
+		if err != nil || !ok {
+			return err
+		}
+		all = append(all, first)
+		// Recursively; all grows in the loop. A link leads from the newer to the older one, so this ends.
+		for i := 0; i < len(all); i++ {
+			ids, err := column(ctx, tx, `SELECT permission FROM permission_links WHERE relies_on = $1`, all[i].ID)
+			if err != nil {
+				return err
+			}
+			slices.Sort(ids) // two at once take the rows in one order
+			for _, id := range ids {
+				p, ok, err := endOne(ctx, tx, now, withdrawn{ID: id, By: byLinked, With: all[i].ID})
+				if err != nil {
+					return err
+				}
+				if ok {
+					all = append(all, p)
+				}
+			}
+		}
+		return bump(ctx, tx, now, first.Gateway)
+	})
+	return all, err
+}
+
+// endOne ends one permission with its tokens, and puts the messages to its
+// client into the queue. One that has ended already is left alone (false).
+func endOne(ctx context.Context, tx *sql.Tx, now time.Time, p withdrawn) (withdrawn, bool, error) {
+	err := tx.QueryRowContext(ctx, `UPDATE permissions SET revoked = $1, revoked_by = $2, revoked_with = $3 WHERE id = $4 AND revoked = 0
+		RETURNING gateway, client`, now.Unix(), p.By, p.With, p.ID).Scan(&p.Gateway, &p.Client)
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, false, nil
+	}
+	if err != nil {
+		return p, false, err
+	}
+	if p.By != byClient { // it knows
+		if err := queueMessages(ctx, tx, now, p); err != nil {
+			return p, false, err
+		}
+	}
+	// Not those that ran out: tidy deletes them, in another order.
+	_, err = tx.ExecContext(ctx, `UPDATE oauth_tokens SET revoked = $1 WHERE permission = $2 AND revoked = 0 AND expires > $1`, now.Unix(), p.ID)
+	return p, err == nil, err
+}
+
+// column reads a query's only column, of text.
+func column(ctx context.Context, tx *sql.Tx, query string, args ...any) (out []string, err error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var v string
+		if err := rows.Scan(&v); err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
 // sweep does what is due: deletions after withdrawal, and rows that ran out.
 func (s *Service) sweep(ctx context.Context) error {
-	return errors.Join(s.purge(ctx), s.tidy(ctx))
+	return errors.Join(s.purge(ctx), s.tidy(ctx), s.forgetEnded(ctx))
 }
 
 // purge deletes, for good, the data of permissions that were withdrawn a
@@ -152,6 +180,9 @@ func (s *Service) tidy(ctx context.Context) error {
 			if _, err := tx.ExecContext(ctx, q.text, q.before.Unix()); err != nil {
 				return fmt.Errorf("tidy: %w", err)
 			}
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM limits WHERE full_at <= $1 AND name <> $2`, now.UnixMilli(), everyone); err != nil {
+			return fmt.Errorf("tidy: %w", err)
 		}
 		return nil
 	})

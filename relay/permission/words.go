@@ -46,10 +46,13 @@ func loadWords(sc scheme.Scheme, configured map[string]string) (map[string]strin
 // names are who takes which part, as the business knows them.
 type names struct{ EDP, CAP, FSP string }
 
+// anyBank stands in the permission text where no bank is named yet.
+const anyBank = "the bank or finance provider that you choose"
+
 // partNames fills the parts of a request: the client takes those that its
 // roles allow, the relay's member the rest.
 func (s *Service) partNames(clientName, parts string) names {
-	n := names{EDP: cleanName(s.c.Organisation), CAP: cleanName(s.c.Organisation), FSP: "the bank or finance provider that you choose"}
+	n := names{EDP: cleanName(s.c.Organisation), CAP: cleanName(s.c.Organisation), FSP: anyBank}
 	for _, p := range strings.Fields(parts) {
 		switch p {
 		case partCAP:

@@ -66,6 +66,7 @@ type world struct {
 	cap      *app
 	stranger *app // a bank of another member
 	gate     *app
+	config   permission.Config
 
 	mu      sync.Mutex
 	clock   time.Time
@@ -152,8 +153,7 @@ func newWorld(t *testing.T, db *database.DB, change ...func(*permission.Config))
 		code2: {Gateway: gateway2, Member: "https://directory.example/m/relay", Name: "Corner Shop", Outcode: "CF99", Meters: []ingest.Meter{
 			{ID: "main", Type: "electricity", Measures: []energy.Measure{energy.Import}}}},
 	}}
-	pages, server := http.NewServeMux(), http.NewServeMux()
-	w.issuer, w.server = w.listen(pages, false), w.listen(server, true)
+	pages, server := w.mount()
 	signing := w.pki.Signing("https://directory.example/a/relay", "Perseus Relay Ltd", "https://directory.example/m/relay", perseus.Role(scheme.EDP))
 	c := permission.Config{
 		DB: db, Issuer: w.issuer, Server: w.server, Scheme: perseus, Organisation: "Perseus Relay Ltd", Sites: w.sites,
@@ -179,8 +179,33 @@ func newWorld(t *testing.T, db *database.DB, change ...func(*permission.Config))
 	for _, f := range change {
 		f(&c)
 	}
+	w.config = c
+	w.start(pages, server)
+	return w
+}
+
+// sibling is a second service of the same relay, as another process would run
+// it: with connections to the database and listeners of its own.
+func (w *world) sibling(db *database.DB) *world {
+	w.t.Helper()
+	v := &world{t: w.t, pki: w.pki, db: db, sites: w.sites, config: w.config}
+	v.config.DB = db
+	v.start(v.mount())
+	v.clock = w.clock
+	return v
+}
+
+func (w *world) mount() (pages, server *http.ServeMux) {
+	pages, server = http.NewServeMux(), http.NewServeMux()
+	w.issuer, w.server = w.listen(pages, false), w.listen(server, true)
+	return pages, server
+}
+
+func (w *world) start(pages, server *http.ServeMux) {
+	t := w.t
+	t.Helper()
 	var err error
-	w.svc, err = permission.New(c)
+	w.svc, err = permission.New(w.config)
 	must(t, err)
 	w.svc.RegisterBrowser(pages)
 	w.svc.RegisterServer(server)
@@ -190,6 +215,9 @@ func newWorld(t *testing.T, db *database.DB, change ...func(*permission.Config))
 			e.Write(rw)
 			return
 		}
+		if r.Context().Err() != nil {
+			return // the client has gone
+		}
 		must(t, err)
 		json.NewEncoder(rw).Encode(a)
 	})
@@ -197,7 +225,6 @@ func newWorld(t *testing.T, db *database.DB, change ...func(*permission.Config))
 	w.stranger = w.app("https://directory.example/a/other", "Other Bank plc", perseus.Role(scheme.FSP), perseus.Role(scheme.CAP))
 	w.cap = w.app(capURL, "Carbon Counters Ltd", perseus.Role(scheme.CAP))
 	w.gate = w.app(gateway1, "Perseus Relay Ltd")
-	return w
 }
 
 // testLog sends the service's log to the test's, which shows it on failure.

@@ -137,7 +137,7 @@ func (p *page) read(n *html.Node, base *url.URL) {
 			kind = "text"
 		}
 		p.form = append(p.form, input{kind, attr("name"), attr("value")})
-	case n.Type == html.ElementNode && n.Data == "button":
+	case n.Type == html.ElementNode && n.Data == "button" && p.forms == 1: // not that which changes the language
 		p.form = append(p.form, input{"submit", attr("name"), attr("value")})
 	}
 	for c := n.FirstChild; c != nil; c = c.NextSibling {

@@ -30,10 +30,6 @@ type Options struct {
 	Out      io.Writer
 }
 
-// Registry is the registry whose terms the demo speaks: the scheme's sandbox.
-// It names things; nothing is fetched from it.
-const Registry = "https://registry.core.sandbox.trust.ib1.org"
-
 // The rehearsal: the demo's meters and gateway begin two hours or so ago and
 // live 120 times as fast until they have caught up with the present, so that
 // real half-hours come off real registers while one watches: one every 15 s.
@@ -72,7 +68,7 @@ func Run(ctx context.Context, o Options) error {
 	d := &demo{Options: o, layout: layout{dir, o.PortBase}, now: time.Now().UTC()}
 	d.seam = d.now.Add(-rehearseBack).Truncate(energy.Period)
 	d.programs = programs{bin: o.Bin, sim: self, logs: d.path("logs")}
-	if d.scheme, err = scheme.New(Registry); err != nil {
+	if d.scheme, err = scheme.New(d.registry()); err != nil {
 		return err
 	}
 	if err := d.checkPorts(); err != nil { // first: a demo that runs must not lose its folder

@@ -39,8 +39,13 @@ const (
 func (l layout) issuer() string    { return l.https(portIssuer) }
 func (l layout) server() string    { return l.https(portServer) }
 func (l layout) directory() string { return l.https(portDirectory) }
-func (l layout) gateway() string   { return l.http(portGateway) }
-func (l layout) bankPage() string  { return l.http(portBank) }
+
+// registry is where the demo's directory serves the terms that the demo speaks:
+// every address in a certificate, a permission or a record leads somewhere.
+func (l layout) registry() string { return l.directory() + "/registry" }
+
+func (l layout) gateway() string  { return l.http(portGateway) }
+func (l layout) bankPage() string { return l.http(portBank) }
 
 // checkPorts says which port is taken, before anything is started.
 func (l layout) checkPorts() error {

@@ -15,7 +15,7 @@ import (
 // The demo's bank takes a report only when its figures are the signed ones, and
 // a carbon accounting provider signed them.
 func TestCheckReport(t *testing.T) {
-	sc, err := scheme.New(Registry)
+	sc, err := scheme.New("https://localhost:8443/registry")
 	if err != nil {
 		t.Fatal(err)
 	}

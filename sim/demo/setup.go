@@ -14,6 +14,7 @@ const centralYAML = `# The demo's directory and relay in one process. docs/opera
 database: sqlite:central.db
 roles: [directory, relay]
 registry: %s
+terms: {serve: true} # a sandbox: the directory serves the registry too
 directory:
   url: %s
   listen: %s
@@ -58,7 +59,7 @@ type made struct{ ID, URL, Code, Token string }
 func (d *demo) setUp(ctx context.Context) error {
 	config := d.path("central.yaml")
 	for file, text := range map[string]string{
-		config: fmt.Sprintf(centralYAML, Registry, d.directory(), d.listen(portDirectory), d.issuer(), d.listen(portIssuer),
+		config: fmt.Sprintf(centralYAML, d.registry(), d.directory(), d.listen(portDirectory), d.issuer(), d.listen(portIssuer),
 			d.server(), d.listen(portServer), d.http(portCarbon)),
 		d.path("agent.yaml"): fmt.Sprintf(agentYAML, d.listen(portGateway), d.server(), d.listen(portMeters)),
 	} {
@@ -107,7 +108,7 @@ func (d *demo) setUp(ctx context.Context) error {
 	}
 	d.description = Description{
 		Issuer: d.issuer(), Resource: d.server(), Bank: d.server(), Directory: d.directory(), Gateway: d.gateway(),
-		Registry: Registry, TrustFramework: d.scheme.TrustFramework(),
+		Registry: d.registry(), TrustFramework: d.scheme.TrustFramework(),
 		ServerCA: "server-ca.pem", ClientCA: "client-ca.pem", SigningCA: "signing-ca.pem",
 		CAP: Credentials{ClientID: cap.URL, Cert: "cap-client-bundle.pem", Key: "cap-client-key.pem",
 			SigningCert: "cap-signing-bundle.pem", SigningKey: "cap-signing-key.pem"},

@@ -63,6 +63,7 @@ var kinds = []kind{
 	{"restart", spell, "the device is off, and shows zeros for as long when it is back"},
 	{"freeze", spell, "the registers stand still and then jump"},
 	{"alarm", spell, "the meter sets the bits by which it says that something is wrong with it"},
+	{"reversed", spell, "the current transformer of phase 2 is turned round: that phase runs out, and the totals count so much less"},
 	{"exchange", timed, "another meter: it begins near 0, with another serial number"},
 	{"rollover", timed, "the register reaches its last count and begins anew"},
 }

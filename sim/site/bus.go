@@ -66,6 +66,18 @@ func (b *bus) alarms() error {
 	return nil
 }
 
+// reversed sees that there is a meter with phases.
+func (b *bus) reversed() error {
+	for _, f := range b.dice.All("reversed") {
+		if !slices.ContainsFunc(b.sources, func(s *source) bool {
+			return slices.ContainsFunc(s.registers, func(r *register) bool { return r.phased })
+		}) {
+			return fmt.Errorf("fault %s: no meter of bus %s is known to show the power of its phases: of a template, agent/scan/signs.yaml says where; eastron-sdm630 does", f, b.cfg.ID)
+		}
+	}
+	return nil
+}
+
 // kind finds out what the bus can play.
 func (b *bus) kind(s *Site) error {
 	if b.cfg.Listening == nil {
@@ -134,6 +146,7 @@ func (b *bus) make(s *Site) player {
 				w.stations[m.Unit] = st
 			}
 			st.alarms = append(st.alarms, src.meter.Alarms...)
+			st.signs = append(st.signs, src.signs...)
 			for _, r := range src.all() {
 				if st.registers = append(st.registers, r); src.meter.SunSpec != nil {
 					st.parts[r] = max(1, src.meter.SunSpec.Part)

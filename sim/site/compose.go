@@ -9,6 +9,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/drivers/dcc"
 	"github.com/perseus-edge/perseus-edge/drivers/mqtt"
+	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/sim/fault"
 )
 
@@ -98,6 +99,8 @@ func needed(template string) string {
 		return ""
 	case t.Inputs > 0:
 		return ", input: 1, pulse: 1000/kWh"
+	case slices.ContainsFunc(t.Registers, func(r config.Register) bool { return r.Ask && r.Measure == energy.Water }):
+		return ", counts: m3"
 	case slices.ContainsFunc(t.Registers, func(r config.Register) bool { return r.Ask }):
 		return ", counts: kWh"
 	}

@@ -22,6 +22,7 @@ type station struct {
 	dice      *fault.Dice
 	title     string // for the device identification
 	registers []*register
+	signs     []*register // what it shows besides
 	serial    *modbus.Serial
 	alarms    []config.Alarm
 	parts     map[*register]int // of a SunSpec device: which of its meters, from 1
@@ -50,7 +51,7 @@ func (u *station) words(input bool, address, n uint16, t time.Time, m moment) (o
 			}
 		}
 	}
-	for _, r := range u.registers {
+	for _, r := range slices.Concat(u.signs, u.registers) {
 		if r.cfg.Table == "input" == input && !isSunSpec(r.cfg) {
 			put(r.cfg.Address, r.bytes(t, m))
 		}

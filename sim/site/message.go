@@ -12,7 +12,8 @@ import (
 type source struct {
 	meter     config.Meter
 	registers []*register
-	power     *register // beside them, to check them by; nil: none. It is never counted
+	power     *register   // beside them, to check them by; nil: none. It is never counted
+	signs     []*register // what it shows besides; see newSigns. Only on a Modbus wire
 }
 
 // all are the registers and the power beside them.

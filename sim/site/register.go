@@ -1,8 +1,6 @@
 package site
 
 import (
-	"hash/fnv"
-	"math"
 	"math/big"
 	"strings"
 	"time"
@@ -26,8 +24,10 @@ type register struct {
 	unit    string   // in which the source speaks; "" for a count
 	modulus *big.Int // counts at which it begins anew; nil: never
 	dice    *fault.Dice
-	shift   *big.Int    // counts that were on it before: so that it runs over when it is to
-	beside  []*register // not nil: it is the power to check these totals by, and has no load of its own
+	shift   *big.Int                 // counts that were on it before: so that it runs over when it is to
+	beside  []*register              // not nil: it is the power to check these totals by, or another sign, and has no load of its own
+	phased  bool                     // a total of active energy, of a meter that shows the power of its phases
+	shows   func(time.Time) *big.Rat // of a sign: what it shows, in its own unit before scale; nil: the power of the totals
 }
 
 // How much of a load is made: of a feed of half-hours from 13 months before the
@@ -122,53 +122,6 @@ func countsOf(r config.Register) *big.Int {
 	return all
 }
 
-// shapeOf is a load that the meter can carry: by the kind of what it measures,
-// one of two businesses, and no more than its rating allows.
-func shapeOf(id string, r config.Register) meter.Shape {
-	h := fnv.New32a()
-	h.Write([]byte(id))
-	shape, most := meter.Shop, 20_000.0
-	if h.Sum32()%2 == 1 {
-		shape = meter.Bakery
-	}
-	switch r.Measure {
-	case energy.Export, energy.Generation:
-		shape = meter.Solar
-	case energy.ReactiveImport, energy.ReactiveExport:
-		shop := shape
-		shape = func(t time.Time, noise float64) float64 { return 0.3 * shop(t, noise) }
-	case energy.Gas:
-		shape, most = heating, 6_000
-	case energy.Water:
-		shape, most = tap, 1_000
-	}
-	if r.Power && r.Measure != energy.Import && r.Measure != energy.ReactiveImport {
-		// One register of power shows import above 0 and export below: this site
-		// takes.
-		return func(time.Time, float64) float64 { return 0 }
-	}
-	down := min(1, float64(r.MaxPower)/most)
-	return func(t time.Time, noise float64) float64 { return down * shape(t, noise) }
-}
-
-// heating is a boiler, in litres of gas an hour.
-func heating(t time.Time, noise float64) float64 {
-	season := math.Cos(2 * math.Pi * float64(t.YearDay()-15) / 365)
-	w := 120 + 30*noise // hot water
-	if h := t.Hour(); h >= 6 && h < 18 {
-		w += 1500 * max(0, 0.3+season) * (1 + 0.1*noise)
-	}
-	return max(w, 40)
-}
-
-// tap is water, in litres an hour.
-func tap(t time.Time, noise float64) float64 {
-	if h := t.Hour(); h < 7 || h >= 19 {
-		return 2
-	}
-	return max(5, 60+25*noise)
-}
-
 // flowed is what has flowed by then, in base units.
 func (r *register) flowed(t time.Time) int64 { return r.load.Register(t) }
 
@@ -182,9 +135,9 @@ func (r *register) total(t time.Time) int64 {
 			}
 		}
 	}
-	v := r.flowed(t)
+	v := r.flowed(t) - r.missed(t)
 	if at, ok := r.exchanged(t); ok {
-		v -= r.flowed(at) - opening
+		v -= r.flowed(at) - r.missed(at) - opening
 	}
 	return v
 }
@@ -229,22 +182,35 @@ func (r *register) runOver(at time.Time) {
 	}
 }
 
-// power is what flows at a time, in W, var or litres an hour. That to check
-// totals by is what they import or generate less what they export.
-func (r *register) power(t time.Time) (flow int64) {
+// flows is what flows at a time, in W, var or litres an hour.
+func (r *register) flows(t time.Time) int64 { return 2 * r.load.HalfHour(t.Truncate(energy.Period)) }
+
+// power is the flow as the meter sees it. That to check totals by is what they
+// import or generate less what they export.
+func (r *register) power(t time.Time) int64 {
 	if r.beside == nil {
-		return 2 * r.load.HalfHour(t.Truncate(energy.Period))
+		flow := r.flows(t)
+		if r.turned(t) {
+			flow -= lessOf(flow)
+		}
+		return flow
 	}
+	flow := r.sum(t, (*register).power)
+	if strings.HasPrefix(r.cfg.Type, "uint") || r.cfg.Type == "bcd" { // it cannot say which way
+		flow = max(flow, 0)
+	}
+	return flow
+}
+
+// sum is what the totals beside import or generate less what they export.
+func (r *register) sum(t time.Time, of func(*register, time.Time) int64) (flow int64) {
 	for _, total := range r.beside {
 		switch total.cfg.Measure {
 		case energy.Import, energy.Generation:
-			flow += total.power(t)
+			flow += of(total, t)
 		case energy.Export:
-			flow -= total.power(t)
+			flow -= of(total, t)
 		}
-	}
-	if strings.HasPrefix(r.cfg.Type, "uint") || r.cfg.Type == "bcd" { // it cannot say which way
-		flow = max(flow, 0)
 	}
 	return flow
 }
@@ -252,7 +218,10 @@ func (r *register) power(t time.Time) (flow int64) {
 // value is the register in the source's own unit, exactly: for formats that
 // write numbers.
 func (r *register) value(t time.Time) *big.Rat {
-	if r.cfg.Power {
+	switch {
+	case r.shows != nil:
+		return new(big.Rat).Quo(r.shows(t), r.factor)
+	case r.cfg.Power:
 		return new(big.Rat).Quo(big.NewRat(r.power(t), 1), r.factor)
 	}
 	if r.modulus != nil {

@@ -102,6 +102,9 @@ func New(o Options) (*Site, error) {
 				}
 				src.power = power
 			}
+			if err := src.addSigns(); err != nil {
+				return nil, fmt.Errorf("meter %s: what it shows besides its totals: %w", m.ID, err)
+			}
 			one.sources = append(one.sources, src)
 		}
 		s.buses = append(s.buses, one)
@@ -142,7 +145,7 @@ func (s *Site) prepare() error {
 				r.dice = b.dice
 			}
 		}
-		if err := errors.Join(b.rollOver(), b.alarms()); err != nil {
+		if err := errors.Join(b.rollOver(), b.alarms(), b.reversed()); err != nil {
 			return err
 		}
 		b.player = b.make(s)

@@ -38,7 +38,7 @@ type framer func(a asked) []byte
 
 // The faults that Modbus buses can play. Frames of Modbus TCP have no checksum.
 var (
-	modbusFaults = []string{"late", "lost", "zero", "nan", "stale", "repeat", "swap", "foreign", "split", "short", "busy", "disconnect", "restart", "freeze", "exchange", "rollover", "alarm"}
+	modbusFaults = []string{"late", "lost", "zero", "nan", "stale", "repeat", "swap", "foreign", "split", "short", "busy", "disconnect", "restart", "freeze", "exchange", "rollover", "alarm", "reversed"}
 	rtuFaults    = append(slices.Clone(modbusFaults), "checksum")
 )
 

@@ -43,7 +43,7 @@ func compare(rounds int, d time.Duration, port int, only string) error {
 	agent, bench, small := filepath.Join(dir, "perseus-agent"), filepath.Join(dir, "bench"), filepath.Join(dir, "telegraf")
 	for _, b := range []struct{ in, to, pkg string }{{root, agent, "./cmd/perseus-agent"}, {root, bench, "./internal/bench"}, {".", small, "./small"}} {
 		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.to, b.pkg)
-		cmd.Dir = b.in
+		cmd.Dir, cmd.Env = b.in, append(os.Environ(), "CGO_ENABLED=0") // as both projects release it
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("build %s: %w: %s", b.pkg, err, out)
 		}

@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: make demo, make test.
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check build bench bench-telegraf simulate wires mutate fuzz race cross clean
+.PHONY: help demo test peers check build bench bench-directory bench-oauth bench-telegraf simulate wires mutate fuzz race cross clean
 
 AGENT_SIDE = ./agent/... ./drivers/... ./energy/... ./store/... ./uplink/... ./identity/... ./cmd/perseus-agent/...
 FUZZTIME  ?= 30s
@@ -8,6 +8,7 @@ SEEDS     ?= 8
 SEED      ?= 1
 YEARS     ?= 1
 METERS    ?= 16
+PERMISSIONS ?= 1000000
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -32,6 +33,12 @@ race: ## the tests of the gateway's side under the race detector
 
 bench: ## the measures, side by side with their baselines in one run
 	go run ./internal/bench
+
+bench-directory: ## a directory of 100,000 members and 300,000 certificates on SQLite and PostgreSQL, beside bare cryptography and bare database (ARGS='-span 5s')
+	./scripts/with-postgres go run ./internal/bench/directory $(ARGS)
+
+bench-oauth: ## permissions: flows, refreshes and token checks a second beside a bare mutual-TLS handler; on PostgreSQL up to PERMISSIONS of them (a few minutes)
+	./scripts/with-postgres go test ./relay/permission -count 1 -timeout 60m -v -run TestMeasures -args -measure 10s -permissions $(PERMISSIONS)
 
 bench-telegraf: ## perseus-agent beside Telegraf: requests for the same fields; CPU and memory with 1,000 meters (fetches and builds Telegraf)
 	cd internal/bench/telegraf && export GOFLAGS="$$GOFLAGS -mod=mod" && go test -count 1 -v . && go run . $(ARGS)

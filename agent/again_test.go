@@ -60,6 +60,7 @@ func TestNoValueIsOver(t *testing.T) {
 			time.AfterFunc(time.Duration(i)*time.Minute+50*time.Second, func() { states[i] = a.Status().Meters[0] })
 		}
 		check(t, runFor(a, time.Duration(len(said))*time.Minute))
+		synctest.Wait() // for those who looked
 		check(t, s.Close())
 		for i, m := range states {
 			if m.State != want[i] || (m.Failures > 0) != (want[i] == "failing") || m.Registers[0].Error != "" && want[i] != "failing" {

@@ -65,6 +65,7 @@ func TestStatusObserves(t *testing.T) {
 		var st Status
 		time.AfterFunc(10*time.Minute+7*time.Second, func() { st = a.Status() })
 		check(t, runFor(a, 10*time.Minute+8*time.Second))
+		synctest.Wait() // for who looked
 		check(t, s.Close())
 
 		good, bad := why(st, "a"), why(st, "b")
@@ -117,10 +118,12 @@ func TestStatusOfABusThatIsDown(t *testing.T) {
 		s := openFaulty(t, path)
 		a := newAgent(t, f, site(f, 10*time.Second), s)
 		var down, up Status
+		// The wire is tried at whole seconds: who looks at one may come before or after.
 		time.AfterFunc(5*time.Minute, func() { f.down.Store(true) })
-		time.AfterFunc(20*time.Minute, func() { down = a.Status(); f.down.Store(false) })
+		time.AfterFunc(20*time.Minute+500*time.Millisecond, func() { down = a.Status(); f.down.Store(false) })
 		time.AfterFunc(30*time.Minute, func() { up = a.Status() })
 		check(t, runFor(a, 31*time.Minute))
+		synctest.Wait() // for who looked
 		check(t, s.Close())
 
 		b, m := down.Buses[0], down.Meters[0]

@@ -30,21 +30,7 @@ const rootCRLLife = 365 * 24 * time.Hour
 // The requests go to the ceremony; the keys stay.
 func RequestIssuers(dir string) error {
 	for _, h := range Hierarchies {
-		sub := filepath.Join(dir, string(h))
-		if err := os.MkdirAll(sub, 0o700); err != nil {
-			return err
-		}
-		path := filepath.Join(sub, keyFile)
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			key, err := identity.NewKey()
-			if err != nil {
-				return err
-			}
-			if err := identity.WriteKey(path, key); err != nil {
-				return err
-			}
-		}
-		key, err := identity.ReadKey(path)
+		key, _, err := EnsureKey("file:"+filepath.Join(string(h), keyFile), dir)
 		if err != nil {
 			return err
 		}

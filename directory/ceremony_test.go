@@ -2,7 +2,10 @@ package directory
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"crypto/x509"
+	"encoding/base64"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,7 +13,10 @@ import (
 	"strings"
 	"testing"
 
+	peer "golang.org/x/crypto/ocsp"
+
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/keystore/keystoretest"
 )
 
 const status = "http://status.example.org"
@@ -196,15 +202,15 @@ func TestOpenKey(t *testing.T) {
 		}
 	}
 	for address, want := range map[string]string{
-		"pkcs11:token=x?pin-value=hunter2": `"pkcs11": this program opens keys of the kinds file only`,
+		"pkcs11:token=x?pin-value=hunter2": `"pkcs11": this program opens keys of the kinds file, tpm only`,
 		"awskms:key/hunter2":               "use file:PATH", "a.key": "no scheme", "": "no scheme", "file:": "name a file", "file:missing.key": "no such file",
 	} {
 		if _, err := OpenKey(address, dir); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v, want %q and no PIN", address, err, want)
 		}
 	}
-	online, out := t.TempDir(), ""
-	out, _ = held(t, t.TempDir(), online)
+	online := t.TempDir()
+	out, _ := held(t, t.TempDir(), online)
 	must(InstallAuthorities(online, out, nil))(t)
 	elsewhere := filepath.Join(t.TempDir(), "client.key")
 	must(0, os.Rename(filepath.Join(online, "client", keyFile), elsewhere))(t)
@@ -213,5 +219,49 @@ func TestOpenKey(t *testing.T) {
 	}
 	if _, err := OpenAuthorities(online, map[Hierarchy]string{Client: "file:" + elsewhere}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestIssuerInATPM: an issuer's key that no file has: made by the request, used
+// for certificates, lists and OCSP.
+func TestIssuerInATPM(t *testing.T) {
+	_, socket, _ := strings.Cut(keystoretest.SoftwareTPM(t), ":")
+	online, medium, out, requests := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
+	keys := map[Hierarchy]string{Client: "tpm:client.key?device=" + socket}
+	for _, h := range Hierarchies {
+		address := keys[h]
+		if address == "" {
+			address = "file:" + string(h) + "/issuer.key"
+		}
+		key, made, err := EnsureKey(address, online)
+		if err != nil || !made {
+			t.Fatal(made, err)
+		}
+		again, made, err := EnsureKey(address, online)
+		if err != nil || made || !again.Public().(*ecdsa.PublicKey).Equal(key.Public()) {
+			t.Fatal("made again", err)
+		}
+		must(0, RequestIssuer(requests, h, key))(t)
+	}
+	must(Ceremony{Organisation: "Example Framework", Offline: medium, Requests: requests, Out: out, Now: start}.Hold())(t)
+	must(InstallAuthorities(online, out, keys))(t)
+	w := newWorld(t, "sqlite:"+filepath.Join(t.TempDir(), "d.db"))
+	w.Service.Authorities = must(OpenAuthorities(online, keys))(t)
+	if _, ok := w.Authorities.Client.key.(*ecdsa.PrivateKey); ok {
+		t.Fatal("the key is not in the TPM")
+	}
+	_, csr := newKeyCSR(t)
+	c := must(w.IssueClient(t.Context(), w.providerApp.ID, []byte(csr)))(t)
+	if _, err := c.Leaf.Verify(x509.VerifyOptions{Roots: w.Authorities.Client.Pool(), Intermediates: identity.Pool(c.Issuer), CurrentTime: start, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
+		t.Error(err)
+	}
+	must(0, w.Revoke(t.Context(), c.Leaf.SerialNumber))(t)
+	if l := w.readCRL(t, Client); len(l.RevokedCertificateEntries) != 1 {
+		t.Error("not in the list")
+	}
+	der := must(peer.CreateRequest(c.Leaf, c.Issuer, nil))(t)
+	r := w.call("GET", "/ocsp/"+url.PathEscape(base64.StdEncoding.EncodeToString(der)), nil)
+	if got, err := peer.ParseResponseForCert(r.Body.Bytes(), c.Leaf, c.Issuer); err != nil || got.Status != peer.Revoked {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -122,16 +122,13 @@ func (s *Service) warn(ctx context.Context, e ending, way string, sender notice.
 	}
 	n := s.notice(e)
 	if way == "mail" {
-		n.To = []string{operator}
-		if e.member != "" {
-			if n.To, err = s.peopleOf(ctx, e.member); err != nil {
-				return false, err
-			}
+		if n.To, err = s.readers(ctx, e, operator); err != nil {
+			return false, err
 		}
-		n.To = slices.DeleteFunc(n.To, func(a string) bool { return a == "" })
-		if len(n.To) == 0 {
-			s.Logger.Warn("a certificate ends soon, and there is nobody to write to", "what", e.subject, "member", e.member, "until", e.at)
-		}
+	}
+	told := way != "mail" || len(n.To) > 0
+	if !told {
+		s.Logger.Warn("a certificate ends soon, and there is nobody to write to: give its organisation an address, or the configuration an operator's", "what", e.subject, "member", e.member, "until", e.at)
 	}
 	if err := sender.Send(ctx, n); err != nil {
 		again := min(warnRetry<<min(attempts-1, 10), warnLongest)
@@ -140,10 +137,22 @@ func (s *Service) warn(ctx context.Context, e ending, way string, sender notice.
 		return false, errors.Join(err, dberr)
 	}
 	_, err = s.DB.ExecContext(context.WithoutCancel(ctx), `UPDATE directory_warnings SET sent = TRUE WHERE subject = $1 AND days = $2 AND way = $3`, e.subject, e.days, way)
-	if err == nil {
+	if err == nil && told {
 		s.Logger.Info("warned of a certificate that ends", "what", e.subject, "way", way, "until", e.at, "days", e.days)
 	}
-	return true, err
+	return told, err
+}
+
+// readers are those to whom a warning is written: a member's people; the
+// operator of what is the directory's, and where a member has no address.
+func (s *Service) readers(ctx context.Context, e ending, operator string) (to []string, err error) {
+	if e.member != "" {
+		to, err = s.peopleOf(ctx, e.member)
+	}
+	if len(to) == 0 && operator != "" {
+		to = []string{operator}
+	}
+	return to, err
 }
 
 // peopleOf are the mail addresses of a member and of its owners.

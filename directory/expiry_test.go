@@ -175,6 +175,19 @@ func TestWarnOfAuthorities(t *testing.T) {
 		t.Errorf("lists: %+v", got)
 	}
 	mail.take()
+	// A member without an address: the operator is told; without an operator
+	// nobody is, which does not count.
+	_, csr := newKeyCSR(t)
+	c := must(w.IssueClient(t.Context(), w.bankApp.ID, []byte(csr)))(t).Leaf
+	w.clock.t = c.NotAfter.Add(-9 * 24 * time.Hour)
+	if n := must(w.Warn(t.Context(), Warnings{Mail: mail, Days: []int{9}}))(t); n != 0 || !strings.Contains(w.logs.String(), "nobody to write to") {
+		t.Errorf("%d warnings to nobody", n)
+	}
+	mail.take()
+	if n := must(w.Warn(t.Context(), ways))(t); n != 1 || !slices.Equal(mail.sent[0].To, []string{"ops@directory.example"}) {
+		t.Errorf("%d warnings, %+v", n, mail.sent)
+	}
+	mail.take()
 	w.clock.t = w.Authorities.Client.Issuer.NotAfter.Add(-time.Hour)
 	must(w.Warn(t.Context(), ways))(t)
 	if got := mail.take(); len(got) != 3 || !strings.HasPrefix(got[0], "issuer/") {

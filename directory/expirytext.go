@@ -29,7 +29,8 @@ func (s *Service) notice(e ending) notice.Notice {
 	if e.member != "" {
 		data.Member = s.MemberURL(e.member)
 	}
-	when := "on " + e.at.Format("2 January 2006 at 15:04 UTC") + ", " + left(e.at.Sub(s.Now()))
+	moment := e.at.Format("2 January 2006 at 15:04 UTC")
+	when := "on " + moment + ", " + left(e.at.Sub(s.Now()))
 	n := notice.Notice{ID: e.subject + "/" + strconv.Itoa(e.days), At: s.Now(), Data: data}
 	switch {
 	case e.gateway != "":
@@ -45,8 +46,8 @@ func (s *Service) notice(e ending) notice.Notice {
 		n.Text = fmt.Sprintf("The %s certificate of the application %q of %s ends %s. From then on %s.\n\n"+
 			"What to do: whoever runs the application makes a new key and a certificate request, and gets a new certificate for it from the directory. When the new one is in place, revoke the old one. If you have done so already, there is nothing left to do.\n", e.kind, e.holder, e.organisation, when, then)
 	case e.kind == "root-list":
-		n.Subject = fmt.Sprintf("%s: no longer good %s", e.holder, left(e.at.Sub(s.Now())))
-		n.Text = fmt.Sprintf("%s holds until %s. From then on whoever checks it refuses every certificate of the %s hierarchy.\n\nWhat to do: perseus-central ceremony sign on the offline machine, with the medium of the roots and without --requests, then ceremony install here.\n", e.holder, when, e.hierarchy)
+		n.Subject = fmt.Sprintf("%s: good until %s", e.holder, e.at.Format("2 January 2006"))
+		n.Text = fmt.Sprintf("%s is good until %s. From then on whoever checks it refuses every certificate of the %s hierarchy.\n\nWhat to do: run perseus-central ceremony sign on the offline machine, with the medium of the roots and without --requests, then ceremony install here.\n", e.holder, moment, e.hierarchy)
 	case e.kind == "root":
 		n.Subject = fmt.Sprintf("Root %s ends %s", e.holder, left(e.at.Sub(s.Now())))
 		n.Text = fmt.Sprintf("The root %s ends %s. Everyone who trusts it must have its successor before that: begin a new folder of authorities with a ceremony.\n", e.holder, when)

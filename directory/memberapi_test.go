@@ -58,6 +58,10 @@ func TestMergePatch(t *testing.T) {
 			{app, `{"dataService":{"title":"A","conformsTo":"https://s.example/1","endpointURL":"https://a.example/","publisher":"x"}}`, 400, `unknown field`},
 			{app, `{"dataService":{"title":"A","conformsTo":"https://s.example/1","endpointURL":"https://a.example/","oauthIssuer":"https://i.example"}}`, 200, `"title":"A"`},
 			{app, `{"dataService":{"title":"B","conformsTo":"https://s.example/2","endpointURL":"https://b.example/"}}`, 200, `"oauthIssuer":"https://i.example"`},
+			{app, `{"dataService":{"title":"B","conformsTo":"https://s.example/2","endpointURL":"https://b.example/","datasetAssurance":"https://registry.trust.ib1.org/dataset-assurance-level/Level2"}}`, 200, `"datasetAssurance":"https://registry.trust.ib1.org/dataset-assurance-level/Level2"`},
+			{app, `{"dataService":{"title":"C","conformsTo":"https://s.example/2","endpointURL":"https://b.example/"}}`, 200, `"datasetAssurance":"https://registry.trust.ib1.org/dataset-assurance-level/Level2"`},
+			{app, `{"dataService":{"title":"B","conformsTo":"https://s.example/2","endpointURL":"https://b.example/","datasetAssurance":"Level2"}}`, 400, `dataset assurance`},
+			{app, `{"dataService":{"title":"B","conformsTo":"https://s.example/2","endpointURL":"https://b.example/","datasetAssurance":null}}`, 200, `"title":"B"`},
 			{app, `{"dataService":null}`, 200, `!"dataService"`},
 		} {
 			r := w.as(w.owner, "", "PATCH", x.path, x.body)

@@ -23,7 +23,7 @@ func withCatalogue(t *testing.T) (w *world, service DataService) {
 	w = newWorld(t, "sqlite:"+filepath.Join(t.TempDir(), "d.db"))
 	w.Terms = must(registry.BuiltIn(w.scheme))(t)
 	service = must(w.AddDataService(t.Context(), DataService{Application: w.providerApp.ID, Title: "Half-hours", ConformsTo: w.scheme.StandardConsumption(),
-		Endpoint: "https://relay.example.org", OAuthIssuer: "https://auth.example.org"}))(t)
+		Endpoint: "https://relay.example.org", OAuthIssuer: "https://auth.example.org", Assurance: "https://registry.trust.ib1.org/dataset-assurance-level/Level2"}))(t)
 	m := must(w.AddMember(t.Context(), Member{LegalName: `Caffè "Roma" & <Söhne> \ 日本`, BrandName: "'''Roma'''"}))(t)
 	must(w.AddApplication(t.Context(), Application{Member: m.ID, Name: "]]> &amp; {}", HomePage: `https://x.example/"><script>{|}^`}))(t)
 	return w, service
@@ -124,6 +124,7 @@ func TestCatalogueEntry(t *testing.T) {
     dcterms:conformsTo <https://registry.example.org/scheme/perseus/standard/energy-consumption-data/2026-03-12> ;
     dcat:endpointURL <https://relay.example.org> ;
     ib1:oauthIssuer <https://auth.example.org> ;
+    ib1:datasetAssurance <https://registry.trust.ib1.org/dataset-assurance-level/Level2> ;
     ib1:trustFramework <https://registry.example.org/trust-framework> ;
     ib1:scheme <https://registry.example.org/scheme/perseus> ;
     dcat:endpointDescription <` + described("consumption-data") + `> ;
@@ -134,6 +135,9 @@ func TestCatalogueEntry(t *testing.T) {
 `
 	if text != want {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
+	}
+	if d := answer(t, w.call("GET", "/d/"+service.ID, nil), 200); d["datasetAssurance"] != service.Assurance || d["oauthIssuer"] != service.OAuthIssuer {
+		t.Errorf("%v", d)
 	}
 	v := answer(t, w.call("GET", "/a/"+w.providerApp.ID, nil), 200)
 	if fmt.Sprint(v["dataServices"]) != "["+base+"/d/"+service.ID+"]" {

@@ -8,11 +8,11 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/audit"
 )
 
-// crlLeap is by how much the numbers of revocation lists leap after a restore:
-// lists with the numbers since the backup may be in the world, and a number must
+// leap is by how much the numbers of revocation lists, and of the listing, leap
+// after a restore: lists with the numbers since the backup may be in the world, and a number must
 // not come twice. A list an hour, and one for each revocation: a thousand are
 // many weeks' worth.
-const crlLeap = 1000
+const leap = 1000
 
 // Restored belongs into the transaction in which a backup has been put into a
 // new database. What was given out before and may have been used since the
@@ -33,13 +33,15 @@ func Restored(ctx context.Context, tx *sql.Tx, now time.Time, made time.Time, mo
 	}
 	for _, q := range []string{
 		`UPDATE directory_crls SET number = number + $1, stale = TRUE`,
-		// Claims of processes that are not there any more.
-		`UPDATE directory_warnings SET claimed_to = 0 WHERE claimed_to > $1`,
-		`UPDATE directory_listing SET revision = revision + $1, wiped = revision + $1`,
+		`UPDATE directory_listing SET revision = revision + $1, wiped = revision + $1`, // whoever kept the listing reads it anew
 	} {
-		if _, err := tx.ExecContext(ctx, q, crlLeap); err != nil {
+		if _, err := tx.ExecContext(ctx, q, leap); err != nil {
 			return err
 		}
+	}
+	// Claims of processes that are not there any more.
+	if _, err := tx.ExecContext(ctx, `UPDATE directory_warnings SET claimed_to = 0`); err != nil {
+		return err
 	}
 	return audit.Append(ctx, tx, now, audit.Event{Action: "directory.restore", Subject: "directory", Detail: what})
 }

@@ -11,10 +11,10 @@ import (
 
 // An enrolment code is read from one screen and typed into another, often by
 // way of a telephone and a piece of paper. So it has no two characters that
-// look alike (no 0 O, 1 I L, 5 S, 8 B, 2 Z, 6 G, U V) or that are hard to tell
-// apart by ear (no N beside M, no Q), and its last character is a check: with
-// 23 characters, a prime number, the weights of ISBN-10 find every single wrong
-// character and every two that changed places.
+// look alike (of 5 S, 8 B, 2 Z, 6 G it has the digit, of 0 O, 1 I L, U V none),
+// and M without N, which are one by telephone. Its last character is a check,
+// for what else is misheard: with 23 characters, a prime number, the weights of
+// ISBN-10 find every single wrong character and every two that changed places.
 const (
 	enrolAlphabet = "23456789ACDEFHJKMPRTWXY"
 	enrolLength   = 12 // 11 at random (49.7 bits) and the check

@@ -477,3 +477,76 @@ func unzip(t *testing.T, b []byte) []byte {
 	}
 	return out
 }
+
+// A relay of before there were statements of months gets none; once it is
+// replaced, what it took long ago is stated all the same. A relay that has other
+// half-hours than the gateway is sent the month again, and states it then.
+func TestStatementsWithRelaysOldAndBroken(t *testing.T) {
+	databasetest.Each(t, "relay", migrations.Files, func(t *testing.T, db *database.DB) {
+		now := time.Date(2026, 11, 4, 10, 17, 0, 0, time.UTC)
+		k := energy.Key{Meter: "main", Measure: energy.Import}
+		begin := now.AddDate(0, -2, 0)
+		g := grant.Grant{ID: "g", Gateway: monthsGateway, License: "https://registry.example/scheme/perseus/license/x/2026-03-12", Client: monthsClient, Name: "Carbon Ltd",
+			Covers: []grant.Cover{{Meter: "main", Measure: energy.Import}}, From: begin, Granted: now.AddDate(0, 0, -3), Expires: now.AddDate(1, 0, 0)}
+		w := newMonthsWorld(t, db, now, g)
+		w.old.Store(true)
+		hh := lifelike(rand.New(rand.NewPCG(5, 5)), begin, now.Add(-energy.Period))
+		w.commit(k, hh)
+		defer w.run()()
+		count := func(query string) (n int) {
+			t.Helper()
+			if err := db.QueryRow(query).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		settled := func() {
+			t.Helper()
+			until(t, 120*time.Second, "everything is delivered", nil, func() error {
+				w.client.Notify()
+				waiting, err := w.store.Pending(k, begin, now, 1)
+				if n, _, err2 := w.store.Oldest(); err != nil || err2 != nil || len(waiting) > 0 || n != 0 {
+					return fmt.Errorf("%d pending, %d sealed, %v, %v; %+v", len(waiting), n, err, err2, w.client.Status())
+				}
+				return nil
+			})
+		}
+		settled()
+		if n := count(`SELECT COUNT(*) FROM month_statement`); n != 0 {
+			t.Errorf("an old relay got %d statements", n)
+		}
+		w.old.Store(false)
+		// The next half-hour tells the gateway that the relay takes statements.
+		w.commit(k, []energy.HalfHour{{Start: now.Truncate(energy.Period).Add(-energy.Period), Energy: 5, Cumulative: 5, TakenAt: now,
+			Quality: energy.Measured, Evidence: energy.Evidence{Rule: energy.RuleBracketed}}})
+		w.stated(2, k) // September (in part) and October
+
+		// The relay loses a day, and does not know. A correction elsewhere in the
+		// month makes the gateway state it anew.
+		oct := month.Of(time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC))
+		if _, err := db.Exec(`DELETE FROM day WHERE day = $1`, oct.Start.AddDate(0, 0, 4).Unix()/86400); err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(hh, func(h energy.HalfHour) bool {
+			return h.Start.After(oct.Start.AddDate(0, 0, 10)) && h.Quality == energy.Estimated
+		})
+		fixed := hh[i]
+		fixed.Energy, fixed.Quality, fixed.Evidence.Rule = fixed.Energy+3, energy.Measured, energy.RuleBracketed
+		w.commit(k, []energy.HalfHour{fixed})
+		until(t, 120*time.Second, "a statement is refused", nil, func() error {
+			w.client.Notify()
+			if count(`SELECT COUNT(*) FROM month_statement WHERE state = 'refused'`) == 0 {
+				return fmt.Errorf("%+v", w.client.Status())
+			}
+			return nil
+		})
+		w.stated(2, k)
+		a := w.get(w.source("main"), "import", oct.Start, oct.End())
+		if got, err := provenance.CheckConsumption(w.verify(a.Provenance), a.Data); err != nil || got.Stated != got.Served || got.Served < 1300 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if n := count(`SELECT COUNT(*) FROM month_statement WHERE state = 'refused'`); n != 1 {
+			t.Errorf("%d statements were refused", n)
+		}
+	})
+}

@@ -147,7 +147,8 @@ func (r *Relay) makeEmissions(c Config) error {
 				}
 			}
 		},
-		Hashes: r.ingest.BatchHashes,
+		Hashes:  r.ingest.BatchHashes,
+		Changed: r.ingest.Changed,
 		Accounts: func(ctx context.Context) ([]emissions.Account, error) {
 			live, err := r.permission.Permissions(ctx)
 			if err != nil {

@@ -87,6 +87,8 @@ func healthOf(st agent.Status, now time.Time) (v healthView) {
 		all++
 		d := downView{Name: m.ID}
 		switch {
+		case m.State == "failing" && brief(m.Since) && m.Answered.IsZero():
+			waiting++ // it has just been asked for the first time
 		case m.State == "failing" && brief(m.Since):
 			missed++
 		case m.State == "failing":

@@ -34,6 +34,8 @@ func TestHealth(t *testing.T) {
 		m.Since = now.Add(-59 * time.Second)
 		return m
 	}
+	fresh := lost("c", "tcp")
+	fresh.Answered = time.Time{}
 	inPart := partly
 	inPart.Since = now.Add(-59 * time.Second)
 	gone := agent.BusStatus{ID: "rs485", State: "down", Error: "it hangs", Since: now.Add(-59 * time.Second)}
@@ -64,6 +66,7 @@ func TestHealth(t *testing.T) {
 			[]string{"rs485||x and y|13:59 on 1 January|for 60 seconds|No connection.|Is the adapter plugged in?|Tried again in 10 seconds."}},
 		{"one lost its last poll", buses[:1], []agent.MeterStatus{ok("a", "tcp"), lost("b", "tcp")}, "All 2 meters are read, 1 did not answer just now", "good", nil},
 		{"one answered in part just now", buses[:1], []agent.MeterStatus{ok("a", "tcp"), inPart}, "All 2 meters are read, 1 did not answer just now", "good", nil},
+		{"one has not answered yet", buses[:1], []agent.MeterStatus{ok("a", "tcp"), fresh}, "1 of 2 meters is read, 1 has given nothing yet", "warn", nil},
 		{"a bus has just gone", []agent.BusStatus{gone}, []agent.MeterStatus{lost("x", "rs485"), lost("y", "rs485")}, "All 2 meters are read, 2 did not answer just now", "good", nil},
 		{"a bus is stuck", []agent.BusStatus{stuck}, []agent.MeterStatus{ok("x", "rs485")}, "The meter is read", "bad", []string{"rs485||x|13:59 on 1 January|for 59 seconds|It hangs.||"}},
 	} {

@@ -74,6 +74,7 @@ The identity goes into the folder that the configuration names (uplink: identity
 			return wrong("%v", err)
 		}
 		if err != nil {
+			handOver(into) // the keys of a lost answer: the service must be able to go on with them, or to remove them
 			return err
 		}
 		if err := handOver(into); err != nil {

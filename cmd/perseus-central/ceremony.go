@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -81,38 +80,23 @@ func ceremonyRequest(f *flag.FlagSet) func(*config, io.Writer) error {
 		for _, h := range directory.Hierarchies {
 			address := keys[h]
 			if address == "" {
-				path := filepath.Join(dir, string(h), "issuer.key")
-				if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-					if err := newKeyFile(path); err != nil {
-						return err
-					}
-					made++
-				}
-				address = "file:" + path
+				address = "file:" + filepath.Join(string(h), "issuer.key")
 			}
-			key, err := directory.OpenKey(address, dir)
+			key, new, err := directory.EnsureKey(address, dir)
 			if err != nil {
 				return fmt.Errorf("%s issuer: %w", h, err)
+			}
+			if new {
+				made++
 			}
 			if err := directory.RequestIssuer(*to, h, key); err != nil {
 				return err
 			}
 		}
-		fmt.Fprintf(out, "Made %d issuers' keys (they stay in %s) and the requests in %s. Carry those to a machine without a network and run there\n  perseus-central ceremony sign --organisation NAME --offline MEDIUM --requests %s --out FOLDER --status-url %s\n",
+		fmt.Fprintf(out, "Made %d issuers' keys (they stay; authorities are in %s) and the requests in %s. Carry those to a machine without a network and run there\n  perseus-central ceremony sign --organisation NAME --offline MEDIUM --requests %s --out FOLDER --status-url %s\n",
 			made, dir, *to, *to, c.statusURL())
 		return nil
 	}
-}
-
-func newKeyFile(path string) error {
-	key, err := identity.NewKey()
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	return identity.WriteKey(path, key)
 }
 
 func ceremonyInstall(f *flag.FlagSet) func(*config, io.Writer) error {

@@ -175,6 +175,9 @@ func TestFromCeremonyToServing(t *testing.T) {
 		t.Errorf("the revocation is not in the audit log: %s", listed)
 	}
 	head := strings.TrimSpace(ok(t, "audit", "head", "--config", path))
+	if !strings.Contains(log.String(), "head="+head) {
+		t.Errorf("the head %s was not noted in the program's log", head)
+	}
 	if out := ok(t, "audit", "verify", "--config", path, "--head", head); !strings.Contains(out, "whole") || !strings.Contains(out, head) {
 		t.Error(out)
 	}

@@ -22,6 +22,7 @@ func init() {
 	databaseCommands["permissions show"] = permissionsShow
 	databaseCommands["permissions withdraw"] = permissionsWithdraw
 	databaseCommands["permissions rely"] = permissionsRely
+	databaseCommands["permissions code"] = permissionsCode
 	databaseCommands["messages list"] = messagesList
 	databaseCommands["messages retry"] = messagesRetry
 }
@@ -127,6 +128,30 @@ func permissionsRely(f *flag.FlagSet) databaseFunc {
 			return err
 		}
 		return asJSON(out, map[string]string{"permission": *id, "reliesOnIssuer": *issuer})
+	}
+}
+
+func permissionsCode(f *flag.FlagSet) databaseFunc {
+	gateway := f.String("gateway", "", "`URL` of the site's gateway")
+	days := f.Int("days", 90, "for how many `days` the code works")
+	note := f.String("note", "", "`where` it will be printed")
+	forget := f.Bool("forget", false, "end every printed code of the gateway, make none")
+	return func(ctx context.Context, db *database.DB, out io.Writer) error {
+		if *gateway == "" {
+			return fmt.Errorf("%w: give --gateway", errUsage)
+		}
+		if *forget {
+			n, err := permission.ForgetCodes(ctx, db, *gateway)
+			if err != nil {
+				return err
+			}
+			return asJSON(out, map[string]int64{"forgotten": n})
+		}
+		code, err := permission.PrintCode(ctx, db, time.Now(), *gateway, *note, time.Duration(*days)*24*time.Hour)
+		if err != nil {
+			return err
+		}
+		return asJSON(out, map[string]string{"code": code, "gateway": *gateway})
 	}
 }
 

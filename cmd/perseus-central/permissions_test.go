@@ -32,6 +32,7 @@ func TestPermissionsAndMessages(t *testing.T) {
 	}
 	now := time.Now().Unix()
 	for _, q := range []string{
+		`INSERT INTO site (gateway, member, name, outcode, code_hash, registered, updated) VALUES ('https://d.example/g/1', 'm', 'Unit 4', 'SW8', X'00', 0, 0)`,
 		fmt.Sprintf(`INSERT INTO permissions (id, client, client_name, parts, license, gateway, account, evidence, covers, available_from, granted, last_granted, expires, revoked, revoked_by)
 			VALUES ('p1', 'https://d.example/a/bank', 'Bank`+"\x1b[31m"+` plc', 'fsp', 'https://r.example/l', 'https://d.example/g/1', 'acc', 'ev', '[]', 0, %[1]d, %[1]d, %[2]d, %[1]d, 'user'),
 			       ('p2', 'https://d.example/a/cap', 'Count Ltd', 'cap', 'https://r.example/l', 'https://d.example/g/1', 'acc', 'ev2', '[]', 0, %[1]d, %[1]d, %[2]d, 0, '')`, now, now+1000000),
@@ -65,6 +66,11 @@ func TestPermissionsAndMessages(t *testing.T) {
 		{"permissions rely --id p2 --issuer https://d.example/a/dcc --token-file /nowhere", 2, []string{"--token-file"}, ""},
 		{"permissions withdraw --id p2", 0, []string{`"p2"`}, ""},
 		{"permissions withdraw --id p2", 1, []string{"ended already"}, ""},
+		{"permissions code", 2, []string{"give --gateway"}, ""},
+		{"permissions code --gateway https://d.example/g/9", 1, []string{"has registered with this relay"}, ""},
+		{"permissions code --gateway https://d.example/g/1 --days 500", 1, []string{"1 to 400 days"}, ""},
+		{"permissions code --gateway https://d.example/g/1 --note letter", 0, []string{`"code": "`}, ""},
+		{"permissions code --gateway https://d.example/g/1 --forget", 0, []string{`"forgotten": 1`}, ""},
 		{"messages list", 0, []string{"m1", "dead", "no route to host", "0 waiting, 1 dead"}, ""},
 		{"messages list --state dead --format json", 0, []string{`"attempts": 20`}, ""},
 		{"messages list --state x", 1, []string{"waiting, sent or dead"}, ""},

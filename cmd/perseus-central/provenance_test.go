@@ -180,6 +180,37 @@ func TestProvenanceVerify(t *testing.T) {
 	}
 }
 
+// The answer to a bank is checked figure by figure.
+func TestProvenanceVerifyEmissions(t *testing.T) {
+	d := newDesk(t)
+	at := time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
+	data := []provenance.Entry{{Type: "electricity", From: at, To: at.AddDate(0, 1, 0), TakenAt: at.AddDate(0, 1, 2), Emissions: provenance.Amount{Value: "344.279", UnitCode: "KGM"}}}
+	both := d.pki.Signing("https://directory.example/a/relay", "Relay Ltd", "https://directory.example/m/relay", testScheme+"/role/energy-data-provider", testScheme+"/role/carbon-accounting-provider")
+	r := provenance.New(testRegistry + "/trust-framework")
+	o := r.Add(provenance.Origin{Scheme: testScheme, SourceType: testScheme + "/source-type/Meter", Origin: testGateway})
+	r.Add(provenance.Process{Scheme: testScheme, Inputs: []string{o}, Extra: map[string]any{provenance.EmissionsResult: provenance.SignedEmissions(data)}})
+	if err := r.Sign(provenance.Signer{Key: both.Key, Chain: both.Chain}); err != nil {
+		t.Fatal(err)
+	}
+	write := func() {
+		t.Helper()
+		b, err := json.Marshal(map[string]any{"data": data, "provenance": r})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.file("report.json", b)
+	}
+	write()
+	if out, _ := d.run(0, "verify", "--registry", testRegistry, "--roots", "roots.pem", "report.json"); !strings.Contains(out, "data: the 1 figures are those that were signed") {
+		t.Error(out)
+	}
+	data[0].Emissions.Value = "344.278"
+	write()
+	if _, errs := d.run(1, "verify", "--registry", testRegistry, "--roots", "roots.pem", "report.json"); !strings.Contains(errs, "signed is 344.279") {
+		t.Error(errs)
+	}
+}
+
 func TestProvenanceMake(t *testing.T) {
 	d := newDesk(t)
 	d.file("steps.json", []byte(`[{"label":"p","type":"permission","account":"a","expires":"2099-01-01T00:00:00Z"},

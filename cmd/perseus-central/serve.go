@@ -66,7 +66,7 @@ func serve(ctx context.Context, c *config, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		background = append(background, sweep)
+		background = append(background, sweep, dir.KeepNoting)
 		sites = append(sites, site{"directory", c.Directory.Listen, c.Directory.URL, handler, identity.AskingTLS(certs.Certificate, dir.Authorities.Client.Pool())})
 		if c.Directory.StatusListen != "" {
 			sites = append(sites, site{"status", c.Directory.StatusListen, c.Directory.StatusURL, dir.StatusHandler(), nil})
@@ -111,10 +111,7 @@ func listenAll(ctx context.Context, sites []site, background []func(context.Cont
 		listeners[i] = l
 	}
 	for i, s := range sites {
-		srv := &http.Server{
-			Handler: s.handler, TLSConfig: s.tls, ErrorLog: log.New(quietTLS{logger}, "", 0), BaseContext: func(net.Listener) context.Context { return ctx },
-			ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		}
+		srv := s.server(ctx, logger)
 		servers = append(servers, srv)
 		wg.Go(func() {
 			logger.Info("listening", "role", s.name, "address", listeners[i].Addr().String(), "url", s.url)
@@ -148,6 +145,16 @@ func listenAll(ctx context.Context, sites []site, background []func(context.Cont
 		return err
 	}
 	return nil
+}
+
+// server is the site's server. A client that is slow, whether to shake hands,
+// to ask, to send a body, to read or to come back, is let go of; slow_test.go
+// tries each.
+func (s site) server(ctx context.Context, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: s.handler, TLSConfig: s.tls, ErrorLog: log.New(quietTLS{logger}, "", 0), BaseContext: func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
 }
 
 // quietTLS keeps failed handshakes (port scanners, browsers that do not trust

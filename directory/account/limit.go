@@ -30,6 +30,8 @@ var (
 	// Mails with links to one account, and asked for by one address.
 	perMail        = allowance{"mail", 3, time.Hour}
 	perMailAddress = allowance{"mail-address", 10, 10 * time.Minute}
+	// Invitations by one account: each may be a mail to a stranger.
+	perInviter = allowance{"inviter", 50, 30 * time.Minute}
 )
 
 // take takes one from the allowance of a key. It is taken before the guess is

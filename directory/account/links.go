@@ -43,13 +43,19 @@ type Link struct {
 }
 
 // Invite makes a link by which a person, known by an address, becomes an owner
-// of a member, or an administrator of the directory, or both.
+// of a member, or an administrator of the directory, or both. *TooMany: l.By
+// has invited very many.
 func (s *Service) Invite(ctx context.Context, l Link) (secret string, err error) {
 	if l.Email, err = CheckEmail(l.Email); err != nil {
 		return "", err
 	}
 	if l.Member == "" && !l.Administrator {
 		return "", invalid("an invitation is to an organisation, or to be an administrator")
+	}
+	if l.By != "" {
+		if _, err := s.take(ctx, perInviter, l.By); err != nil {
+			return "", err
+		}
 	}
 	l.Kind, l.Account = Invite, ""
 	what := "to be an owner of the organisation"

@@ -61,7 +61,7 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) (b []byte, fou
 func (st sessionStore) CommitCtx(ctx context.Context, token string, b []byte, _ time.Time) error {
 	now := st.s.Now()
 	_, err := st.s.DB.ExecContext(ctx, `INSERT INTO directory_sessions (hash, data, expires_at, seen_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (hash) DO UPDATE SET data = excluded.data, seen_at = excluded.seen_at WHERE directory_sessions.expires_at > excluded.seen_at`, token, b, now.Add(SessionLife).Unix(), now.Unix())
+		ON CONFLICT (hash) DO UPDATE SET data = excluded.data, seen_at = excluded.seen_at`, token, b, now.Add(SessionLife).Unix(), now.Unix())
 	return err
 }
 

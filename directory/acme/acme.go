@@ -65,6 +65,7 @@ type Config struct {
 const (
 	orderLife = time.Hour           // to meet the challenges and ask for the certificate
 	keepFor   = 30 * 24 * time.Hour // orders, after their end
+	keepUnmet = 24 * time.Hour      // those that came to nothing
 	maxBody   = 64 << 10            // of a request
 	sweepEach = 10 * time.Minute
 )
@@ -117,6 +118,7 @@ func (s *Server) routes() []route {
 		{path: "/authorization/{id}", who: byAccount, signed: s.postAuthorization},
 		{path: "/challenge/{id}", who: byAccount, signed: s.postChallenge},
 		{path: "/certificate/{id}", who: byAccount, signed: s.postCertificate},
+		{path: "/renewal-info/{id}", plain: s.getRenewal},
 		{path: "/revoke", who: byEither, signed: s.revoke},
 	}
 }
@@ -155,7 +157,7 @@ func (s *Server) serve(rt route) http.Handler {
 			err = rt.plain(c)
 		default:
 			allow, words := "GET, HEAD", "Use GET at this address."
-			if rt.plain == nil {
+			if rt.plain == nil { // nothing but signed requests
 				allow, words = "POST", "Use POST with a signed body at this address; to read, with an empty payload (POST-as-GET)."
 			}
 			h.Set("Allow", allow)
@@ -198,7 +200,7 @@ func (s *Server) getDirectory(c *call) error {
 	c.w.Header().Set("Cache-Control", "public, max-age=300")
 	return c.json(http.StatusOK, map[string]any{
 		"newNonce": s.url("/new-nonce"), "newAccount": s.url("/new-account"), "newOrder": s.url("/new-order"),
-		"revokeCert": s.url("/revoke"), "keyChange": s.url("/key-change"),
+		"revokeCert": s.url("/revoke"), "keyChange": s.url("/key-change"), "renewalInfo": s.url("/renewal-info"),
 		"meta": map[string]any{"website": s.Website, "externalAccountRequired": false},
 	})
 }

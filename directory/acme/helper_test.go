@@ -357,6 +357,8 @@ type answer struct {
 	Error                *answer
 	Challenges           []answer
 	URL, Token           string
+	Replaces             string
+	SuggestedWindow      struct{ Start, End time.Time }
 	Validated            string
 
 	location, retry string

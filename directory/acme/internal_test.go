@@ -5,6 +5,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -134,6 +136,27 @@ func FuzzName(f *testing.F) {
 		}
 		if _, err := netip.ParseAddr(s); err == nil || len(strings.Fields(s)) != 1 || strings.ToLower(s) != s || strings.ContainsAny(s, "/:@?#%\\*_") || len(s) > 253 {
 			t.Fatalf("%q", s)
+		}
+	})
+}
+
+// FuzzCertificateID: one certificate has one identifier: what is read encodes to
+// the same text.
+func FuzzCertificateID(f *testing.F) {
+	for _, s := range []string{"aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE", "AA.AQ", "AA.AIA", "AA.gA", "AA.AAE", ".", "AA.", "AA.AA"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		issuer, serial, ok := parseCertificateID(id)
+		if !ok {
+			return
+		}
+		der, err := asn1.Marshal(serial)
+		if err != nil || serial.Sign() <= 0 {
+			t.Fatalf("%v %v", serial, err)
+		}
+		if again := base64.RawURLEncoding.EncodeToString(issuer) + "." + base64.RawURLEncoding.EncodeToString(der[2:]); again != id {
+			t.Fatalf("%q was read as %q", id, again)
 		}
 	})
 }

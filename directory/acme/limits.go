@@ -9,8 +9,9 @@ import (
 // Limits hold for each of those they name, whichever process is asked: they
 // are counted in the database. Zero is the default.
 type Limits struct {
-	AccountsPerHour      int // from one address (IPv6: one /64); 50
+	AccountsPerHour      int // from one address (IPv6: one /64); 20
 	OrdersPerHour        int // of one account; 300
+	OpenOrders           int // of one account, without a certificate yet; 50
 	CertificatesPerDay   int // for one and the same set of hosts; 50
 	FailuresPerHour      int // of one account at one host; 10
 	ValidationsAtOnce    int // in this process; 32
@@ -21,7 +22,8 @@ func (l Limits) orDefault() Limits {
 	for _, x := range []struct {
 		v *int
 		d int
-	}{{&l.AccountsPerHour, 50}, {&l.OrdersPerHour, 300}, {&l.CertificatesPerDay, 50}, {&l.FailuresPerHour, 10}, {&l.ValidationsAtOnce, 32}, {&l.IdentifiersEachOrder, 20}} {
+	}{{&l.AccountsPerHour, 20}, {&l.OrdersPerHour, 300}, {&l.OpenOrders, 50},
+		{&l.CertificatesPerDay, 50}, {&l.FailuresPerHour, 10}, {&l.ValidationsAtOnce, 32}, {&l.IdentifiersEachOrder, 20}} {
 		if *x.v <= 0 {
 			*x.v = x.d
 		}

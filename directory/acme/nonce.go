@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -42,7 +43,7 @@ func (n nonces) issue(now time.Time) string {
 // check says whether a nonce is one of ours and not too old. That it was not
 // used before is spend's to say.
 func (n nonces) check(nonce string, now time.Time) error {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(nonce)
+	b, err := decode(nonce)
 	if err != nil || len(b) != nonceBody+nonceMAC || !hmac.Equal(n.mac(b[:nonceBody]), b[nonceBody:]) {
 		return problemf(badNonce, http.StatusBadRequest, "The nonce is none of this server's. Use the one in the header Replay-Nonce of this answer.")
 	}
@@ -50,6 +51,15 @@ func (n nonces) check(nonce string, now time.Time) error {
 		return problemf(badNonce, http.StatusBadRequest, "The nonce is older than an hour. Use the one in the header Replay-Nonce of this answer.")
 	}
 	return nil
+}
+
+// decode reads base64url in the one spelling that each value has: the library
+// passes over line ends, with which a nonce could be shown a second time.
+func decode(s string) ([]byte, error) {
+	if strings.ContainsAny(s, "\r\n") {
+		return nil, base64.CorruptInputError(strings.IndexAny(s, "\r\n"))
+	}
+	return base64.RawURLEncoding.Strict().DecodeString(s)
 }
 
 // spend uses a nonce up, for all processes.
@@ -67,7 +77,7 @@ func (s *Server) spend(ctx context.Context, nonce string) error {
 }
 
 // sweep deletes what has had its time: used nonces, and orders a month after
-// their end. Errors are no request's concern: it is tried again.
+// their end, those without a certificate after a day. Errors are no request's concern: it is tried again.
 func (s *Server) sweep(ctx context.Context) {
 	now := s.Now()
 	s.mu.Lock()
@@ -81,8 +91,9 @@ func (s *Server) sweep(ctx context.Context) {
 	}
 	for query, before := range map[string]time.Time{
 		// Twice their life: another process's clock may be slow.
-		`DELETE FROM directory_acme_nonces WHERE used_at < $1`:    now.Add(-2 * nonceLife),
-		`DELETE FROM directory_acme_orders WHERE expires_at < $1`: now.Add(-keepFor),
+		`DELETE FROM directory_acme_nonces WHERE used_at < $1`:                      now.Add(-2 * nonceLife),
+		`DELETE FROM directory_acme_orders WHERE expires_at < $1`:                   now.Add(-keepFor),
+		`DELETE FROM directory_acme_orders WHERE expires_at < $1 AND issued_at = 0`: now.Add(-keepUnmet),
 	} {
 		if _, err := s.DB.ExecContext(ctx, query, before.Unix()); err != nil {
 			s.Logger.Warn("acme: old rows not deleted", "error", err)

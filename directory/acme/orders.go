@@ -22,6 +22,7 @@ type order struct {
 	expires     time.Time
 	issued      bool // the certificate was made, or is being made in a transaction
 	chain       string
+	replaces    string          // identifier of the certificate that it renews
 	parts       []authorization // of the hosts, in order
 }
 
@@ -53,13 +54,14 @@ type orderJSON struct {
 	Authorizations []string     `json:"authorizations"`
 	Finalize       string       `json:"finalize"`
 	Certificate    string       `json:"certificate,omitempty"`
+	Replaces       string       `json:"replaces,omitempty"`
 	Error          *problem     `json:"error,omitempty"`
 }
 
 func (s *Server) orderURL(id string) string { return s.url("/order/", id) }
 
 func (s *Server) writeOrder(c *call, status int, o *order) error {
-	out := orderJSON{Status: o.status(s.Now()), Expires: o.expires.UTC().Format(time.RFC3339), Finalize: s.orderURL(o.id) + "/finalize"}
+	out := orderJSON{Status: o.status(s.Now()), Expires: o.expires.UTC().Format(time.RFC3339), Finalize: s.orderURL(o.id) + "/finalize", Replaces: o.replaces}
 	for _, h := range o.hosts {
 		out.Identifiers = append(out.Identifiers, identifier{"dns", h})
 	}
@@ -87,6 +89,7 @@ func (s *Server) newOrder(c *call) error {
 		Identifiers []identifier    `json:"identifiers"`
 		NotBefore   json.RawMessage `json:"notBefore"`
 		NotAfter    json.RawMessage `json:"notAfter"`
+		Replaces    string          `json:"replaces"`
 	}
 	if err := c.read(&in); err != nil {
 		return err
@@ -102,6 +105,10 @@ func (s *Server) newOrder(c *call) error {
 		time.Hour, s.Limits.OrdersPerHour, "orders of this account within an hour", c.account.id); err != nil {
 		return err
 	}
+	if err := s.limit(c, `SELECT COUNT(*), COALESCE(MIN(created_at), 0) FROM directory_acme_orders WHERE account = $1 AND issued_at = 0 AND created_at > $2`,
+		orderLife, s.Limits.OpenOrders, "orders of this account that wait for their challenges", c.account.id); err != nil {
+		return err
+	}
 	if err := s.limit(c, `SELECT COUNT(*), COALESCE(MIN(issued_at), 0) FROM directory_acme_orders WHERE hosts_sorted = $1 AND issued_at > $2`,
 		24*time.Hour, s.Limits.CertificatesPerDay, "certificates for these names within a day", sortedText(hosts)); err != nil {
 		return err
@@ -111,11 +118,15 @@ func (s *Server) newOrder(c *call) error {
 			return err
 		}
 	}
+	replaces, err := s.replaces(c, in.Replaces, hosts)
+	if err != nil {
+		return err
+	}
 	now := s.Now()
-	o := &order{id: newID(), account: c.account.id, hosts: hosts, expires: now.Add(orderLife).Truncate(time.Second)}
+	o := &order{id: newID(), account: c.account.id, hosts: hosts, expires: now.Add(orderLife).Truncate(time.Second), replaces: replaces}
 	err = s.Directory.InTx(c, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(c, `INSERT INTO directory_acme_orders (id, account, hosts, hosts_sorted, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-			o.id, o.account, strings.Join(hosts, " "), sortedText(hosts), now.Unix(), o.expires.Unix())
+		_, err := tx.ExecContext(c, `INSERT INTO directory_acme_orders (id, account, hosts, hosts_sorted, created_at, expires_at, replaces) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			o.id, o.account, strings.Join(hosts, " "), sortedText(hosts), now.Unix(), o.expires.Unix(), o.replaces)
 		for i, h := range hosts {
 			if err != nil {
 				break
@@ -165,8 +176,8 @@ func (s *Server) findOrder(ctx context.Context, q querier, id string) (*order, e
 	o := &order{id: id}
 	var hosts string
 	var expires, issued int64
-	err := q.QueryRowContext(ctx, `SELECT account, hosts, expires_at, issued_at, chain FROM directory_acme_orders WHERE id = $1`, id).
-		Scan(&o.account, &hosts, &expires, &issued, &o.chain)
+	err := q.QueryRowContext(ctx, `SELECT account, hosts, expires_at, issued_at, chain, replaces FROM directory_acme_orders WHERE id = $1`, id).
+		Scan(&o.account, &hosts, &expires, &issued, &o.chain, &o.replaces)
 	if err != nil {
 		return nil, err
 	}

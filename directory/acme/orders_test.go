@@ -348,11 +348,20 @@ func TestStates(t *testing.T) {
 			t.Errorf("%s", a.Status)
 		}
 		refused(t, c.post(c.path(ready.Finalize), csrPayload("")), 403, "orderNotReady", "invalid")
-		// A month after their end they are gone, with their authorizations.
-		w.clock.add(31 * 24 * time.Hour)
+		// A day after their end those are gone that came to nothing, the others
+		// after a month; with their authorizations.
+		done := c.order(apiHost)
+		c.meet(done)
+		want(t, c.post(c.path(done.Finalize), csrPayload(newCSR(t, newKey(t), x509.CertificateRequest{DNSNames: []string{apiHost}}))), 200)
+		w.clock.add(26 * time.Hour)
 		c.nonce = ""
 		want(t, c.post(c.path(c.kid), ""), 200)
 		refused(t, c.post(c.path(o.location), ""), 404, "malformed", "no such order")
+		want(t, c.post(c.path(done.location), ""), 200)
+		w.clock.add(30 * 24 * time.Hour)
+		c.nonce = ""
+		want(t, c.post(c.path(c.kid), ""), 200)
+		refused(t, c.post(c.path(done.location), ""), 404, "malformed", "no such order")
 		var n int
 		if err := w.dir.DB.QueryRow(`SELECT COUNT(*) FROM directory_acme_authorizations`).Scan(&n); err != nil || n != 0 {
 			t.Errorf("%d authorizations are left, %v", n, err)
@@ -398,6 +407,23 @@ func TestLimits(t *testing.T) {
 			c.obtain(newKey(t), apiHost)
 		})
 	}
+}
+
+// TestOpenOrders: orders that nothing comes of do not pile up.
+func TestOpenOrders(t *testing.T) {
+	w := newWorld(t, sqliteDSN(t), acme.Limits{OpenOrders: 2})
+	c := w.registered(t)
+	c.obtain(newKey(t), apiHost)
+	first := c.order(apiHost)
+	c.order(issuerHost)
+	refused(t, c.post("/acme/new-order", orderFor(inboxHost)), 429, "rateLimited", "wait for their challenges")
+	c.meet(first)
+	want(t, c.post(c.path(first.Finalize), csrPayload(newCSR(t, newKey(t), x509.CertificateRequest{DNSNames: []string{apiHost}}))), 200)
+	c.order(inboxHost)
+	refused(t, c.post("/acme/new-order", orderFor(apiHost)), 429, "rateLimited", "wait for their challenges")
+	w.clock.add(time.Hour)
+	c.nonce = ""
+	c.obtain(newKey(t), apiHost)
 }
 
 // TestBusy: no more servers are looked at at once than are allowed.

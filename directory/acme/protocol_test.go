@@ -30,7 +30,7 @@ func TestDirectoryAndNonces(t *testing.T) {
 		if err := json.Unmarshal(r.Body.Bytes(), &d); err != nil || r.Code != 200 {
 			t.Fatalf("%d %v %s", r.Code, err, r.Body)
 		}
-		for _, k := range []string{"newNonce", "newAccount", "newOrder", "revokeCert", "keyChange"} {
+		for _, k := range []string{"newNonce", "newAccount", "newOrder", "revokeCert", "keyChange", "renewalInfo"} {
 			if u, _ := d[k].(string); !strings.HasPrefix(u, w.url+"/acme/") {
 				t.Errorf("%s: %v", k, d[k])
 			}
@@ -72,7 +72,7 @@ func TestNonces(t *testing.T) {
 		nonce = c.freshNonce()
 		c.handler = w.dir.Handler()
 		want(t, c.send(path, c.sign(path, "", forms{nonce: &nonce})), 200) // the other process's nonce
-		for _, bad := range []string{"", "x", strings.Repeat("A", 48), nonce[:47] + "_", nonce + "A", strings.ToLower(nonce)} {
+		for _, bad := range []string{"", "x", strings.Repeat("A", 48), nonce[:47] + "_", nonce + "A", strings.ToLower(nonce), nonce + "\n", nonce[:9] + "\r\n" + nonce[9:]} {
 			refused(t, c.send(path, c.sign(path, "", forms{nonce: &bad})), 400, "badNonce", "")
 		}
 		nonce = c.freshNonce()
@@ -222,5 +222,44 @@ func TestAccountKeys(t *testing.T) {
 				t.Errorf("%d certificates", len(chain))
 			}
 		})
+	}
+}
+
+// TestEveryAddress: nothing answers a request that nobody has signed, but for
+// the two addresses where a client begins.
+func TestEveryAddress(t *testing.T) {
+	w := newWorld(t, sqliteDSN(t), acme.Limits{})
+	c := w.registered(t)
+	o := c.order(apiHost)
+	id := map[string]string{"account": c.kid[len(c.kid)-26:], "order": o.location[len(o.location)-26:],
+		"authorization": o.Authorizations[0][len(o.Authorizations[0])-26:], "challenge": o.Authorizations[0][len(o.Authorizations[0])-26:], "certificate": o.location[len(o.location)-26:]}
+	for _, p := range acme.Paths() {
+		path := "/acme" + p
+		if kind, _, ok := strings.Cut(strings.TrimPrefix(p, "/"), "/{id}"); ok {
+			path = "/acme" + strings.Replace(p, "{id}", id[kind], 1)
+			if kind == "renewal-info" { // what is there is public: TestRenewalInfo
+				continue
+			}
+		}
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+			for _, body := range []string{"", "{}", `{"protected":"","payload":"","signature":""}`} {
+				r := httptest.NewRequest(method, w.url+path, strings.NewReader(body))
+				r.Header.Set("Content-Type", "application/jose+json")
+				got := c.do(r)
+				begins := (p == "/directory" || p == "/new-nonce") && (method == "GET" || method == "HEAD")
+				if (got.Code < 400) != begins {
+					t.Errorf("%s %s with %q: %d %s", method, path, body, got.Code, got.Body)
+				}
+				if got.Code >= 400 && method != "HEAD" && got.Header().Get("Content-Type") != "application/problem+json" {
+					t.Errorf("%s %s: %s", method, path, got.Header().Get("Content-Type"))
+				}
+				if method == "POST" && got.Header().Get("Replay-Nonce") == "" {
+					t.Errorf("%s %s: no nonce for the next try", method, path)
+				}
+			}
+		}
+	}
+	if a := want(t, c.post(c.path(o.location), ""), 200); a.Status != "pending" {
+		t.Errorf("the order is %s", a.Status)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -153,6 +154,14 @@ func (t *transport) from() string {
 	return " (" + t.last.String() + ")"
 }
 
+// port is the one that was spoken to last: a redirect may lead to another.
+func (t *transport) port() int {
+	if t.last.IsValid() {
+		return int(t.last.Port())
+	}
+	return t.v.port()
+}
+
 // addressError says that a name leads nowhere that is spoken to.
 type addressError struct{ words string }
 
@@ -247,9 +256,9 @@ func (t *transport) explain(u *url.URL, err error) *problem {
 	case errors.As(err, &dns):
 		return bad(dnsProblem, "The address of %s could not be looked up: %s.", dns.Name, dns.Err)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return bad(connection, "%s: connection refused. Nothing listens there: the client must answer at port %d while it asks.", where, t.v.port())
-	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
-		return bad(connection, "%s: no answer in time. A firewall may be in the way of port %d.", where, t.v.port())
+		return bad(connection, "%s: connection refused. Nothing listens there: the client must answer at port %d while it asks.", where, t.port())
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		return bad(connection, "%s: no answer in time. A firewall may be in the way of port %d.", where, t.port())
 	}
 	inner := err
 	if e := new(url.Error); errors.As(err, &e) {

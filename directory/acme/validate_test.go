@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,11 +44,17 @@ func (f *farm) serve(t *testing.T, address string, h http.HandlerFunc) {
 	f.at[address] = s
 }
 
+// lost has packets to an address get lost.
+func (f *farm) lost(address string) { f.at[address] = nil }
+
 func (f *farm) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	f.mu.Lock()
 	f.dialed = append(f.dialed, address)
-	s := f.at[address]
+	s, lost := f.at[address]
 	f.mu.Unlock()
+	if lost && s == nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: os.ErrDeadlineExceeded}
+	}
 	if s == nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	}
@@ -211,6 +218,14 @@ func TestValidate(t *testing.T) {
 			f.set("a.example", "93.184.0.1")
 			f.serve(t, "93.184.0.1:80", to("http://a.example/again"))
 		}, "incorrectResponse", []string{"more than 5 redirects"}, []string{"93.184.0.1:80", "93.184.0.1:80", "93.184.0.1:80", "93.184.0.1:80", "93.184.0.1:80", "93.184.0.1:80"}},
+		"redirect to https, which nobody serves": {func(t *testing.T, f *farm) {
+			f.set("a.example", "93.184.0.1")
+			f.serve(t, "93.184.0.1:80", to("https://a.example/"))
+		}, "connection", []string{"https://a.example/ (93.184.0.1:443)", "connection refused", "port 443"}, []string{"93.184.0.1:80", "93.184.0.1:443"}},
+		"no answer": {func(t *testing.T, f *farm) {
+			f.set("a.example", "93.184.0.1")
+			f.lost("93.184.0.1:80")
+		}, "connection", []string{"93.184.0.1:80", "no answer in time", "port 80"}, []string{"93.184.0.1:80"}},
 		"redirect to nowhere": {func(t *testing.T, f *farm) {
 			f.set("a.example", "93.184.0.1")
 			f.serve(t, "93.184.0.1:80", to("http://gone.example/"))

@@ -27,6 +27,7 @@ CREATE INDEX directory_acme_accounts_address ON directory_acme_accounts (address
 
 -- serial and chain (PEM) come with the certificate, both empty before. hosts is
 -- in the order's order, with spaces between; hosts_sorted is for counting.
+-- replaces is the identifier (RFC 9773) of the certificate that it renews.
 CREATE TABLE directory_acme_orders (
     id           TEXT PRIMARY KEY,
     account      TEXT NOT NULL REFERENCES directory_acme_accounts(id),
@@ -36,7 +37,8 @@ CREATE TABLE directory_acme_orders (
     expires_at   BIGINT NOT NULL,
     issued_at    BIGINT NOT NULL DEFAULT 0,
     serial       TEXT NOT NULL DEFAULT '',
-    chain        TEXT NOT NULL DEFAULT ''
+    chain        TEXT NOT NULL DEFAULT '',
+    replaces     TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX directory_acme_orders_account ON directory_acme_orders (account, created_at);
 CREATE INDEX directory_acme_orders_hosts ON directory_acme_orders (hosts_sorted, issued_at);

@@ -52,7 +52,7 @@ type applicationPage struct {
 	directory.Application
 	URL          string // public: its identity
 	Services     []directory.DataService
-	Certificates []directory.Issued
+	Certificates []certificateView
 	Label        string // as given so far
 	CSR          string
 	Hierarchy    string
@@ -70,8 +70,12 @@ func (v *visit) applicationPage(wrong error) error {
 	if p.Services, err = v.Directory.DataServices(v.ctx(), a.ID); err != nil {
 		return err
 	}
-	if p.Certificates, err = v.Directory.Certificates(v.ctx(), a.ID); err != nil {
+	issued, err := v.Directory.Certificates(v.ctx(), a.ID)
+	if err != nil {
 		return err
+	}
+	for _, c := range issued {
+		p.Certificates = append(p.Certificates, v.certificateView(c))
 	}
 	p.Delete = len(p.Certificates) == 0
 	if wrong != nil {

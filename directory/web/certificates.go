@@ -5,9 +5,32 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory"
 )
+
+// certificateView is a certificate and how it stands.
+type certificateView struct {
+	directory.Issued
+	State string // good, soon (it ends within 30 days), ended or revoked
+}
+
+// soon is when people should think of a new certificate.
+const soon = 30 * 24 * time.Hour
+
+func (v *visit) certificateView(c directory.Issued) certificateView {
+	state, now := "good", v.Directory.Now()
+	switch {
+	case !c.Revoked.IsZero():
+		state = "revoked"
+	case !now.Before(c.NotAfter):
+		state = "ended"
+	case now.Add(soon).After(c.NotAfter):
+		state = "soon"
+	}
+	return certificateView{c, state}
+}
 
 // postCertificate issues a certificate for a request that was uploaded, or
 // pasted.

@@ -23,6 +23,7 @@ type layout struct {
 	Base     string // Prefix
 	Here     string // path of this page
 	Operator string
+	Edition  string // of the files that pages load
 }
 
 // pages are the templates by name, each within the layout.

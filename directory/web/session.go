@@ -125,7 +125,7 @@ func (v *visit) next() string {
 // host whatever a browser makes of it.
 func ours(to string) bool {
 	u, err := url.Parse(to)
-	return err == nil && u.Scheme == "" && u.Host == "" && u.User == nil && u.Opaque == "" && strings.HasPrefix(to, Prefix+"/") &&
+	return err == nil && strings.HasPrefix(to, Prefix+"/") &&
 		!strings.ContainsAny(to, "\\\r\n\t") && !strings.Contains(u.Path, "//") && !slices.Contains(strings.Split(u.Path, "/"), "..")
 }
 

@@ -3,6 +3,8 @@ package web
 import (
 	"html/template"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/perseus-edge/perseus-edge/directory"
 )
@@ -16,7 +18,9 @@ type gatewayView struct {
 // sitePage lists sites with their gateways, and shows a new enrolment code,
 // once.
 type sitesPage struct {
+	Text         string // that the names of sites or gateways hold
 	Sites        []siteView
+	More         int // that are not shown
 	Applications []directory.Application
 	Form         directory.Site // as given so far
 	Application  string
@@ -31,6 +35,16 @@ type sitesPage struct {
 type siteView struct {
 	directory.Site
 	Gateways []gatewayView
+}
+
+// sitesShown is how many sites the page shows; of more one searches.
+const sitesShown = 50
+
+// holds says whether a text is in one of the names of a site, in any case.
+func (x siteView) holds(text string) bool {
+	text = strings.ToLower(text)
+	in := func(name string) bool { return strings.Contains(strings.ToLower(name), text) }
+	return in(x.Name) || in(x.Outcode) || slices.ContainsFunc(x.Gateways, func(g gatewayView) bool { return in(g.Gateway.Name) || in(g.Gateway.ID) })
 }
 
 // states are how gateways stand, in plain words.
@@ -56,12 +70,19 @@ func (v *visit) sitesPage(p sitesPage, wrong error) error {
 		p.Sites = append(p.Sites, siteView{Site: x})
 	}
 	for _, g := range gs {
-		st, err := v.Directory.Standing(v.ctx(), g.ID)
-		if err != nil {
-			return err
-		}
 		if i, ok := at[g.SiteID]; ok {
-			p.Sites[i].Gateways = append(p.Sites[i].Gateways, gatewayView{g, st})
+			p.Sites[i].Gateways = append(p.Sites[i].Gateways, gatewayView{Gateway: g})
+		}
+	}
+	p.Text = v.r.URL.Query().Get("q")
+	p.Sites = slices.DeleteFunc(p.Sites, func(x siteView) bool { return !x.holds(p.Text) })
+	p.More = max(0, len(p.Sites)-sitesShown)
+	p.Sites = p.Sites[:len(p.Sites)-p.More]
+	for _, x := range p.Sites {
+		for i, g := range x.Gateways {
+			if x.Gateways[i].Standing, err = v.Directory.Standing(v.ctx(), g.Gateway.ID); err != nil {
+				return err
+			}
 		}
 	}
 	p.Directory, p.States = v.Directory.BaseURL, states

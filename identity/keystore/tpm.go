@@ -55,9 +55,17 @@ func with(device string, work func(transport.TPM) error) error {
 	return work(t)
 }
 
+// parentTemplate is the P-256 storage key that key files of type "TSS2 PRIVATE
+// KEY" are sealed under: as the TCG has it, but with an empty unique field.
+var parentTemplate = func() tpm2.TPMTPublic {
+	t := tpm2.ECCSRKTemplate
+	t.Unique = tpm2.NewTPMUPublicID(tpm2.TPMAlgECC, &tpm2.TPMSECCPoint{})
+	return t
+}()
+
 // underParent derives the storage key that the gateway's keys are sealed under.
 func underParent(t transport.TPM, work func(parent tpm2.NamedHandle) error) error {
-	p, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.TPMRHOwner, InPublic: tpm2.New2B(tpm2.ECCSRKTemplate)}.Execute(t)
+	p, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.TPMRHOwner, InPublic: tpm2.New2B(parentTemplate)}.Execute(t)
 	if err != nil {
 		return fmt.Errorf("TPM: its storage key: %w (is the owner hierarchy protected by a password?)", err)
 	}

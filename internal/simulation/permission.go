@@ -70,7 +70,7 @@ func (p *permission) withdraw() {
 func (p *permission) give(s *site, all bool) {
 	now := time.Now().UTC().Truncate(time.Second)
 	g := grant.Grant{ID: fmt.Sprintf("permission-%d-%d", p.changes, now.Unix()), Gateway: s.Identity.Gateway,
-		License: "https://registry.example/license", Client: "https://directory.example/a/bank",
+		License: "https://registry.example/scheme/perseus/license/x/2026-03-12", Client: "https://directory.example/a/bank",
 		From: epoch.AddDate(-1, 0, 0), Granted: now, Expires: epoch.AddDate(30, 0, 0)}
 	for i, c := range s.oracle.order {
 		if all || i == 0 || p.n(now.Unix()*100+int64(i), 2) == 0 {

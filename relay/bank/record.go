@@ -73,6 +73,9 @@ func (s *Service) record(a Access, months []emissions.Monthly, from, to time.Tim
 		}
 		inputs := []string{out.Add(provenance.Receipt{Scheme: sc.URL(), Transfer: transfers[k]})}
 		extra := map[string]any{provenance.EmissionsResult: provenance.SignedEmissions(entries(ms))}
+		if again := restated(ms); len(again) > 0 {
+			extra["perseus-edge:restated"] = again
+		}
 		if k == emissions.Electricity {
 			inputs = append(inputs, out.Add(provenance.Origin{
 				Scheme: sc.URL(), SourceType: sc.SourceType("GridCarbonIntensity"), Origin: gridOrigin, OriginLicense: gridLicense, External: true,
@@ -162,6 +165,18 @@ func each(ms []emissions.Monthly, f func(emissions.Inputs) any) []monthly {
 	out := make([]monthly, len(ms))
 	for i, m := range ms {
 		out[i] = monthly{m.Month.String(), f(m.Result.Inputs)}
+	}
+	return out
+}
+
+// restated names the months whose figure took the place of an earlier one, and
+// the how-manieth it is: not what was corrected, nor when.
+func restated(ms []emissions.Monthly) []monthly {
+	var out []monthly
+	for _, m := range ms {
+		if m.Result.Version > 1 {
+			out = append(out, monthly{m.Month.String(), m.Result.Version})
+		}
 	}
 	return out
 }

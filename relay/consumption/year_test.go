@@ -127,14 +127,17 @@ type high struct {
 	header http.Header
 	status int
 	bytes  int
+	next   int // look again when so many have come
 	most   uint64
 }
 
 func (h *high) Header() http.Header { return h.header }
 func (h *high) WriteHeader(n int)   { h.status = n }
 func (h *high) Write(b []byte) (int, error) {
-	h.bytes += len(b)
-	h.look()
+	if h.bytes += len(b); h.bytes >= h.next { // to look takes a while
+		h.next = h.bytes + 8<<10
+		h.look()
+	}
 	return len(b), nil
 }
 

@@ -17,7 +17,7 @@ func (s *Service) stored(ctx context.Context, subject string, k Kind, from, to t
 	fail := func(err error) (map[Month]*Result, error) {
 		return nil, fmt.Errorf("emissions: reading finished months: %w", err)
 	}
-	rows, err := s.c.DB.QueryContext(ctx, `SELECT month, micrograms, computed_at, inputs FROM monthly_emissions
+	rows, err := s.c.DB.QueryContext(ctx, `SELECT month, micrograms, computed_at, inputs, version, looked FROM monthly_emissions
 		WHERE subject = $1 AND kind = $2 AND month >= $3 AND month < $4`, subject, string(k), from.Unix(), to.Unix())
 	if err != nil {
 		return fail(err)
@@ -25,12 +25,12 @@ func (s *Service) stored(ctx context.Context, subject string, k Kind, from, to t
 	defer rows.Close()
 	out := map[Month]*Result{}
 	for rows.Next() {
-		var month, mass, computed int64
+		var month, mass, computed, version, looked int64
 		var inputs string
-		if err := rows.Scan(&month, &mass, &computed, &inputs); err != nil {
+		if err := rows.Scan(&month, &mass, &computed, &inputs, &version, &looked); err != nil {
 			return fail(err)
 		}
-		r := &Result{Mass: Mass(mass), Computed: time.Unix(computed, 0).UTC()}
+		r := &Result{Mass: Mass(mass), Computed: time.Unix(computed, 0).UTC(), Version: int(version), looked: time.Unix(looked, 0).UTC()}
 		if err := json.Unmarshal([]byte(inputs), &r.Inputs); err != nil {
 			return fail(err)
 		}

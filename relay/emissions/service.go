@@ -75,9 +75,12 @@ type Config struct {
 	Readings func(ctx context.Context, gateway string, k energy.Key, from, to time.Time) iter.Seq2[Reading, error]
 	Hashes   func(ctx context.Context, gateway string, sequences []uint64) (map[uint64]batch.Hash, error)
 	Accounts func(ctx context.Context) ([]Account, error) // the live ones that may have emissions; for Run
-	Every    time.Duration                                // how often Run looks by itself; 0: 15 minutes
-	Now      func() time.Time                             // nil: time.Now
-	Logger   *slog.Logger                                 // nil: slog.Default
+	// Changed says when half-hours of registers last changed in months that were
+	// over, by the month's first instant; nil: no month is ever restated.
+	Changed func(ctx context.Context, gateway string, keys []energy.Key, from, to time.Time) (map[time.Time]time.Time, error)
+	Every   time.Duration    // how often Run looks by itself; 0: 15 minutes
+	Now     func() time.Time // nil: time.Now
+	Logger  *slog.Logger     // nil: slog.Default
 }
 
 // Service computes months and keeps them. It is safe for concurrent use.
@@ -117,6 +120,9 @@ type Result struct {
 	Mass     Mass
 	Computed time.Time
 	Inputs   Inputs
+	Version  int // 1, and one more each time that a correction changed the figure
+
+	looked time.Time // when it was last found that a change does not change it
 }
 
 // Inputs says what a figure was made of, for its provenance and for audits.
@@ -181,6 +187,11 @@ func (s *Service) monthly(ctx context.Context, a Account, from, to time.Time, fe
 		if err != nil {
 			return nil, err
 		}
+		if fetch {
+			if err := s.restate(ctx, a, k, stored, from, to, now); err != nil {
+				return nil, fmt.Errorf("emissions: restating %s: %w", k, err)
+			}
+		}
 		for _, m := range WholeMonths(from, to) {
 			if r, ok := stored[m]; ok {
 				out = append(out, Monthly{Kind: k, Month: m, Result: r})
@@ -196,8 +207,18 @@ func (s *Service) monthly(ctx context.Context, a Account, from, to time.Time, fe
 	return out, nil
 }
 
-// compute makes a month that is not stored yet.
+// compute makes a month that is not stored yet, and keeps it when it is
+// complete.
 func (s *Service) compute(ctx context.Context, a Account, k Kind, m Month, now time.Time, fetch bool) (Monthly, error) {
+	out, err := s.figure(ctx, a, k, m, now, fetch)
+	if err == nil && out.Result != nil {
+		out.Result, err = s.keep(ctx, a, k, m, out.Result)
+	}
+	return out, err
+}
+
+// figure works a month out of what is stored now.
+func (s *Service) figure(ctx context.Context, a Account, k Kind, m Month, now time.Time, fetch bool) (Monthly, error) {
 	out := Monthly{Kind: k, Month: m}
 	meters, batches, err := s.collect(ctx, a, k, m)
 	if err != nil {
@@ -248,8 +269,8 @@ func (s *Service) compute(ctx context.Context, a Account, k Kind, m Month, now t
 	if inputs.Batches, err = s.digest(ctx, a.Gateway, batches); err != nil {
 		return out, err
 	}
-	out.Result, err = s.keep(ctx, a, k, m, &Result{f.Mass, now.Truncate(time.Second), inputs})
-	return out, err
+	out.Result = &Result{Mass: f.Mass, Computed: now.Truncate(time.Second), Inputs: inputs, Version: 1}
+	return out, nil
 }
 
 func later(a, b time.Time) time.Time {

@@ -58,7 +58,7 @@ func openDatabase(t *testing.T) *database.DB {
 // TestPostgres runs all that touches the database on PostgreSQL.
 func TestPostgres(t *testing.T) {
 	for name, f := range map[string]func(*testing.T){
-		"Monthly": TestMonthly, "Edges": TestEdges, "FinishedMonthsStay": TestFinishedMonthsStay, "SeveralMeters": TestSeveralMeters,
+		"Monthly": TestMonthly, "Edges": TestEdges, "FinishedMonthsStay": TestFinishedMonthsStay, "Restated": TestRestated, "SeveralMeters": TestSeveralMeters,
 		"Settling": TestSettling, "Gap": TestGap, "OperatorSaysNo": TestOperatorSaysNo, "FrozenStays": TestFrozenStays,
 	} {
 		t.Run(name, f)
@@ -76,6 +76,7 @@ type house struct {
 	asked    []string
 	refuse   error // what the grid operator answers
 	outcode  string
+	changed  map[time.Time]time.Time             // when finished months changed
 	accounts func(round int) []emissions.Account // called by Run, round by round
 	rounds   int
 }
@@ -117,6 +118,9 @@ func newHouse(t *testing.T, now string) *house {
 		Accounts: func(context.Context) ([]emissions.Account, error) {
 			h.rounds++
 			return h.accounts(h.rounds), nil
+		},
+		Changed: func(context.Context, string, []energy.Key, time.Time, time.Time) (map[time.Time]time.Time, error) {
+			return h.changed, nil
 		},
 		Now: func() time.Time { return h.now }, Logger: quiet,
 	})
@@ -278,6 +282,68 @@ func TestFinishedMonthsStay(t *testing.T) {
 	other.Covers = []grant.Cover{mainImport, {Meter: "annex", Measure: energy.Import}}
 	got, err = h.Monthly(t.Context(), other, a.From, h.now)
 	expect(t, got, err, "electricity 2026-01 lacks 2976 half-hours of energy")
+}
+
+// A correction of a day and more makes a new version once it has been left alone
+// for a day; the one before is kept. A smaller one does not, since the
+// difference would show it.
+func TestRestated(t *testing.T) {
+	h := newHouse(t, "2026-02-10 00:00")
+	january := date("2026-01-01 00:00")
+	h.fill("main", energy.Import, "2026-01-01 00:00", "2026-02-01 00:00", 500)
+	a := account("2026-01-01 00:00", mainImport)
+	correct := func(from, to string, value int64, b uint64) {
+		h.fill("main", energy.Import, from, to, value)
+		for at := date(from); at.Before(date(to)); at = at.Add(energy.Period) {
+			k := energy.Key{Meter: "main", Measure: energy.Import}
+			r := h.readings[k][at.Unix()]
+			r.Batch = b
+			h.readings[k][at.Unix()] = r
+		}
+		h.changed = map[time.Time]time.Time{january: h.now}
+	}
+	look := func(want string, version int) {
+		t.Helper()
+		if _, err := h.Refresh(t.Context(), a, a.From, h.now); err != nil {
+			t.Fatal(err)
+		}
+		got, err := h.Monthly(t.Context(), a, a.From, h.now) // what a bank sees
+		expect(t, got, err, "electricity 2026-01 "+want)
+		if v := got[0].Result.Version; v != version {
+			t.Errorf("version %d, want %d", v, version)
+		}
+	}
+	kept := func() (n int) {
+		t.Helper()
+		if err := h.db.QueryRow(`SELECT count(*) FROM monthly_emissions_replaced`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	look("74.400", 1)
+	h.now = h.now.Add(time.Hour)
+	correct("2026-01-17 10:00", "2026-01-17 10:30", 90_000, 40)
+	h.now = h.now.Add(100 * time.Hour)
+	look("74.400", 1) // one half-hour: it would show
+	correct("2026-01-18 00:00", "2026-01-19 00:00", 600, 41)
+	look("74.400", 1) // not left alone yet
+	h.now = h.now.Add(23 * time.Hour)
+	look("74.400", 1)
+	h.now = h.now.Add(2 * time.Hour)
+	look("83.830", 2) // 48 x 100 Wh and 89,500 Wh more, at 100 g
+	if n := kept(); n != 1 {
+		t.Errorf("%d earlier versions are kept", n)
+	}
+	correct("2026-01-20 00:00", "2026-01-22 00:00", 500, 42) // the same values again
+	h.now = h.now.Add(25 * time.Hour)
+	look("83.830", 2)
+	correct("2026-01-20 00:00", "2026-01-22 00:00", 400, 43)
+	h.readings[energy.Key{Meter: "main", Measure: energy.Import}] = nil // deleted before it was looked at
+	h.now = h.now.Add(25 * time.Hour)
+	look("83.830", 2)
+	if n := kept(); n != 1 {
+		t.Errorf("%d earlier versions are kept", n)
+	}
 }
 
 // Several meters are one figure; gas has its own, by the year's factor; a

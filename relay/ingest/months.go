@@ -3,17 +3,14 @@ package ingest
 import (
 	"context"
 	"crypto/ecdsa"
-	"crypto/x509"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
-	"slices"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
-	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
 	"github.com/perseus-edge/perseus-edge/uplink/month"
 )
@@ -84,7 +81,7 @@ func (s *Service) statementsOf(b *batch.Signed, pub *ecdsa.PublicKey) []carried 
 
 // keepStatements stores the statements of a batch whose half-hours are stored
 // already, in the same transaction. It returns those that are of other
-// half-hours than are here: the gateway will send them again.
+// half-hours than are here, where the gateway should send them again.
 func (s *Service) keepStatements(ctx context.Context, tx *sql.Tx, b *batch.Signed, all []carried, received time.Time) (refused []Refused, err error) {
 	for _, c := range all {
 		id, err := registerID(ctx, tx, b.Gateway, c.key)
@@ -98,8 +95,12 @@ func (s *Service) keepStatements(ctx context.Context, tx *sql.Tx, b *batch.Signe
 		state, proof := stateGood, month.Whole(c.seed)
 		if month.Root(c.seed, month.List(values)) != c.statement.Root {
 			state = stateRefused
-			refused = append(refused, Refused{c.key.Meter, c.key.Measure, c.statement.Month.String()})
-			s.log.Warn("ingest: a gateway's statement is not of the half-hours stored: it is asked to send them again", "gateway", b.Gateway, "register", c.key, "month", c.statement.Month)
+			// Of a month that the retention has reached the gateway has more than
+			// may be here: it must not send that again.
+			if c.statement.Month.Start.After(received.Add(-s.c.Retention)) {
+				refused = append(refused, Refused{c.key.Meter, c.key.Measure, c.statement.Month.String()})
+			}
+			s.log.Warn("ingest: a gateway's statement is not of the half-hours stored", "gateway", b.Gateway, "register", c.key, "month", c.statement.Month, "sent_again", len(refused) > 0)
 		}
 		text, err := json.Marshal(proof.Text())
 		if err != nil {
@@ -203,109 +204,4 @@ func behind(ctx context.Context, tx *sql.Tx, good map[[2]int64]bool, register, d
 	delete(good, k)
 	_, err := tx.ExecContext(ctx, `UPDATE month_statement SET state = $1 WHERE register = $2 AND month = $3 AND state = $4`, stateBehind, k[0], k[1], stateGood)
 	return err
-}
-
-// MonthStatement is a gateway's signed statement of a month, opened as far as
-// whoever asked for it may see.
-type MonthStatement struct {
-	Month  month.Month
-	Signed month.Signed
-	Proof  month.Proof
-	Chain  []*x509.Certificate // of its signing certificate, leaf first
-}
-
-// MonthStatements gives the good statements of a register's months in [from,
-// to), in order, opened for the half-hours in [from, to) and for no others.
-func (s *Service) MonthStatements(ctx context.Context, gateway string, k energy.Key, from, to time.Time) ([]MonthStatement, error) {
-	fail := func(err error) ([]MonthStatement, error) {
-		return nil, fmt.Errorf("ingest: statements of %s: %w", k, err)
-	}
-	type row struct {
-		register      int64
-		signed, proof string
-	}
-	var all []row
-	rows, err := s.db.QueryContext(ctx, `SELECT s.register, s.signed, s.proof FROM register r JOIN month_statement s ON s.register = r.id
-		WHERE r.gateway = $1 AND r.meter = $2 AND r.measure = $3 AND s.month >= $4 AND s.month < $5 AND s.state = $6 AND s.proof <> '' ORDER BY s.month`,
-		gateway, k.Meter, int64(k.Measure), month.Of(from).Start.Unix(), to.Unix(), stateGood)
-	if err != nil {
-		return fail(err)
-	}
-	for rows.Next() {
-		var r row
-		if err := rows.Scan(&r.register, &r.signed, &r.proof); err != nil {
-			rows.Close()
-			return fail(err)
-		}
-		all = append(all, r)
-	}
-	rows.Close()
-	if err := rows.Err(); err != nil {
-		return fail(err)
-	}
-	chains := map[string][]*x509.Certificate{}
-	var out []MonthStatement
-	for _, r := range all {
-		signed, st, proof, err := readStatement(r.signed, r.proof)
-		if err != nil {
-			return fail(err)
-		}
-		m := st.Month
-		in := func(place int) bool {
-			at := m.At(place)
-			return place < m.HalfHours() && !at.Before(from) && at.Before(to)
-		}
-		if m.Start.Before(from) || m.End().After(to) {
-			values, err := monthValues(ctx, s.db, r.register, st)
-			if err != nil {
-				return fail(err)
-			}
-			proof = proof.Narrow(in, month.List(values))
-		}
-		if !slices.ContainsFunc(places(m), proof.Open) {
-			continue
-		}
-		chain, ok := chains[signed.Serial]
-		if !ok {
-			if chain, err = s.signingChain(ctx, gateway, signed.Serial); err != nil {
-				return fail(err)
-			}
-			chains[signed.Serial] = chain
-		}
-		out = append(out, MonthStatement{m, signed, proof, chain})
-	}
-	return out, nil
-}
-
-func places(m month.Month) []int {
-	out := make([]int, m.HalfHours())
-	for i := range out {
-		out[i] = i
-	}
-	return out
-}
-
-func (s *Service) signingChain(ctx context.Context, gateway, serial string) ([]*x509.Certificate, error) {
-	var chain string
-	err := s.db.QueryRowContext(ctx, `SELECT chain FROM signing_certificate WHERE gateway = $1 AND serial = $2`, gateway, serial).Scan(&chain)
-	if err != nil {
-		return nil, err
-	}
-	return identity.ParseCertificates([]byte(chain))
-}
-
-// readStatement reads a stored statement.
-func readStatement(signedText, proofText string) (signed month.Signed, st month.Statement, proof month.Proof, err error) {
-	if err = json.Unmarshal([]byte(signedText), &signed); err != nil {
-		return
-	}
-	if st, err = signed.Read(); err != nil {
-		return
-	}
-	var nodes []string
-	if err = json.Unmarshal([]byte(proofText), &nodes); err != nil {
-		return
-	}
-	proof, err = month.ParseProof(nodes)
-	return
 }

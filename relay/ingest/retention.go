@@ -49,12 +49,10 @@ func (s *Service) DeleteExpired(ctx context.Context) (int64, error) {
 	var gone int64
 	var failed []error
 	for _, g := range gateways {
-		d := &deletion{s: s, Deletion: Deletion{Gateway: g, Reason: Retention, Collected: limit}}
-		d.judge = func(ctx context.Context) (verdict, error) { return s.outlived(ctx, g, limit) }
-		if err := d.run(ctx); err != nil {
+		n, err := s.expire(ctx, g, limit)
+		if gone += n; err != nil {
 			failed = append(failed, fmt.Errorf("ingest: retention of %s: %w", g, err))
 		}
-		gone += d.HalfHours
 		if ctx.Err() != nil {
 			break
 		}
@@ -62,11 +60,11 @@ func (s *Service) DeleteExpired(ctx context.Context) (int64, error) {
 	return gone, errors.Join(failed...)
 }
 
-// expired lists the gateways with a batch body that was kept long enough. The
-// half-hours go before the bodies: none of them is forgotten when a deletion
-// is broken off.
+// expired lists the gateways of which a batch has been kept long enough since
+// the last time. Sequence numbers have no gap: the next one tells.
 func (s *Service) expired(ctx context.Context, limit time.Time) ([]string, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT DISTINCT gateway FROM batch WHERE received < $1 AND body IS NOT NULL ORDER BY gateway`, limit.Unix())
+	rows, err := s.db.QueryContext(ctx, `SELECT h.gateway FROM head h JOIN batch b ON b.gateway = h.gateway AND b.sequence = h.expired + 1
+		WHERE b.received < $1 ORDER BY h.gateway`, limit.Unix())
 	if err != nil {
 		return nil, err
 	}
@@ -82,20 +80,29 @@ func (s *Service) expired(ctx context.Context, limit time.Time) ([]string, error
 	return out, rows.Err()
 }
 
-// outlived says what of a gateway was collected before limit.
-func (s *Service) outlived(ctx context.Context, gateway string, limit time.Time) (verdict, error) {
+// expire deletes what of a gateway was collected before limit, and notes how
+// far it went once all of it is gone.
+func (s *Service) expire(ctx context.Context, gateway string, limit time.Time) (int64, error) {
 	// Sequence numbers and times rise together, but for a clock that was set
 	// back: then a few batches go with those before them, never too late.
-	var last sql.NullInt64
-	if err := s.db.QueryRowContext(ctx, `SELECT MAX(sequence) FROM batch WHERE gateway = $1 AND received < $2`, gateway, limit.Unix()).Scan(&last); err != nil {
-		return verdict{}, err
+	var last int64
+	if err := s.db.QueryRowContext(ctx, `SELECT COALESCE(MAX(sequence), 0) FROM batch WHERE gateway = $1 AND received < $2`, gateway, limit.Unix()).Scan(&last); err != nil {
+		return 0, err
 	}
-	return verdict{
-		keep: func(_ energy.Key, _ time.Time, v *slot) bool { return v.batch > uint64(last.Int64) },
-		keepBody: func(n uint64, _ int64, _ func() (*batch.Signed, error)) (bool, error) {
-			return n > uint64(last.Int64), nil
-		},
-		lastDay: limit.Unix() / daySeconds, // nothing is collected before it is over
-		upTo:    last.Int64,
-	}, nil
+	d := &deletion{s: s, Deletion: Deletion{Gateway: gateway, Reason: Retention, Collected: limit}}
+	d.judge = func(context.Context) (verdict, error) {
+		return verdict{
+			keep:     func(_ energy.Key, _ time.Time, v *slot) bool { return v.batch > uint64(last) },
+			keepBody: func(n uint64, _ int64, _ func() (*batch.Signed, error)) (bool, error) { return n > uint64(last), nil },
+			lastDay:  limit.Unix() / daySeconds, // nothing is collected before it is over
+			upTo:     last,
+		}, nil
+	}
+	if err := d.run(ctx); err != nil {
+		return d.HalfHours, err
+	}
+	return d.HalfHours, s.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE head SET expired = $1 WHERE gateway = $2 AND expired < $1`, last, gateway)
+		return err
+	})
 }

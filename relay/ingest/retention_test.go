@@ -93,7 +93,17 @@ func TestMonthStatements(t *testing.T) {
 				t.Errorf("%s: %d are refused, want %d", name, n, refused)
 			}
 		}
-		if a := w.sendStatements(good); a.status != 200 {
+		// The gateway is asked for the month again, but not for one that the
+		// retention has reached: it would bring back what had to go.
+		old := month.Of(monday.AddDate(0, -7, 0))
+		w.permits.set(grantFor("g", old.Start, mainIn))
+		for m, want := range map[month.Month]int{march: 1, old: 0} {
+			bad, _ := w.state(mainIn, m, []month.Span{{From: m.Start, To: m.End()}}, map[int]month.Value{5: measured(1, 1)})
+			if a := w.sendStatements(bad); a.status != 200 || len(a.Refused) != want {
+				t.Errorf("%s: %+v", m, a)
+			}
+		}
+		if a := w.sendStatements(good); a.status != 200 || a.Refused != nil {
 			t.Fatalf("%+v", a)
 		}
 		get := func(from, to time.Time) []MonthStatement {
@@ -265,6 +275,15 @@ func TestRetention(t *testing.T) {
 		if err != nil || len(steps) != 1 || steps[0].Type != DeletionStep || steps[0].Body["halfHours"] != json.Number("3") || steps[0].Body["deletion"] != d.ID {
 			t.Errorf("%v: %s", err, d.Record)
 		}
+		// The body of a batch may have gone before its half-hours, with those of
+		// another permission: they go in their time all the same.
+		if _, err := w.db.Exec(`UPDATE batch SET body = NULL`); err != nil {
+			t.Fatal(err)
+		}
+		w.setNow(begin.AddDate(0, 0, 100).Add(DefaultRetention + time.Second))
+		if n, err := w.service.DeleteExpired(ctx); n != 1 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
 		// The chain goes on, and nothing is done twice.
 		w.send(series(mainIn, monday.Add(2*energy.Period), 5))
 		if n, err := w.service.DeleteExpired(ctx); n != 0 || err != nil {
@@ -365,6 +384,56 @@ func TestPermissionDuringDeletion(t *testing.T) {
 		}
 		if len(w.readings(mainIn)) == 0 {
 			t.Error("what the new permission covers is gone")
+		}
+	})
+}
+
+// A half-hour of a month that is over, new or changed, is noted; one of the
+// month at hand, the same value again and a deletion are not.
+func TestChanged(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		w.register()
+		g := grantFor("g", monday.AddDate(0, -2, 0), mainIn)
+		w.permits.set(g)
+		february, march := monday.AddDate(0, -1, 0), month.Of(monday).Start
+		changed := func(k energy.Key) map[time.Time]time.Time {
+			t.Helper()
+			out, err := w.service.Changed(ctx, gatewayURL, []energy.Key{k}, monday.AddDate(0, -3, 0), w.now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return out
+		}
+		w.send(series(mainIn, monday, 1))
+		if got := changed(mainIn); len(got) != 0 {
+			t.Errorf("of the month at hand: %v", got)
+		}
+		w.send(series(mainIn, february, 1, 2))
+		at := w.now()
+		if got := changed(mainIn); len(got) != 1 || !got[month.Of(february).Start].Equal(at) {
+			t.Errorf("%v", got)
+		}
+		w.setNow(march.AddDate(0, 1, 3))
+		w.send(series(mainIn, february, 1, 2))
+		if got := changed(mainIn); len(got) != 1 || !got[month.Of(february).Start].Equal(at) {
+			t.Errorf("the same again: %v", got)
+		}
+		w.send(series(mainIn, monday, 2))
+		if got := changed(mainIn); len(got) != 2 || !got[march].Equal(w.now()) {
+			t.Errorf("%v", got)
+		}
+		if got := changed(energy.Key{Meter: "main", Measure: energy.Export}); len(got) != 0 {
+			t.Errorf("of another register: %v", got)
+		}
+		before := changed(mainIn)
+		w.setNow(w.now().AddDate(0, 0, 1))
+		w.permits.set()
+		if n, err := w.service.DeleteUncovered(ctx, gatewayURL); n == 0 || err != nil {
+			t.Fatal(n, err)
+		}
+		if got := changed(mainIn); !got[march].Equal(before[march]) {
+			t.Errorf("a deletion: %v", got)
 		}
 	})
 }

@@ -89,64 +89,6 @@ func (s *Service) lockHead(ctx context.Context, tx *sql.Tx, gateway string) (uin
 	return uint64(sequence), hash, nil
 }
 
-// merge writes a batch's half-hours into the day rows. The caller holds the
-// lock of the gateway's head.
-func merge(ctx context.Context, tx *sql.Tx, b *batch.Batch, received time.Time) error {
-	days, err := newDayRows(ctx, tx)
-	if err != nil {
-		return err
-	}
-	defer days.close()
-	good, err := stated(ctx, tx, b)
-	if err != nil {
-		return err
-	}
-	for i := range b.Series {
-		series := &b.Series[i]
-		id, err := registerID(ctx, tx, b.Gateway, energy.Key{Meter: series.Meter, Measure: series.Measure})
-		if err != nil {
-			return err
-		}
-		first := series.First.Unix() / halfHour
-		var d *day
-		changed := false
-		flush := func() error {
-			if d == nil || !changed {
-				return nil
-			}
-			if err := behind(ctx, tx, good, id, d.number); err != nil {
-				return err
-			}
-			return days.write(ctx, id, d)
-		}
-		for n, v := range slots(b, series, received) {
-			withdrawn := series.Values[n].Quality == energy.Missing && series.Values[n].Rule == energy.RuleWithdrawn
-			if v.batch == 0 && !withdrawn {
-				continue // missing does not undo what is known: the gateway may have lost its store since
-			}
-			number, at := (first+int64(n))/perDay, int((first+int64(n))%perDay)
-			if d == nil || d.number != number {
-				if err := flush(); err != nil {
-					return err
-				}
-				if d, err = days.read(ctx, id, number); err != nil {
-					return err
-				}
-				changed = false
-			}
-			if withdrawn {
-				changed = d.drop(at) || changed
-			} else {
-				changed = d.put(at, v) || changed
-			}
-		}
-		if err := flush(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // registerID gives the number of a register, a new one when it has none yet.
 func registerID(ctx context.Context, tx *sql.Tx, gateway string, k energy.Key) (int64, error) {
 	for range 100 {

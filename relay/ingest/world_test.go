@@ -75,7 +75,7 @@ func grantFor(id string, from time.Time, keys ...energy.Key) grant.Grant {
 
 // world is a relay's receiving side behind real mutual TLS, and one gateway.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	pki     *identitytest.PKI
 	db      *database.DB
 	service *Service
@@ -117,7 +117,7 @@ func eachWorld(t *testing.T, f func(t *testing.T, w *world)) {
 	databasetest.Each(t, "relay", migrations.Files, func(t *testing.T, db *database.DB) { f(t, newWorld(t, db)) })
 }
 
-func newWorld(t *testing.T, db *database.DB) *world {
+func newWorld(t testing.TB, db *database.DB) *world {
 	t.Helper()
 	w := &world{t: t, pki: identitytest.New(t), db: db, clock: monday.AddDate(0, 0, 10), permits: &permits{}}
 	w.permits.set(grantFor("g", monday.AddDate(0, 0, -30), mainIn))
@@ -163,6 +163,8 @@ type answer struct {
 	Text     string `json:"error_description"`
 	Sequence uint64 `json:"sequence"`
 	Hash     string `json:"hash"`
+
+	Refused []Refused `json:"refused_statements"`
 }
 
 func (w *world) do(c *http.Client, method, path, kind string, body []byte) answer {

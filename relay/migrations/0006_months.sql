@@ -31,9 +31,7 @@ CREATE TABLE deletion (
     record      TEXT   NOT NULL DEFAULT '' -- the relay's signed word for it, a provenance record
 );
 CREATE INDEX deletion_gateway ON deletion (gateway, started);
-CREATE INDEX batch_received ON batch (gateway, received) WHERE body IS NOT NULL;
 
 -- +goose Down
-DROP INDEX batch_received;
 DROP TABLE deletion;
 DROP TABLE month_statement;

@@ -29,6 +29,7 @@ type asked struct {
 type offer struct {
 	Site    Site
 	Code    string
+	How     string // it was recognised
 	Text    string
 	Covers  []grant.Cover
 	From    time.Time
@@ -61,7 +62,7 @@ func (s *Service) postAuthorize(w http.ResponseWriter, r *http.Request) {
 	}
 	leadsBack(w, a.RedirectURI)
 	again := codePage{Asked: a, What: s.what(a.License, a.Parts), Code: cleanName(f.Get("code"))}
-	site, code, err := s.siteByCode(r, f.Get("code"))
+	site, code, how, err := s.siteByCode(r, f.Get("code"))
 	var ue *userError
 	if errors.As(err, &ue) {
 		retryAfter(w, ue)
@@ -73,7 +74,12 @@ func (s *Service) postAuthorize(w http.ResponseWriter, r *http.Request) {
 		s.pageError(w, r, err)
 		return
 	}
-	o := s.offer(a.request, site, code)
+	o, err := s.offer(r.Context(), a.request, site, code)
+	if err != nil {
+		s.pageError(w, r, err)
+		return
+	}
+	o.How = how
 	if len(o.Covers) == 0 {
 		again.Problem = sayOf("code.nometers")
 		s.render(w, r, http.StatusUnprocessableEntity, "code", again)
@@ -121,12 +127,23 @@ func (s *Service) findRequest(w http.ResponseWriter, r *http.Request, f url.Valu
 }
 
 // offer puts together what a request would mean for a site.
-func (s *Service) offer(q request, site Site, code string) offer {
+func (s *Service) offer(ctx context.Context, q request, site Site, code string) (offer, error) {
 	now := s.now()
-	return offer{Site: site, Code: code, Covers: s.coversOf(site, q.License, q.Parts),
+	o := offer{Site: site, Code: code, Covers: s.coversOf(site, q.License, q.Parts),
 		Text:    s.permissionText(q.License, s.partNames(q.ClientName, q.Parts)),
 		From:    energy.MonthStart(now.Add(-s.c.History)),
 		Expires: now.AddDate(1, 0, 0)}
+	// A renewal reaches as far back as what it renews: that is what is shown.
+	var from int64
+	err := s.db.QueryRowContext(ctx, `SELECT available_from FROM permissions WHERE client = $1 AND license = $2 AND gateway = $3 AND revoked = 0`,
+		q.Client, q.License, site.Gateway).Scan(&from)
+	switch {
+	case err == nil:
+		o.From = unix(from)
+	case !errors.Is(err, sql.ErrNoRows):
+		return offer{}, fmt.Errorf("find what is renewed: %w", err)
+	}
+	return o, nil
 }
 
 // digest identifies what was shown, so that what is recorded is what was read
@@ -218,10 +235,10 @@ func (s *Service) recordGrant(r *http.Request, tx *sql.Tx, a asked, o offer, cod
 	}
 	entry := newSecret()
 	_, err = tx.ExecContext(ctx, `INSERT INTO permission_grants
-		(id, permission, granted, expires, license, client_name, site_name, outcode, address, user_agent, words, covers)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
+		(id, permission, granted, expires, license, client_name, site_name, outcode, address, user_agent, words, covers, how)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)`,
 		entry, permission, now.Unix(), o.Expires.Unix(), a.License, a.ClientName, o.Site.Name, o.Site.Outcode,
-		addressText(s.c.Address(r)), strings.ToValidUTF8(clip(r.UserAgent(), maxAgent), ""), o.Text, covers)
+		addressText(s.c.Address(r)), strings.ToValidUTF8(clip(r.UserAgent(), maxAgent), ""), o.Text, covers, o.How)
 	if err != nil {
 		return "", fmt.Errorf("log the grant: %w", err)
 	}

@@ -22,6 +22,7 @@ type grantEntry struct {
 	Granted, Expires     time.Time
 	Renewal              bool
 	Site, Outcode, Agent string
+	How                  string // key
 	Blocks               []block
 	Meters               []meterLine
 }
@@ -47,7 +48,7 @@ func (s *Service) showEvidence(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.Told = known[p.Row.ID].say()
-	p.Grants, err = queryAll(r.Context(), s.db, scanEntry, `SELECT granted, expires, site_name, outcode, user_agent, words, covers
+	p.Grants, err = queryAll(r.Context(), s.db, scanEntry, `SELECT granted, expires, site_name, outcode, user_agent, words, covers, how
 		FROM permission_grants WHERE permission = $1 ORDER BY granted, id`, p.Row.ID)
 	if err == nil && len(p.Grants) == 0 {
 		err = errors.New("a permission without a grant in the log: " + p.Row.ID)
@@ -66,11 +67,12 @@ func (s *Service) showEvidence(w http.ResponseWriter, r *http.Request) {
 
 func scanEntry(r *sql.Rows) (e grantEntry, err error) {
 	var granted, expires int64
-	var words, covers string
-	if err := r.Scan(&granted, &expires, &e.Site, &e.Outcode, &e.Agent, &words, &covers); err != nil {
+	var words, covers, how string
+	if err := r.Scan(&granted, &expires, &e.Site, &e.Outcode, &e.Agent, &words, &covers, &how); err != nil {
 		return e, err
 	}
 	e.Granted, e.Expires, e.Blocks, e.Agent = unix(granted), unix(expires), blocks(words), cleanAgent(e.Agent)
+	e.How = map[string]string{howGateway: "evidence.how.text", howPrinted: "evidence.how.printed"}[how]
 	cs, err := decodeCovers(covers)
 	e.Meters = meterLines(cs)
 	return e, err

@@ -1,6 +1,9 @@
 package permission
 
-import "context"
+import (
+	"context"
+	"database/sql"
+)
 
 // Sweep is one round of Run.
 func (s *Service) Sweep(ctx context.Context) error { return s.sweep(ctx) }
@@ -31,3 +34,20 @@ var (
 	MessageAddress = messageAddress
 	Accepted       = accepted
 )
+
+// RefreshTokens opens the stored copies of a permission's refresh tokens, as a
+// message does that carries one.
+func (s *Service) RefreshTokens(ctx context.Context, permission string) ([]string, error) {
+	sealed, err := queryAll(ctx, s.db, func(rows *sql.Rows) (b []byte, err error) { return b, rows.Scan(&b) },
+		`SELECT sealed FROM oauth_tokens WHERE permission = $1 AND kind = 'refresh' ORDER BY issued`, permission)
+	if err != nil {
+		return nil, err
+	}
+	tokens := make([]string, len(sealed))
+	for i, b := range sealed {
+		if tokens[i], err = s.seal.open(b, permission); err != nil {
+			return nil, err
+		}
+	}
+	return tokens, nil
+}

@@ -66,8 +66,8 @@ func newLimits(db *database.DB) *limits { return &limits{db: db, bundles: map[st
 // take takes n from the allowance of a name, in tx. Where fewer are left it
 // takes none and says how long until there will be n.
 func (l *limits) take(ctx context.Context, tx *sql.Tx, name string, r Rate, n int, now time.Time) (wait time.Duration, err error) {
-	t, cost := now.UnixMilli(), int64(n)*r.every().Milliseconds()
-	latest := t + int64(r.Burst)*r.every().Milliseconds() - cost
+	t, cost := now.UnixMilli(), (time.Duration(n) * r.every()).Milliseconds()
+	latest := t + (time.Duration(r.Burst) * r.every()).Milliseconds() - cost
 	var fullAt int64
 	err = tx.QueryRowContext(ctx, `INSERT INTO limits (name, full_at) VALUES ($1, $2)
 		ON CONFLICT (name) DO UPDATE SET full_at = CASE WHEN limits.full_at > $3 THEN limits.full_at + $4 ELSE $2 END

@@ -56,7 +56,7 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request, withdraw bool) {
 	if !ok {
 		return
 	}
-	site, code, err := s.siteByCode(r, f.Get("code"))
+	site, code, _, err := s.siteByCode(r, f.Get("code"))
 	var ue *userError
 	if errors.As(err, &ue) {
 		retryAfter(w, ue)

@@ -77,7 +77,7 @@ func TestPageHeaders(t *testing.T) {
 // Names come from certificates and gateways: none of them may become markup,
 // turn the text around, or fill in a placeholder.
 func TestHostileNames(t *testing.T) {
-	const evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{.}} [FSP]\u202e\u200b\x00"
+	const evil = "{what}<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{.}} [FSP]\u202e\u200b\x00"
 	w := newWorld(t, openSQLite(t), func(c *permission.Config) { c.Organisation = "Relay " + evil })
 	w.sites.set(code1, permission.Site{Gateway: gateway1, Name: evil, Outcode: evil, Meters: []ingest.Meter{
 		{ID: evil, Type: "electricity", Measures: []energy.Measure{energy.Import}}}})
@@ -91,8 +91,13 @@ func TestHostileNames(t *testing.T) {
 	wrong := b.post("/authorize", f)
 	f.Set("code", code1)
 	evidence := bank.post("/oauth/permission", url.Values{"token": {tok.refresh}}).json()["permission"].(map[string]any)["evidence"].(string)
-	for name, page := range map[string]answer{"code": first, "wrong code": wrong, "offer": b.post("/authorize", f),
-		"list": b.post("/permissions", url.Values{"code": {code1}}), "evidence": b.get(evidence)} {
+	id := w.idOf(bankURL, gateway1)
+	f.Set("lang", "cy")
+	welsh := b.post("/authorize", f)
+	f.Del("lang")
+	for name, page := range map[string]answer{"code": first, "wrong code": wrong, "offer": b.post("/authorize", f), "offer in Welsh": welsh,
+		"question": b.post("/permissions/withdraw", url.Values{"code": {code1}, "permission": {id}}),
+		"list":     b.post("/permissions", url.Values{"code": {code1}}), "evidence": b.get(evidence)} {
 		doc, err := html.Parse(strings.NewReader(page.Body))
 		must(t, err)
 		for n := range doc.Descendants() {
@@ -103,7 +108,7 @@ func TestHostileNames(t *testing.T) {
 		if strings.ContainsAny(page.Body, "\u202e\u200b\x00") {
 			t.Errorf("%s: characters that turn or hide text are on the page", name)
 		}
-		if name == "offer" && !strings.Contains(text(page.Body), "Bank <script>alert(1)</script>") {
+		if (name == "offer" || name == "question" || name == "offer in Welsh") && !strings.Contains(text(page.Body), "Bank {what}<script>alert(1)</script>") {
 			t.Errorf("the name is not shown as it is: %s", text(page.Body))
 		}
 	}

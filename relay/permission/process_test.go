@@ -96,7 +96,17 @@ func TestServicesRace(t *testing.T) {
 				refused(t, w.bank.use(token), 401, "invalid_token")
 			}
 		}
-	})
+	}, manyAddresses)
+}
+
+// manyAddresses lets every request come from an address of its own: one address
+// has no more than ten tries at once.
+func manyAddresses(c *permission.Config) {
+	var n atomic.Uint32
+	c.Address = func(*http.Request) netip.Addr {
+		i := n.Add(1)
+		return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+	}
 }
 
 // What one service did, the others know at the next request.

@@ -21,9 +21,11 @@ type Site = ingest.Site
 
 // SiteFinder finds a site by the code that its gateway shows, in the form of
 // identity.ParseCode. Its error is or wraps ingest.ErrNotFound when no site
-// has that code. *ingest.Service is one.
+// has that code. *ingest.Service is one. Site finds the site of a gateway's URL,
+// in the same way.
 type SiteFinder interface {
 	SiteByCode(ctx context.Context, code string) (Site, error)
+	Site(ctx context.Context, gateway string) (Site, error)
 }
 
 // userError is what a page tells the person in front of it.
@@ -39,40 +41,41 @@ func (e *userError) Error() string { return e.Key }
 func refuse(status int, key string) *userError { return &userError{say: sayOf(key), Status: status} }
 
 // siteByCode finds the site of a typed meter code, within the limits. Its
-// error is a *userError unless the fault is ours.
-func (s *Service) siteByCode(r *http.Request, typed string) (site Site, code string, err error) {
+// error is a *userError unless the fault is ours. how says what kind of code it
+// was.
+func (s *Service) siteByCode(r *http.Request, typed string) (site Site, code, how string, err error) {
 	if strings.TrimSpace(typed) == "" {
-		return Site{}, "", refuse(http.StatusUnprocessableEntity, "code.empty")
+		return Site{}, "", "", refuse(http.StatusUnprocessableEntity, "code.empty")
 	}
 	if len(typed) > 64 {
 		typed = typed[:64]
 	}
 	code, err = identity.ParseCode(strings.TrimSpace(typed))
 	if err != nil {
-		return Site{}, "", refuse(http.StatusUnprocessableEntity, "code.malformed")
+		return Site{}, "", "", refuse(http.StatusUnprocessableEntity, "code.malformed")
 	}
 	from := s.c.Address(r)
 	back, wait, err := s.limits.try(r.Context(), from, s.c.Now())
 	if err != nil {
-		return Site{}, "", fmt.Errorf("count a meter code: %w", err)
+		return Site{}, "", "", fmt.Errorf("count a meter code: %w", err)
 	}
 	if back == nil {
 		s.log.Warn("permission: too many wrong meter codes", "address", from)
-		return Site{}, "", &userError{say: sayOf("code.toomany"), Status: http.StatusTooManyRequests, Retry: wait}
+		return Site{}, "", "", &userError{say: sayOf("code.toomany"), Status: http.StatusTooManyRequests, Retry: wait}
 	}
-	site, err = s.c.Sites.SiteByCode(r.Context(), code)
+	site, how, err = s.recognise(r.Context(), code)
 	switch {
 	case errors.Is(err, ingest.ErrNotFound):
 		s.log.Info("permission: wrong meter code", "address", from)
-		return Site{}, "", refuse(http.StatusUnprocessableEntity, "code.unknown")
+		return Site{}, "", "", refuse(http.StatusUnprocessableEntity, "code.unknown")
 	case err != nil:
-		return Site{}, "", errors.Join(fmt.Errorf("find the site: %w", err), back())
+		return Site{}, "", "", errors.Join(fmt.Errorf("find the site: %w", err), back())
 	}
 	if err := back(); err != nil {
-		return Site{}, "", fmt.Errorf("count a meter code: %w", err)
+		return Site{}, "", "", fmt.Errorf("count a meter code: %w", err)
 	}
 	site.Name, site.Outcode = cleanName(site.Name), cleanName(site.Outcode)
-	return site, code, nil
+	return site, code, how, nil
 }
 
 // coversOf lists the registers of a site that a request covers: everything

@@ -176,6 +176,7 @@ func (s *Service) tidy(ctx context.Context) error {
 			{`DELETE FROM oauth_requests WHERE expires <= $1`, now},
 			{`DELETE FROM oauth_codes WHERE expires <= $1`, now.Add(-24 * time.Hour)},
 			{`DELETE FROM oauth_tokens WHERE kind = 'access' AND expires <= $1`, now},
+			{`DELETE FROM permission_codes WHERE expires <= $1`, now},
 		} {
 			if _, err := tx.ExecContext(ctx, q.text, q.before.Unix()); err != nil {
 				return fmt.Errorf("tidy: %w", err)
@@ -186,21 +187,4 @@ func (s *Service) tidy(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// RefreshTokens opens the stored copies of a permission's refresh tokens:
-// what a withdrawal message has to carry.
-func (s *Service) RefreshTokens(ctx context.Context, permission string) ([]string, error) {
-	sealed, err := queryAll(ctx, s.db, func(rows *sql.Rows) (b []byte, err error) { return b, rows.Scan(&b) },
-		`SELECT sealed FROM oauth_tokens WHERE permission = $1 AND kind = 'refresh' ORDER BY issued`, permission)
-	if err != nil {
-		return nil, err
-	}
-	tokens := make([]string, len(sealed))
-	for i, b := range sealed {
-		if tokens[i], err = s.seal.open(b, permission); err != nil {
-			return nil, err
-		}
-	}
-	return tokens, nil
 }

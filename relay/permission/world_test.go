@@ -91,6 +91,17 @@ func (s *sites) SiteByCode(_ context.Context, code string) (permission.Site, err
 	return permission.Site{}, ingest.ErrNotFound
 }
 
+func (s *sites) Site(_ context.Context, gateway string) (permission.Site, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, site := range s.m {
+		if site.Gateway == gateway {
+			return site, nil
+		}
+	}
+	return permission.Site{}, ingest.ErrNotFound
+}
+
 func (s *sites) set(code string, site permission.Site) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,7 +220,8 @@ func (w *world) start(pages, server *http.ServeMux) {
 	must(t, err)
 	w.svc.RegisterBrowser(pages)
 	w.svc.RegisterServer(server)
-	server.HandleFunc("GET /resource", func(rw http.ResponseWriter, r *http.Request) { // what any resource does
+	server.HandleFunc("GET /bare", func(rw http.ResponseWriter, _ *http.Request) { json.NewEncoder(rw).Encode(permission.Access{}) }) // and what it costs without
+	server.HandleFunc("GET /resource", func(rw http.ResponseWriter, r *http.Request) {                                                // what any resource does
 		a, err := w.svc.CheckToken(r)
 		if e, ok := err.(*permission.Error); ok {
 			e.Write(rw)

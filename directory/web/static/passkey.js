@@ -43,6 +43,7 @@
 
   for (const form of document.querySelectorAll("form.passkey")) {
     form.hidden = false;
+    form.elements.answer.value = ""; // a browser that comes back to the page may have kept the last one
     const alert = form.querySelector("[role=alert]");
     form.addEventListener("submit", async (event) => {
       const field = form.elements.answer;

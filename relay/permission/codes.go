@@ -1,0 +1,72 @@
+package permission
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/relay/database"
+	"github.com/perseus-edge/perseus-edge/relay/ingest"
+)
+
+// How a business was recognised when it agreed.
+const (
+	howGateway = "gateway" // by the code that its gateway shows
+	howPrinted = "printed" // by a code that was printed for it, on a bill or a letter
+)
+
+// MaxPrinted is the longest that a printed code works.
+const MaxPrinted = 400 * 24 * time.Hour
+
+// PrintCode makes a code for a site that can be printed on its bill or on a
+// letter: whoever types it on the pages stands for the site, as with the code
+// that the gateway shows. It works until life is over or ForgetCodes is called.
+// Only its hash is kept.
+func PrintCode(ctx context.Context, db *database.DB, now time.Time, gateway, note string, life time.Duration) (code string, err error) {
+	if life < 24*time.Hour || life > MaxPrinted {
+		return "", fmt.Errorf("permission: a printed code works for 1 to %d days", MaxPrinted/(24*time.Hour))
+	}
+	code = identity.NewCode()
+	err = db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO permission_codes (hash, gateway, note, made, expires) VALUES ($1,$2,$3,$4,$5)`,
+			hashOf(code), gateway, clip(cleanName(note), 200), now.Unix(), now.Add(life).Unix())
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("permission: make a code: %w: is %s a gateway that has registered with this relay?", err, gateway)
+	}
+	return code, nil
+}
+
+// ForgetCodes ends every printed code of a gateway and gives how many.
+func ForgetCodes(ctx context.Context, db *database.DB, gateway string) (n int64, err error) {
+	err = db.Write(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `DELETE FROM permission_codes WHERE gateway = $1`, gateway)
+		if err == nil {
+			n, err = res.RowsAffected()
+		}
+		return err
+	})
+	return n, err
+}
+
+// recognise finds the site of a code, and says what kind of code it is. Its
+// error is or wraps ingest.ErrNotFound where there is none.
+func (s *Service) recognise(ctx context.Context, code string) (site Site, how string, err error) {
+	site, err = s.c.Sites.SiteByCode(ctx, code)
+	if !errors.Is(err, ingest.ErrNotFound) {
+		return site, howGateway, err
+	}
+	var gateway string
+	err = s.db.QueryRowContext(ctx, `SELECT gateway FROM permission_codes WHERE hash = $1 AND expires > $2`, hashOf(code), s.now().Unix()).Scan(&gateway)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Site{}, "", ingest.ErrNotFound
+	}
+	if err == nil {
+		site, err = s.c.Sites.Site(ctx, gateway)
+	}
+	return site, howPrinted, err
+}

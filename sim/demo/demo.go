@@ -52,6 +52,7 @@ type demo struct {
 	bank                      bank
 	step                      int
 	code                      string // the gateway's enrolment code
+	desk                      string // the link by which the directory's first administrator makes an account
 }
 
 // Run goes the whole way. It returns when the bank has its report (Headless)
@@ -219,9 +220,10 @@ All is up. Look around (your browser will warn: the demo's certificates have a r
   bank view         %s
   permission page   %s/permissions   (meter code %s)
   directory         %s
+  directory's desk  %s   (an administrator's account; it takes one invitation)
   for other clients %s
 Stop with Ctrl-C.
-`, d.path("server-ca.pem"), d.gateway(), d.bankPage(), d.issuer(), d.description.SME.Code, d.directory(), d.path("demo.json"))
+`, d.path("server-ca.pem"), d.gateway(), d.bankPage(), d.issuer(), d.description.SME.Code, d.directory(), d.desk, d.path("demo.json"))
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {

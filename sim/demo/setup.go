@@ -52,7 +52,7 @@ meters:
 `
 
 // made is what perseus-central's commands print when they add something.
-type made struct{ ID, URL, Code, Token string }
+type made struct{ ID, URL, Code, Token, Link string }
 
 // setUp makes the authorities, the three members of the demo and their
 // certificates, and writes both configurations.
@@ -74,7 +74,7 @@ func (d *demo) setUp(ctx context.Context) error {
 	if err := d.central(ctx, nil, "init", "--config", config); err != nil {
 		return err
 	}
-	var bank, cap, gateway, owner, admin made
+	var bank, cap, gateway, owner, admin, desk made
 	for _, c := range []struct {
 		into *made
 		args []string
@@ -89,6 +89,7 @@ func (d *demo) setUp(ctx context.Context) error {
 		{&gateway, []string{"gateway", "add", "--member", "riverside-metering", "--name", "Riverside Unit 4", "--site", "Riverside Unit 4, SW8"}},
 		{&owner, []string{"token", "issue", "--member", "riverside-metering", "--access", "owner"}},
 		{&admin, []string{"token", "issue", "--access", "admin"}},
+		{&desk, []string{"account", "invite", "--email", "you@directory.example", "--administrator"}},
 	} {
 		if c.into == nil {
 			c.into = new(made)
@@ -116,7 +117,7 @@ func (d *demo) setUp(ctx context.Context) error {
 		MemberToken: owner.Token, AdminToken: admin.Token, Licenses: d.scheme.Licenses(),
 		Meters: []DescribedReg{{"shop", []string{"import", "export"}}, {"bakery", []string{"import"}}},
 	}
-	d.code = gateway.Code
+	d.code, d.desk = gateway.Code, desk.Link
 	return d.makeBank(bank.URL)
 }
 

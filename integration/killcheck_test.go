@@ -179,7 +179,11 @@ func (k *killing) gatewayURL() string {
 func (k *killing) checkBatches() map[energy.Key]map[time.Time]int {
 	t := k.t
 	t.Helper()
-	certs, err := identity.ReadCertificates(filepath.Join(k.dir, "identity", "signing.pem"))
+	files, err := filepath.Glob(filepath.Join(k.dir, "identity", "enrolment-*", "signing.pem"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("signing certificates of the gateway: %v (%v)", files, err)
+	}
+	certs, err := identity.ReadCertificates(files[0])
 	if err != nil {
 		t.Fatal(err)
 	}

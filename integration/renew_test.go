@@ -142,25 +142,30 @@ func TestRenewalWithinTheChain(t *testing.T) {
 		over := make(chan struct{})
 		go func() { defer close(over); c.Run(ctx) }()
 		defer func() { stop(); <-over }()
-		delivered := func(n uint64) {
+		// delivered waits until all is at the relay, and gives the number of the
+		// last batch: what is said of months may be in one of its own.
+		delivered := func(least uint64) (last uint64) {
 			t.Helper()
-			until(t, 90*time.Second, fmt.Sprintf("batch %d is at the relay", n), nil, func() error {
-				if c.Notify(); c.Status().Acknowledged != n {
-					return fmt.Errorf("%+v", c.Status())
+			until(t, 90*time.Second, fmt.Sprintf("batch %d is at the relay, and nothing waits", least), nil, func() error {
+				c.Notify()
+				s := c.Status()
+				if last = s.Acknowledged; last < least || s.Pending > 0 || s.Sealed {
+					return fmt.Errorf("%+v", s)
 				}
 				return nil
 			})
+			return last
 		}
 
 		read(past)
-		delivered(1)
+		second := delivered(1) + 1
 		hold.Store(true)
 		read(past.Add(4 * energy.Period))
 		later := past.Add(4 * energy.Period)
 		clock.Store(&later)
-		until(t, 90*time.Second, "batch 2 is sealed", nil, func() error {
+		until(t, 90*time.Second, "the second is sealed", nil, func() error {
 			c.Notify()
-			if n, _, err := out.Oldest(); n != 2 || err != nil {
+			if n, _, err := out.Oldest(); n != second || err != nil {
 				return fmt.Errorf("oldest %d, %v", n, err)
 			}
 			return nil
@@ -176,11 +181,11 @@ func TestRenewalWithinTheChain(t *testing.T) {
 		})
 		read(present)
 		hold.Store(false)
-		delivered(3)
+		last := delivered(second + 1)
 
 		var serials []string
 		previous := batch.Hash{}
-		for n := range 3 {
+		for n := range last {
 			var body []byte
 			ok(db.QueryRow(`SELECT body FROM batch WHERE gateway = $1 AND sequence = $2`, gateway, n+1).Scan(&body))
 			b, err := batch.Decode(body)
@@ -191,8 +196,15 @@ func TestRenewalWithinTheChain(t *testing.T) {
 			previous = b.Hash()
 			serials = append(serials, new(big.Int).SetBytes(b.Serial).String())
 		}
-		if now := c.Status().Certificates[1].Serial; serials[0] != first[1].Serial || serials[1] != first[1].Serial || serials[2] != now {
-			t.Errorf("signed with %v: first %s, then %s", serials, first[1].Serial, now)
+		renewed := c.Status().Certificates[1].Serial
+		for i, serial := range serials {
+			want := first[1].Serial
+			if uint64(i) >= second {
+				want = renewed
+			}
+			if serial != want {
+				t.Errorf("batch %d is signed with %s, want %s", i+1, serial, want)
+			}
 		}
 	})
 }

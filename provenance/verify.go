@@ -1,6 +1,7 @@
 package provenance
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -165,15 +166,34 @@ func (w *verification) path(leaf *x509.Certificate, issuers *x509.CertPool, at t
 	if known != nil && !slices.ContainsFunc(known, func(c *x509.Certificate) bool { return at.Before(c.NotBefore) || at.After(c.NotAfter) }) {
 		return known, nil
 	}
-	paths, err := leaf.Verify(x509.VerifyOptions{
-		Roots: w.Roots, Intermediates: issuers, CurrentTime: at,
-		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
-	if err != nil {
-		return nil, err
+	verify := func(roots, issuers *x509.CertPool) ([]*x509.Certificate, error) {
+		paths, err := leaf.Verify(x509.VerifyOptions{
+			Roots: roots, Intermediates: issuers, CurrentTime: at,
+			KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+		})
+		if err != nil {
+			return nil, err
+		}
+		return paths[0], nil
 	}
-	w.paths[string(leaf.Raw)] = paths[0]
-	return paths[0], nil
+	// An issuer that was found to lead to a root need not be led there again:
+	// the root's key is the slow one.
+	for _, known := range w.paths {
+		if len(known) < 2 || !bytes.Equal(known[1].RawSubject, leaf.RawIssuer) ||
+			slices.ContainsFunc(known[1:], func(c *x509.Certificate) bool { return at.Before(c.NotBefore) || at.After(c.NotAfter) }) {
+			continue
+		}
+		if path, err := verify(identity.Pool(known[1]), nil); err == nil && len(path) == 2 {
+			path = append(path, known[2:]...)
+			w.paths[string(leaf.Raw)] = path
+			return path, nil
+		}
+	}
+	path, err := verify(w.Roots, issuers)
+	if err == nil {
+		w.paths[string(leaf.Raw)] = path
+	}
+	return path, err
 }
 
 // chain gives the certificate with a serial number and what may be its

@@ -97,7 +97,7 @@ func (c *Client) monthStatements(live []grant.Grant, now time.Time, d draft, s *
 		}
 		ws := windows(live, now, k)
 		for _, m := range endedMonths(ws, now) {
-			if known[m.String()] != "" || slices.ContainsFunc(d.spans, func(p energy.Span) bool {
+			if done := known[m.String()]; done == monthNothing || strings.HasPrefix(done, framework+" ") || slices.ContainsFunc(d.spans, func(p energy.Span) bool {
 				return p.Key == k && p.From.Before(m.End()) && m.Start.Before(p.To)
 			}) {
 				continue

@@ -29,7 +29,7 @@ func (c *Client) settleMonths(b *batch.Signed) error {
 			continue
 		}
 		if st, err := signed.Read(); err == nil {
-			note(energy.Key{Meter: s.Meter, Measure: s.Measure}, st.Month.String(), signed.Time)
+			note(energy.Key{Meter: s.Meter, Measure: s.Measure}, st.Month.String(), signed.Framework+" "+signed.Time)
 		}
 	}
 	for k, ms := range touched {

@@ -1,6 +1,9 @@
 package uplink
 
 import (
+	"crypto/ecdsa"
+	"iter"
+	"log/slog"
 	"reflect"
 	"testing"
 	"time"
@@ -8,6 +11,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
+	"github.com/perseus-edge/perseus-edge/uplink/month"
 )
 
 // A run is split only where the relay could not work out a register that is
@@ -97,7 +101,7 @@ func TestSettledMonths(t *testing.T) {
 		return m
 	}
 	if err := c.noteStated(mainImport, func(m map[string]string) bool {
-		m["2026-10"], m["2026-11"] = "2026-11-01T00:00:00Z", monthNothing
+		m["2026-10"], m["2026-11"] = "https://registry.example/trust-framework 2026-11-01T00:00:00Z", monthNothing
 		return true
 	}); err != nil {
 		t.Fatal(err)
@@ -110,11 +114,98 @@ func TestSettledMonths(t *testing.T) {
 	if err := c.settleMonths(november); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"2026-10": "2026-11-01T00:00:00Z"}
+	want := map[string]string{"2026-10": "https://registry.example/trust-framework 2026-11-01T00:00:00Z"}
 	if got := stated(c); !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	if got := stated(&Client{out: out}); !reflect.DeepEqual(got, want) {
 		t.Errorf("kept is %v, want %v", got, want)
+	}
+}
+
+// readable is an outbox that gives its half-hours again.
+type readable struct{ *memOutbox }
+
+func (o readable) HalfHours(k energy.Key, from, to time.Time) iter.Seq2[energy.HalfHour, error] {
+	return func(yield func(energy.HalfHour, error) bool) {
+		for at := from; at.Before(to); at = at.Add(energy.Period) {
+			if h := o.hours[k][at.Unix()]; h != nil && !yield(h.HalfHour, nil) {
+				return
+			}
+		}
+	}
+}
+
+// A month is stated once it is over, delivered and wanted, under a licence that
+// names its trust framework; once, unless the trust framework changes.
+func TestWhenMonthsAreStated(t *testing.T) {
+	r := newRig(t, 1)
+	now := noon.AddDate(0, 0, 20) // 12 December
+	c, err := New(Config{Dir: r.dir, Outbox: readable{r.out}, HTTP: r.wire, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.folder.signer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const license = "https://registry.example/scheme/perseus/license/x/2026-03-12"
+	g := grant.Grant{ID: "g", License: license, From: noon.AddDate(0, 0, -5), Granted: noon, Expires: noon.AddDate(1, 0, 0), Covers: []grant.Cover{{Meter: "main", Measure: energy.Import}}}
+	due := func(want int, d draft) []batch.Statement {
+		t.Helper()
+		out, err := c.monthStatements([]grant.Grant{g}, now, d, s)
+		if err != nil || len(out) != want {
+			t.Fatalf("%d statements are due, want %d; %v", len(out), want, err)
+		}
+		return out
+	}
+	r.out.hours[mainImport] = map[int64]*memHour{}
+	for i := range 3 {
+		h := hh(i, 5, int64(105+5*i), energy.Measured)
+		r.out.hours[mainImport][h.Start.Unix()] = &memHour{HalfHour: h}
+	}
+	c.months.wanted = true
+	due(0, draft{}) // not delivered
+	for _, h := range r.out.hours[mainImport] {
+		h.acked = true
+	}
+	c.months.wanted = false
+	due(0, draft{}) // by an old relay
+	c.months.wanted = true
+	due(0, draft{spans: []energy.Span{{Key: mainImport, From: noon, To: noon.Add(energy.Period)}}}) // a correction goes in the same batch
+	g.License = "https://registry.example/license"
+	due(0, draft{})
+	g.License = license
+	now = noon
+	due(0, draft{}) // not over
+	now = noon.AddDate(0, 0, 20)
+	first := due(1, draft{})
+	due(1, draft{}) // until the relay has it
+	signed, seed, ok, err := month.ReadCarried(first[0].Body)
+	if !ok || err != nil || !allows([]grant.Grant{g}, now, mainImport, first[0].At) {
+		t.Fatalf("%v %v at %s", ok, err, first[0].At)
+	}
+	st, at, err := signed.Verify(s.chain[0].PublicKey.(*ecdsa.PublicKey))
+	if err != nil || !at.Equal(now) || st.Gateway != gatewayURL || st.Meter == "main" || len(st.Spans) != 1 || !st.Spans[0].From.Equal(noon.AddDate(0, 0, -5)) {
+		t.Errorf("%+v, %v", st, err)
+	}
+	place, _ := st.Month.Place(noon)
+	if month.Root(seed, func(i int) month.Value {
+		if i < place || i >= place+3 {
+			return month.Value{}
+		}
+		return month.Value{Present: true, Energy: 5, Cumulative: int64(105 + 5*(i-place)), Quality: energy.Measured, Rule: energy.RuleBracketed}
+	}) != st.Root {
+		t.Error("it is of other half-hours than are kept")
+	}
+	if err := c.settleMonths(&batch.Signed{Batch: batch.Batch{Baseline: first}}); err != nil {
+		t.Fatal(err)
+	}
+	due(0, draft{})
+	g.License = "https://registry.elsewhere.example/scheme/perseus/license/x/2026-03-12"
+	second := due(1, draft{})
+	again, _, _, _ := month.ReadCarried(second[0].Body)
+	if other, err := again.Read(); err != nil || other.Meter != st.Meter || again.Framework == signed.Framework {
+		t.Errorf("%+v, %v", again, err)
 	}
 }

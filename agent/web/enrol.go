@@ -231,7 +231,7 @@ func namesOf(c config.Web) func(host string) bool {
 				return true
 			}
 		}
-		return strings.EqualFold(host, self) || named(c.Names, host)
+		return strings.EqualFold(host, self) || strings.EqualFold(host, listen) || named(c.Names, host)
 	}
 }
 

@@ -113,6 +113,7 @@ func TestEnrolmentIsOurs(t *testing.T) {
 		"network, .local":                {network("lan"), "", []func(*http.Request){host("shop.LOCAL."), from("192.168.1.20")}, 422},
 		"network, configured":            {network("lan"), "", []func(*http.Request){host("gateway.EXAMPLE.org"), from("192.168.1.20")}, 422},
 		"network, rebinding":             {network("lan"), "", []func(*http.Request){host("evil.example"), from("192.168.1.20")}, 421},
+		"network, where it listens":      {func(c *config.Config) { c.Web = config.Web{Listen: "shop.example.net:8480", Enroll: "lan"} }, "", []func(*http.Request){host("Shop.example.net:8480"), from("192.168.1.20")}, 422},
 		"network, nearly configured":     {network("lan"), "", []func(*http.Request){host("gateway.example.org.evil.example"), from("192.168.1.20")}, 421},
 		"network, but local only":        {network("local"), "", []func(*http.Request){host("192.168.1.9"), from("192.168.1.20")}, 403},
 		"network, from the machine":      {network("local"), "", nil, 422},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -20,9 +21,9 @@ import (
 // databaseCommands are the commands that need the database and nothing else: no
 // authorities, no keys. An auditor can run them on a restored copy.
 var databaseCommands = map[string]func(*flag.FlagSet) databaseFunc{
-	"audit head":   auditHead,
-	"audit list":   auditList,
-	"audit verify": auditVerify,
+	"audit head":   withLog(auditHead),
+	"audit list":   withLog(auditList),
+	"audit verify": withLog(auditVerify),
 	"backup":       backup,
 	"restore":      restore,
 
@@ -38,6 +39,28 @@ func onDatabase(ctx context.Context, c *config, stdout io.Writer, do databaseFun
 	}
 	defer db.Close()
 	return do(ctx, db, stdout)
+}
+
+// withLog makes sure that there is an audit log.
+func withLog(command func(*flag.FlagSet) databaseFunc) func(*flag.FlagSet) databaseFunc {
+	return func(f *flag.FlagSet) databaseFunc {
+		do := command(f)
+		return func(ctx context.Context, db *database.DB, out io.Writer) error {
+			tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+			if err != nil {
+				return err
+			}
+			there, err := hasDirectory(ctx, tx, db.Dialect)
+			tx.Rollback() // it only read
+			if err != nil {
+				return err
+			}
+			if !there {
+				return errors.New("this database has no audit log: it is a relay's alone, or older than the log (perseus-central init brings it up to date)")
+			}
+			return do(ctx, db, out)
+		}
+	}
 }
 
 func auditHead(*flag.FlagSet) databaseFunc {

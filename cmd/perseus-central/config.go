@@ -59,7 +59,8 @@ type relayConfig struct {
 	Metrics      string         `yaml:"metrics_listen"` // plain HTTP for this machine's own collector, e.g. 127.0.0.1:9481; none by default
 	DirectoryCA  string         `yaml:"directory_ca"`   // PEM roots for fetching the CRLs; default: the system's, or the local authorities
 	TLS          tlsConfig      `yaml:"tls"`
-	History      duration       `yaml:"history"` // how far back before its grant a permission reaches, e.g. 400d (the default)
+	History      duration       `yaml:"history"`      // how far back before its grant a permission reaches, e.g. 400d (the default)
+	KeepRecords  duration       `yaml:"keep_records"` // for how long the record of a permission is kept after its end; 370d at least, six years by default
 
 	// How long raw half-hours are kept after their collection, e.g. 180d (the
 	// default; the scheme's limit is six months). Monthly emissions stay.

@@ -57,7 +57,7 @@ func relaySites(ctx context.Context, c *config, db *database.DB, dir *directory.
 		SigningRoots: identity.Pool(signingRoots...), Signer: key, Chain: chain, SealKey: seal, History: time.Duration(c.Relay.History), Retention: time.Duration(c.Relay.Retention),
 		Carbon:  neso.Config{BaseURL: c.Relay.Carbon.URL, Interval: time.Duration(float64(time.Second) / c.Relay.Carbon.PerSecond)},
 		Revoked: revocations.Revoked, Words: words, Logger: logger,
-		Messages: messages, WithdrawalSubject: c.Relay.Messages.Subject,
+		Messages: messages, WithdrawalSubject: c.Relay.Messages.Subject, KeepEnded: time.Duration(c.Relay.KeepRecords),
 	})
 	if err != nil {
 		return nil, nil, err

@@ -106,8 +106,13 @@ func TestOperatorsMistakes(t *testing.T) {
 			t.Errorf("%v: %d %s, want %q", args, code, errs, want)
 		}
 	}
+	if code, _, errs := call(t, "audit", "verify", "--config", write(t, good)); code != 1 || !strings.Contains(errs, "has no audit log") {
+		t.Errorf("a database without tables: %d %s", code, errs)
+	}
+	made := write(t, good)
+	ok(t, "init", "--config", made)
 	for _, args := range [][]string{{"ceremony", "sign"}, {"ceremony", "sign", "x"}, {"ceremony", "request", "--config", write(t, good)}, {"ceremony", "install", "--config", write(t, good)}, {"backup", "--config", write(t, good)},
-		{"restore", "--config", write(t, good)}, {"audit", "list", "--config", write(t, good), "--format", "xml"}, {"audit", "verify", "--config", write(t, good), "--head", "12"}} {
+		{"restore", "--config", write(t, good)}, {"audit", "list", "--config", made, "--format", "xml"}, {"audit", "verify", "--config", write(t, good), "--head", "12"}} {
 		if code, _, errs := call(t, args...); code != 2 {
 			t.Errorf("%v: %d %s", args, code, errs)
 		}

@@ -22,7 +22,7 @@ func (w *world) steps(query string) []provenance.VerifiedStep {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if errs := provenance.References(steps); errs != nil {
+	if errs := append(provenance.References(steps), provenance.CheckScheme(steps, w.scheme.URL())...); errs != nil {
 		w.t.Fatal(errs)
 	}
 	return steps
@@ -170,6 +170,28 @@ func TestDerivationsShow(t *testing.T) {
 		}
 		if !strings.Contains(s, `origin-method/Derived"`) || !strings.Contains(s, `origin-method-derived/`+c.want+`"`) {
 			t.Errorf("%v: %s, want %s", c.ways, s, c.want)
+		}
+	}
+}
+
+// A month that was restated says so, and by which version; the others say
+// nothing, and nobody says what was corrected.
+func TestRecordOfARestatedMonth(t *testing.T) {
+	w := newWorld(t)
+	w.months = func(m emissions.Month, k emissions.Kind) emissions.Monthly {
+		out := w.complete(m, k)
+		out.Result.Version = 1
+		if m == (emissions.Month{Year: 2026, Month: 1}) {
+			out.Result.Version = 3
+		}
+		return out
+	}
+	for query, want := range map[string]string{"?from=2025-12-01&to=2026-03-01": `[{"month":"2026-01","of":3}]`, "?from=2026-02-01&to=2026-03-01": "null"} {
+		steps := w.steps(query)
+		at := slices.IndexFunc(steps, func(s provenance.VerifiedStep) bool { return s.Type == "process" })
+		got, err := json.Marshal(steps[at].Body["perseus-edge:restated"])
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %s (%v), want %s", query, got, err, want)
 		}
 	}
 }

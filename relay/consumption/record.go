@@ -112,10 +112,15 @@ func nameBatches(ctx context.Context, gateway string, runs []Batches, hashes Has
 }
 
 // includeStatements puts the gateway's statements at the head of a record, each
-// as the signed list that it is, and returns what opens them.
+// as the signed list that it is, and returns what opens them. Those of another
+// trust framework (the relay has moved to another registry since) cannot stand
+// in the record: the gateway states these months anew.
 func includeStatements(r *provenance.Record, all []ingest.MonthStatement) ([]provenance.StatementProof, error) {
 	out := make([]provenance.StatementProof, 0, len(all))
 	for _, s := range all {
+		if s.Signed.Framework != r.TrustFramework() {
+			continue
+		}
 		in, id, err := provenance.FromStatement(r.TrustFramework(), s.Signed, s.Chain)
 		if err != nil {
 			return nil, err

@@ -16,7 +16,9 @@ import (
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 	"github.com/perseus-edge/perseus-edge/provenance"
+	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
+	"github.com/perseus-edge/perseus-edge/uplink/month"
 )
 
 // listed is the canonical listing of an answer, made from what a client has:
@@ -152,5 +154,25 @@ func TestListingGolden(t *testing.T) {
 	var none tally
 	if got := none.hash(); got != "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" {
 		t.Errorf("of no half-hours: %s", got)
+	}
+}
+
+// A statement of a trust framework that the relay has left cannot stand in its
+// record: the half-hours are served without it.
+func TestStatementsOfAnotherFramework(t *testing.T) {
+	w := newWorld(t)
+	pki := identitytest.New(t)
+	signing := pki.Signing("https://directory.example/a/relay", "Relay Ltd", "https://directory.example/m/relay", w.scheme.Role(scheme.EDP))
+	w.real = NewRecorder(w.scheme, "https://relay.example", provenance.Signer{Key: signing.Key, Chain: signing.Chain},
+		func(context.Context, string, []uint64) (map[uint64]batch.Hash, error) { return nil, nil })
+	w.store.put(mainIn, monday, 2)
+	w.store.statements = []ingest.MonthStatement{{Signed: month.Signed{Framework: "https://left.example/trust-framework"}}}
+	m := w.data(w.get("/datasources/src-main/import?from=2026-03-02").Body.Bytes())
+	r, err := provenance.Parse(w.scheme.TrustFramework(), m.Provenance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if steps, err := r.Verify(provenance.Verifier{Roots: pki.SigningCA.Pool()}); err != nil || len(steps) != 3 {
+		t.Errorf("%d steps, %v", len(steps), err)
 	}
 }

@@ -71,7 +71,7 @@ func BenchmarkIngestBesideCopy(b *testing.B) {
 	if err := db.Migrate(b.Context(), "relay", migrations.Files); err != nil {
 		b.Fatal(err)
 	}
-	const meters, days, turns = 10, 62, 6
+	const meters, days, turns = 20, 62, 6 // a batch as large as gateways make them
 	w := newWorld(b, db)
 	start := monday.AddDate(-3, 0, 0)
 	var keys []energy.Key
@@ -138,7 +138,7 @@ func BenchmarkIngestBesideCopy(b *testing.B) {
 		if _, err := db.Exec(`TRUNCATE reading`); err != nil {
 			b.Fatal(err)
 		}
-		for _, q := range []string{`DELETE FROM day`, `DELETE FROM batch`, `UPDATE head SET sequence = 0, hash = '\x` + fmt.Sprintf("%064x", 0) + `'`} {
+		for _, q := range []string{`TRUNCATE day, batch, month_changed`, `UPDATE head SET sequence = 0, hash = '\x` + fmt.Sprintf("%064x", 0) + `'`} {
 			if _, err := db.Exec(q); err != nil {
 				b.Fatal(err)
 			}

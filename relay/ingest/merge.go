@@ -16,7 +16,7 @@ import (
 // mergeDays is how many day rows are read, changed and written together: in two
 // statements, not in two for each day, since on a database over the network it
 // is the round trips that cost.
-const mergeDays = 128
+const mergeDays = 512
 
 // merge writes a batch's half-hours into the day rows. The caller holds the
 // lock of the gateway's head.
@@ -115,6 +115,7 @@ func (m *merging) flush(ctx context.Context) error {
 		return err
 	}
 	for _, p := range m.parts {
+		var d *loaded
 		for n := p.from; n < p.upTo; n++ {
 			v := p.slots[n]
 			withdrawn := p.series.Values[n].Quality == energy.Missing && p.series.Values[n].Rule == energy.RuleWithdrawn
@@ -122,7 +123,9 @@ func (m *merging) flush(ctx context.Context) error {
 				continue // missing does not undo what is known: the gateway may have lost its store since
 			}
 			number, at := p.day(n)
-			d := m.at(dayKey{p.id, number})
+			if d == nil || d.number != number {
+				d = m.at(dayKey{p.id, number})
+			}
 			if withdrawn {
 				d.changed = d.drop(at) || d.changed
 			} else {
@@ -212,13 +215,24 @@ func (m *merging) write(ctx context.Context) error {
 
 // notePast notes the months that were over and have changed: see Changed.
 func (m *merging) notePast(ctx context.Context, received time.Time) error {
+	var args []any
+	insert := func() error {
+		if len(args) == 0 {
+			return nil
+		}
+		_, err := m.tx.ExecContext(ctx, `INSERT INTO month_changed (register, month, changed) VALUES `+rowsOf3(len(args)/3)+
+			` ON CONFLICT (register, month) DO UPDATE SET changed = excluded.changed`, args...)
+		args = args[:0]
+		return err
+	}
 	for k := range m.past {
-		if _, err := m.tx.ExecContext(ctx, `INSERT INTO month_changed (register, month, changed) VALUES ($1, $2, $3)
-			ON CONFLICT (register, month) DO UPDATE SET changed = excluded.changed`, k.register, k.day*daySeconds, received.Unix()); err != nil {
-			return err
+		if args = append(args, k.register, k.day*daySeconds, received.Unix()); len(args) >= 3*mergeDays {
+			if err := insert(); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return insert()
 }
 
 // rowsOf3 is "($1, $2, $3), ($4, $5, $6)" for n rows.

@@ -3,6 +3,7 @@ package ingest
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
@@ -33,6 +34,10 @@ func checkTimes(b *batch.Batch, received time.Time) error {
 func uncovered(b *batch.Batch, live []grant.Grant, now time.Time) (energy.Key, time.Time, bool) {
 	for _, s := range b.Series {
 		key := energy.Key{Meter: s.Meter, Measure: s.Measure}
+		last := s.First.Add(time.Duration(len(s.Values)-1) * energy.Period)
+		if slices.ContainsFunc(live, func(g grant.Grant) bool { return g.Allows(now, key, s.First) && g.Allows(now, key, last) }) {
+			continue // what a grant allows of a register is one stretch of time
+		}
 		for n := range s.Values {
 			start := s.First.Add(time.Duration(n) * energy.Period)
 			if !allowed(live, now, key, start) {

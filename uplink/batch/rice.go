@@ -71,16 +71,34 @@ func packEnergies(vs []Value) (kind int, packed []byte) {
 			present = append(present, v.Energy)
 		}
 	}
+	size := 0
 	for p := range predictors {
-		if b := packWith(present, p); p == 0 || len(b) < len(packed) {
-			kind, packed = p, b
+		if n := sizeWith(present, p); p == 0 || n < size {
+			kind, size = p, n
 		}
 	}
-	return kind, packed
+	return kind, packWith(present, kind, size)
 }
 
-func packWith(vs []int64, kind int) []byte {
-	var w bitWriter
+// sizeWith is how many bytes packWith takes.
+func sizeWith(vs []int64, kind int) int {
+	bits := 0
+	a := newAdapt()
+	for i, v := range vs {
+		code := zigzag(v - predict(kind, vs[:i]))
+		k := a.k()
+		if q := code >> k; q < escape {
+			bits += int(q) + 1 + k
+		} else {
+			bits += escape + codeBits
+		}
+		a.add(code)
+	}
+	return (bits + 7) / 8
+}
+
+func packWith(vs []int64, kind, size int) []byte {
+	w := bitWriter{b: make([]byte, 0, size)}
 	a := newAdapt()
 	for i, v := range vs {
 		code := zigzag(v - predict(kind, vs[:i]))
@@ -138,13 +156,14 @@ type bitWriter struct {
 }
 
 func (w *bitWriter) write(v uint64, n int) {
-	for n--; n >= 0; n-- {
+	for n > 0 {
 		if w.free == 0 {
 			w.b = append(w.b, 0)
 			w.free = 8
 		}
-		w.free--
-		w.b[len(w.b)-1] |= byte(v>>n&1) << w.free
+		some := min(n, w.free) // as many as the last byte takes
+		n, w.free = n-some, w.free-some
+		w.b[len(w.b)-1] |= byte(v>>n&(1<<some-1)) << w.free
 	}
 }
 
@@ -161,9 +180,11 @@ func (r *bitReader) read(n int) (v uint64) {
 		r.short = true
 		return 0
 	}
-	for range n {
-		v = v<<1 | uint64(r.b[r.at/8]>>(7-r.at%8)&1)
-		r.at++
+	for n > 0 {
+		left := 8 - r.at%8 // bits of this byte that are not read
+		some := min(n, left)
+		v = v<<some | uint64(r.b[r.at/8])>>(left-some)&(1<<some-1)
+		n, r.at = n-some, r.at+some
 	}
 	return v
 }

@@ -56,10 +56,10 @@ type RevocationsConfig struct {
 }
 
 // Revocations knows which certificates are revoked, from the issuers' signed
-// lists. It fails soft: when a list cannot be had, or a bad one is offered, the
-// last good one stays in force and a warning is logged; before the first good
-// one nothing counts as revoked. See Age for an alarm. It is safe for
-// concurrent use; Revoked takes no lock.
+// lists. When a list cannot be had, or a bad one is offered, the last good one
+// stays in force and a warning is logged. Before the first good one nothing is
+// known: ask Current before relying on Revoked. See Age for an alarm. It is safe
+// for concurrent use; Revoked and Current take no lock.
 type Revocations struct {
 	c     RevocationsConfig
 	lists []atomic.Pointer[revocationList] // one for each source
@@ -110,6 +110,22 @@ func (r *Revocations) Revoked(serial *big.Int) bool {
 	return false
 }
 
+// Current says why certificates cannot be accepted: a list has never been had,
+// or the one in force is past the date by which its issuer makes the next (RFC
+// 5280, section 5.1.2.5). Nil: Revoked can be relied upon.
+func (r *Revocations) Current() error {
+	now := r.c.Now()
+	for i, s := range r.c.Sources {
+		switch l := r.lists[i].Load(); {
+		case l == nil:
+			return fmt.Errorf("the list of revoked %s certificates has not been had yet", s.Name)
+		case now.After(l.nextUpdate):
+			return fmt.Errorf("the list of revoked %s certificates is out of date since %s", s.Name, l.nextUpdate.UTC().Format(time.RFC3339))
+		}
+	}
+	return nil
+}
+
 // Age is how long ago the oldest of the lists in force was made. ok is false
 // while a list has never been had.
 func (r *Revocations) Age() (age time.Duration, ok bool) {
@@ -131,10 +147,15 @@ func (r *Revocations) Run(ctx context.Context) error {
 	defer t.Stop()
 	for {
 		r.Refresh(ctx) // failures are logged there
+		soon := (<-chan time.Time)(nil)
+		if r.Current() != nil { // nobody is served until then
+			soon = time.After(r.c.Interval / 12)
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-t.C:
+		case <-soon:
 		}
 	}
 }
@@ -179,9 +200,9 @@ func (r *Revocations) warn(i int, s CRLSource, err error) {
 	l := r.lists[i].Load()
 	switch {
 	case l == nil:
-		r.c.Logger.Warn("no revocation list yet: revoked certificates are not recognised", "list", s.Name, "error", err)
+		r.c.Logger.Warn("no revocation list yet: no certificate can be accepted", "list", s.Name, "error", err)
 	case r.c.Now().After(l.nextUpdate):
-		r.c.Logger.Warn("revocation list out of date: certificates revoked since are not recognised",
+		r.c.Logger.Warn("revocation list out of date: no certificate can be accepted",
 			"list", s.Name, "made", l.thisUpdate, "due", l.nextUpdate, "error", err)
 	default:
 		r.c.Logger.Warn("revocation list not renewed", "list", s.Name, "made", l.thisUpdate, "due", l.nextUpdate, "error", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -82,8 +83,24 @@ func relaySites(ctx context.Context, c *config, db *database.DB, dir *directory.
 	}
 	return []site{
 		{"permission", c.Relay.IssuerListen, c.Relay.Issuer, pages, identity.ServerTLS(cert, nil)},
-		{"relay", c.Relay.ServerListen, c.Relay.Server, programs, identity.ServerTLS(cert, identity.Pool(clientRoots...))},
+		{"relay", c.Relay.ServerListen, c.Relay.Server, whenCurrent(revocations.Current, programs), identity.ServerTLS(cert, identity.Pool(clientRoots...))},
 	}, background, nil
+}
+
+// whenCurrent answers programs only while it can be told whether their
+// certificates are revoked. The health check is for those who watch over this.
+func whenCurrent(current func() error, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := current(); err != nil && r.URL.Path != "/healthz" {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set("Retry-After", "10")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			json.NewEncoder(w).Encode(map[string]string{"error": "temporarily_unavailable", "error_description": err.Error() + ": no certificate can be accepted until then"})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func serverCertificate(ctx context.Context, c *config, dir *directory.Service) (func() (*tls.Certificate, error), error) {

@@ -16,7 +16,7 @@ import (
 // mergeDays is how many day rows are read, changed and written together: in two
 // statements, not in two for each day, since on a database over the network it
 // is the round trips that cost.
-const mergeDays = 512
+const mergeDays = 256
 
 // merge writes a batch's half-hours into the day rows. The caller holds the
 // lock of the gateway's head.

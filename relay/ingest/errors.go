@@ -2,12 +2,14 @@ package ingest
 
 import (
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
 )
@@ -76,6 +78,8 @@ func (s *Service) gateway(r *http.Request) (identity.Peer, error) {
 		return p, refuse(http.StatusForbidden, "access_denied", "this address is for gateways; the certificate is for %s", p.Application)
 	case !slices.Contains(s.c.Members, p.Member):
 		return p, refuse(http.StatusForbidden, "access_denied", "gateways of %s are not served here", p.Member)
+	case outside(r.TLS.VerifiedChains[0][0], s.c.Now()): // it was looked at when the connection began, which may be long ago
+		return p, refuse(http.StatusUnauthorized, "invalid_client", "the client certificate has run out: renew it")
 	case s.c.Revoked(p.Serial):
 		return p, refuse(http.StatusForbidden, "certificate_revoked", "the client certificate is revoked: enrol the gateway again")
 	}
@@ -89,4 +93,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(v) // an error here means that the gateway is gone
+}
+
+// outside reports whether a certificate is not valid yet, or not any more.
+func outside(c *x509.Certificate, now time.Time) bool {
+	return now.Before(c.NotBefore) || now.After(c.NotAfter)
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
 )
@@ -146,6 +147,24 @@ func TestPeers(t *testing.T) {
 		if resp, err := w.clientOf(nil).Do(r); err == nil {
 			resp.Body.Close()
 			t.Errorf("without a certificate: %d", resp.StatusCode)
+		}
+	})
+}
+
+// A certificate that runs out while its connection is kept open is refused from
+// then on, as one that is revoked is.
+func TestCertificateRunsOutOnAnOpenConnection(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.register()
+		site := siteBody(w.signing.PEM(), siteCode)
+		leaf := w.pki.Client(gatewayURL, "Ops Ltd", memberURL)
+		client := w.clientOf(leaf)
+		if a := w.do(client, "PUT", "/gateway/v1/site", "application/json", site); a.status != http.StatusNoContent {
+			t.Fatalf("%+v", a)
+		}
+		w.setNow(leaf.Cert().NotAfter.Add(time.Second))
+		if a := w.do(client, "PUT", "/gateway/v1/site", "application/json", site); a.status != http.StatusUnauthorized || a.Error != "invalid_client" {
+			t.Errorf("%+v", a)
 		}
 	})
 }

@@ -39,7 +39,15 @@ func (s *Service) serveGrants(w http.ResponseWriter, r *http.Request) {
 	}
 	set, etag, err := s.awaitGrants(r.Context(), peer.Application, known, wait)
 	if r.Context().Err() != nil {
-		return // the gateway has gone
+		// The gateway has gone, or this process is being stopped: then it hears
+		// that it has missed nothing, and asks again.
+		if known == "" {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusNotModified)
+		return
 	}
 	if err != nil {
 		s.fail(w, r, err)

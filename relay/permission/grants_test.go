@@ -1,7 +1,11 @@
 package permission_test
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"runtime"
 	"slices"
@@ -117,6 +121,32 @@ func TestGrants(t *testing.T) {
 	w.advance(366 * 24 * time.Hour)
 	if set := w.verify(t, w.gate.poll(t, "", "")); len(set.Grants) != 0 {
 		t.Errorf("ended: %+v", set)
+	}
+}
+
+// A process that is stopped in the midst of a long poll does not answer with a
+// set that is none: gateways warned of "not a signed set".
+func TestStoppedInTheMidstOfAPoll(t *testing.T) {
+	w := newWorld(t, openSQLite(t))
+	etag := w.gate.poll(t, "", "").Header.Get("ETag")
+	mux := http.NewServeMux()
+	w.svc.RegisterServer(mux)
+	ctx, stop := context.WithCancel(t.Context())
+	r := httptest.NewRequestWithContext(ctx, "GET", "/gateway/v1/grants", nil)
+	r.Header.Set("If-None-Match", etag)
+	r.Header.Set("Prefer", "wait=50")
+	leaf := w.gate.leaf.Cert()
+	r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, PeerCertificates: []*x509.Certificate{leaf},
+		VerifiedChains: [][]*x509.Certificate{{leaf, w.pki.ClientCA.Issuer, w.pki.ClientCA.Root}}}
+	res, over := httptest.NewRecorder(), make(chan struct{})
+	go func() { defer close(over); mux.ServeHTTP(res, r) }()
+	for w.svc.Waiting(gateway1) == 0 {
+		runtime.Gosched()
+	}
+	stop()
+	<-over
+	if res.Code != http.StatusNotModified || res.Body.Len() != 0 {
+		t.Errorf("%d %q", res.Code, res.Body)
 	}
 }
 

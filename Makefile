@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: make demo, make test.
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check build bench bench-directory bench-oauth bench-telegraf simulate wires mutate fuzz race cross clean
+.PHONY: help demo test peers check build bench bench-directory bench-oauth bench-relay bench-telegraf simulate wires mutate fuzz race cross clean
 
 AGENT_SIDE = ./agent/... ./drivers/... ./energy/... ./store/... ./uplink/... ./identity/... ./cmd/perseus-agent/...
 FUZZTIME  ?= 30s
@@ -9,6 +9,7 @@ SEED      ?= 1
 YEARS     ?= 1
 METERS    ?= 16
 PERMISSIONS ?= 1000000
+STORED    ?= 10000
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +40,9 @@ bench-directory: ## a directory of 100,000 members and 300,000 certificates on S
 
 bench-oauth: ## permissions: flows, refreshes and token checks a second beside a bare mutual-TLS handler; on PostgreSQL up to PERMISSIONS of them (a few minutes)
 	./scripts/with-postgres go test ./relay/permission -count 1 -timeout 60m -v -run TestMeasures -args -measure 10s -permissions $(PERMISSIONS)
+
+bench-relay: ## a year's readings served, half-hours ingested and tokens checked a second, as PostgreSQL fills to STORED meters of 400 days (a few minutes, 4 GB of disk)
+	./scripts/with-postgres go test ./relay/consumption -count 1 -timeout 60m -v -run TestMeasures -args -measure 10s -meters $(STORED)
 
 bench-telegraf: ## perseus-agent beside Telegraf: requests for the same fields; CPU and memory with 1,000 meters (fetches and builds Telegraf)
 	cd internal/bench/telegraf && export GOFLAGS="$$GOFLAGS -mod=mod" && go test -count 1 -v . && go run . $(ARGS)

@@ -75,8 +75,11 @@ func (b *bus) event(m *meter, reg *register, e energy.Event, raw uint64) {
 		if e.Kind == energy.Opened || e.Kind == energy.Rollover || e.Kind == energy.Exchanged {
 			level = slog.LevelInfo
 		}
-		b.log.Log(context.Background(), level, "register "+e.Kind.String(), "meter", reg.key.Meter, "measure", reg.key.Measure.String(),
-			"at", e.At, "before", e.Before, "after", e.After)
+		said := []any{"meter", reg.key.Meter, "measure", reg.key.Measure.String(), "at", e.At}
+		if e.Before >= 0 { // else there was none
+			said = append(said, "before", e.Before)
+		}
+		b.log.Log(context.Background(), level, "register "+e.Kind.String(), append(said, "after", e.After)...)
 		b.agent.notes.add(e.At, reg.key.Meter, describe(e, reg))
 		reg.lastEvent, reg.lastEventAt = e.Kind, e.At
 	}

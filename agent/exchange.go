@@ -200,6 +200,8 @@ func (r *recorder) exchangeOne(b *bus, m *meter, reg *register, x *config.Exchan
 	}
 	filled, wait, err := r.bridge(reg, x, read)
 	switch {
+	case errors.Is(err, errNothingBefore):
+		return "leaves half-hours missing: " + err.Error(), nil
 	case err != nil:
 		return "", err
 	case wait:

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -123,6 +124,9 @@ func (a *Agent) registerOf(k energy.Key) (*bus, *register) {
 	return nil, nil
 }
 
+// errNothingBefore is why a stated exchange cannot be counted through.
+var errNothingBefore = errors.New("the meter was not read through the whole half-hour before them, so that nothing can be counted from there")
+
 // bridge fills the missing half-hours around an exchange that was stated after
 // the register had begun anew. There are none where the store has no such
 // hole; wait is true while what follows it is not known yet.
@@ -148,7 +152,7 @@ func (r *recorder) bridge(reg *register, x *config.Exchange, read config.Exchang
 		from = from.Add(-period)
 		var known bool
 		if is, known = hole(from); !known {
-			return nil, false, nil // what came before is not known, so that nothing can be counted from it
+			return nil, false, errNothingBefore
 		}
 	}
 	for is := true; is; {

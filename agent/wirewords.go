@@ -44,7 +44,7 @@ func WireWords(b BusStatus) (out []string) {
 		say(m.Late, "late or foreign frame thrown away", "late or foreign frames thrown away")
 		say(m.Splits, "merged read refused, in parts since", "merged reads refused, in parts since")
 		if m.QuarantineSeconds >= 0.1 {
-			out = append(out, fmt.Sprintf("%.1f s waited for silence after failures", m.QuarantineSeconds))
+			out = append(out, fmt.Sprintf("%.1f s waited for silence (after connecting, after failures)", m.QuarantineSeconds))
 		}
 	}
 	if m := w.Messages; m != nil {

@@ -17,7 +17,7 @@ func TestWireWords(t *testing.T) {
 	}{
 		{"nothing counted", BusStatus{}, ""},
 		{"nothing happened", BusStatus{Wire: &drivers.Wire{Modbus: &drivers.ModbusCounts{}}}, ""},
-		{"modbus", BusStatus{Wire: &modbus}, "1 connection made; 1200 questions; 24.0 kB in; 14.4 kB out; 1 question refused; 2 late or foreign frames thrown away; 1 merged read refused, in parts since; 4.6 s waited for silence after failures"},
+		{"modbus", BusStatus{Wire: &modbus}, "1 connection made; 1200 questions; 24.0 kB in; 14.4 kB out; 1 question refused; 2 late or foreign frames thrown away; 1 merged read refused, in parts since; 4.6 s waited for silence (after connecting, after failures)"},
 		{"mqtt", BusStatus{Heard: true, Wire: &drivers.Wire{Traffic: drivers.Traffic{Requests: 1, BytesIn: 999}, Using: "mqtt://b:1883", Connects: 2, Messages: &drivers.MessageCounts{Unread: 1, Duplicates: 2, Gaps: 1, Rebirths: 3}}},
 			"connected to mqtt://b:1883; 2 connections made; 1 message; 999 B in; 0 B out; 1 message not understood; 2 values that came again; 1 gap in the sequence; 3 births asked for"},
 		{"a web API", BusStatus{Heard: true, Wire: &drivers.Wire{Traffic: drivers.Traffic{Requests: 7, BytesIn: 1_500_000}, Feed: &drivers.FeedCounts{Fetched: time.Date(2026, 11, 22, 13, 0, 0, 0, time.UTC), Statuses: map[string]uint64{"2xx": 5, "429": 1, "none": 1}}}},

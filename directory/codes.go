@@ -45,8 +45,17 @@ func (s *Service) IssueCode(ctx context.Context, gateway string) (Code, error) {
 }
 
 func (s *Service) newCode(ctx context.Context, tx *sql.Tx, g Gateway) (Code, error) {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM directory_codes WHERE gateway = $1`, g.ID); err != nil {
-		return Code{}, err
+	// Once for the locks' order, and again behind the gateway's: on PostgreSQL
+	// the first does not see the code that another process is just making.
+	for _, lock := range []bool{true, false} {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM directory_codes WHERE gateway = $1`, g.ID); err != nil {
+			return Code{}, err
+		}
+		if lock {
+			if err := lockGateway(ctx, tx, g.ID); err != nil {
+				return Code{}, err
+			}
+		}
 	}
 	text := identity.NewEnrolCode()
 	hashed, err := codeHash(text)

@@ -150,17 +150,24 @@ func (s *Service) again(ctx context.Context, tx *sql.Tx, g Gateway, client, sign
 	return nil
 }
 
-// unused makes sure that neither key has had a certificate of the gateway.
+// unused makes sure that neither key has ever had a certificate of the gateway:
+// one that was revoked is perhaps in other hands, and a new code is what the
+// gateway gets then.
 func (s *Service) unused(ctx context.Context, tx *sql.Tx, client, signing *ecdsa.PublicKey, gateway string) error {
-	cs, err := s.goodCertificates(ctx, tx, gateway)
-	for _, of := range cs {
-		for _, c := range of {
-			if client.Equal(c.PublicKey) || signing.Equal(c.PublicKey) {
-				return invalid("this key has had a certificate before: make a new key")
-			}
+	all, err := texts(ctx, tx, `SELECT pem FROM directory_certificates WHERE gateway = $1`, gateway)
+	if err != nil {
+		return err
+	}
+	for _, pem := range all {
+		cs, err := identity.ParseCertificates([]byte(pem))
+		if err != nil {
+			return err
+		}
+		if client.Equal(cs[0].PublicKey) || signing.Equal(cs[0].PublicKey) {
+			return invalid("this key has had a certificate before: make a new key")
 		}
 	}
-	return err
+	return nil
 }
 
 // goodCertificates are those of a gateway that have not ended and are not

@@ -148,12 +148,24 @@ func (s *Service) MakeToken(ctx context.Context, id string, access Access, label
 
 // EndToken ends a token of a member at once. id is of Tokens.
 func (s *Service) EndToken(ctx context.Context, member, id string) error {
+	if member == "" {
+		return fmt.Errorf("token: %w", ErrNotFound)
+	}
+	return s.endToken(ctx, ` AND member = $3`, id, member)
+}
+
+// EndTokenOf ends whatever token at once: an administrator's and a person's are
+// on no member's list. id is the token's in the audit log (token/ID).
+func (s *Service) EndTokenOf(ctx context.Context, id string) error { return s.endToken(ctx, ``, id) }
+
+func (s *Service) endToken(ctx context.Context, also, id string, args ...any) error {
 	if len(id) != markLength || strings.Trim(id, "0123456789abcdef") != "" {
 		return fmt.Errorf("token: %w", ErrNotFound)
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		var hashed string
-		err := tx.QueryRowContext(ctx, `DELETE FROM directory_tokens WHERE member = $1 AND hash >= $2 AND hash < $3 RETURNING hash`, member, id, id+"g").Scan(&hashed)
+		var member string
+		err := tx.QueryRowContext(ctx, `DELETE FROM directory_tokens WHERE hash >= $1 AND hash < $2`+also+` RETURNING COALESCE(member, '')`,
+			append([]any{id, id + "g"}, args...)...).Scan(&member)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("token: %w", ErrNotFound)
 		} else if err != nil {

@@ -1,7 +1,9 @@
 package directory
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,6 +22,10 @@ func (s *Service) withBearer(need Access, f func(http.ResponseWriter, *http.Requ
 			w.Header().Set("WWW-Authenticate", `Bearer realm="directory"`)
 			return &httpError{http.StatusUnauthorized, "invalid_token", "Send your token: Authorization: Bearer ..."}
 		}
+		// The body first: it may take a minute to come, and the token may have
+		// ended meanwhile.
+		body, unread := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		b, err := s.findToken(r.Context(), token)
 		if errors.Is(err, ErrNotFound) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="directory", error="invalid_token"`)
@@ -37,6 +43,9 @@ func (s *Service) withBearer(need Access, f func(http.ResponseWriter, *http.Requ
 		if refusal != "" {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="directory", error="insufficient_scope"`)
 			return &httpError{http.StatusForbidden, "insufficient_scope", refusal}
+		}
+		if unread != nil {
+			return unread
 		}
 		return f(w, r.WithContext(audit.WithActor(r.Context(), b.actor(token))), b)
 	}

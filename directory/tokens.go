@@ -37,7 +37,7 @@ func (s *Service) IssueToken(ctx context.Context, member string, access Access) 
 		}
 	case Admin:
 		if member != "" {
-			return "", invalid("an admin token belongs to no member")
+			return "", invalid("an admin token belongs to no member: leave that out, and name one in each request with X-Organization")
 		}
 	default:
 		return "", invalid("access %q: need reader, owner or admin", access)

@@ -69,7 +69,7 @@ type ModbusCounts struct {
 	Exceptions        uint64  `json:"exceptions"`        // questions that a device refused
 	Late              uint64  `json:"late"`              // frames and stray bytes thrown away since they were no answer to the present question
 	Splits            uint64  `json:"splits"`            // merged reads that a device refused: they are done in parts since
-	QuarantineSeconds float64 `json:"quarantineSeconds"` // waited for silence after a failure
+	QuarantineSeconds float64 `json:"quarantineSeconds"` // waited for silence after connecting and after a failure
 }
 
 // MessageCounts are those of a broker's messages.

@@ -34,7 +34,8 @@ type Report struct {
 // through for that, which takes as long as reading it.
 //
 // Errors: ErrInUse when another process holds the file; ErrFull when there is
-// no room for a new one; anything the file system says about the folder or the
+// no room for a new one; ErrDamaged for a corrupt file with Options.LeaveDamaged;
+// anything the file system says about the folder or the
 // file (no permission, not a file).
 func Open(path string, o Options) (*Store, Report, error) {
 	o = o.filled()
@@ -49,6 +50,9 @@ func Open(path string, o Options) (*Store, Report, error) {
 		case err == nil:
 			return s, report, nil
 		case errors.Is(err, errMoved):
+		case errors.As(err, &bad) && o.LeaveDamaged:
+			bad.close()
+			return nil, report, fmt.Errorf("%w: %s: %s", ErrDamaged, path, bad.why)
 		case errors.As(err, &bad):
 			where, err := bad.setAside(path, o.Now())
 			if errors.Is(err, errMoved) {

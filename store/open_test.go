@@ -144,6 +144,32 @@ func notStores(t *testing.T) map[string][]byte {
 	}
 }
 
+// Who only looks must not take the damage from under the agent's eyes: it
+// would begin a clean store, and nobody would hear of the old one.
+func TestCorruptIsLeft(t *testing.T) {
+	for name, content := range notStores(t) {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "agent.db")
+			must(t, os.WriteFile(path, content, 0o600))
+			o := options()
+			o.LeaveDamaged = true
+			for range 2 { // the first lets go of the file
+				if _, report, err := Open(path, o); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), path) || report != (Report{}) {
+					t.Fatalf("%v, report %+v", err, report)
+				}
+			}
+			kept, err := os.ReadFile(path)
+			must(t, err)
+			if string(kept) != string(content) {
+				t.Error("the file is not what it was")
+			}
+			if _, report, err := Open(path, options()); err != nil || report.SetAside == "" {
+				t.Errorf("it cannot be set aside afterwards: %v, %+v", err, report)
+			}
+		})
+	}
+}
+
 func TestCorruptIsSetAside(t *testing.T) {
 	for name, content := range notStores(t) {
 		t.Run(name, func(t *testing.T) {

@@ -44,6 +44,7 @@ type Options struct {
 	KeepSamples   time.Duration    // how long raw samples stay; 0 means 7 days
 	Now           func() time.Time // the clock that dates corrections and files set aside; nil means time.Now
 	Logger        *slog.Logger     // nil means slog.Default()
+	LeaveDamaged  bool             // a corrupt file is ErrDamaged and stays where it is: for those who only want to look
 }
 
 func (o Options) filled() Options {

@@ -16,7 +16,8 @@ var (
 	// writing once there is room.
 	ErrFull = errors.New("no room left on the disk")
 	// ErrDamaged says that a part of the file is not what was written. Closing
-	// the store and opening it again sets the file aside and begins a clean one.
+	// the store and opening it again sets the file aside and begins a clean one
+	// (unless Options.LeaveDamaged is set).
 	ErrDamaged = errors.New("the store is damaged")
 	// ErrInUse says that another process holds the file.
 	ErrInUse = errors.New("the store is in use")

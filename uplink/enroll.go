@@ -24,7 +24,7 @@ type EnrollRequest struct {
 	Directory string            // base URL of the directory; may be empty where Code is what the QR code holds
 	Code      string            // the one-time code, as a person typed it, or what its QR code holds
 	Dir       string            // identity folder; made if need be
-	CAFile    string            // PEM of the authority of a private directory and relay; empty: the system's
+	CAFile    string            // PEM of the authority of a private directory and relay; empty: what was given when Dir was enrolled there, or the system's
 	Keys      string            // where the keys are made: auto (also empty), file or tpm (keystore.Open)
 	Force     bool              // replace a working identity
 	Other     bool              // become another gateway than this one has been
@@ -72,8 +72,15 @@ func Enroll(ctx context.Context, r EnrollRequest) (e Enrolment, err error) {
 		return e, err
 	}
 	as := ""
-	if present, err := ReadEnrolment(r.Dir); err == nil && !r.Other {
-		as = present.Gateway
+	if present, dir, err := readEnrolment(r.Dir); err == nil {
+		if !r.Other {
+			as = present.Gateway
+		}
+		// Whoever comes back to the same private directory has named its
+		// authority before; the gateway's page has no field for that.
+		if kept := filepath.Join(dir, serverCAFile); r.CAFile == "" && present.Directory == directory && exists(kept) {
+			r.CAFile = kept
+		}
 	}
 	if f, err := openFolder(r.Dir, r.Keys); err == nil && !r.Force && f.works(r.Now()) {
 		return e, fmt.Errorf("%s: %w", r.Dir, ErrEnrolled)
@@ -127,6 +134,11 @@ func Enroll(ctx context.Context, r EnrollRequest) (e Enrolment, err error) {
 		return e, err
 	}
 	return e, adoptEnrolment(r.Dir)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // privateFolder makes the folder, readable by its owner alone.

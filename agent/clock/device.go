@@ -24,6 +24,7 @@ type DeviceClock struct {
 	pairs   int           // since the level was begun
 	coarse  time.Duration // the resolution of its times, as far as is known
 	begun   bool          // coarse is known
+	heard   time.Time     // when the last time arrived
 	class   Class
 	run     run
 }
@@ -48,6 +49,7 @@ const (
 	devicePairs   = 3                // before anything is said, and before a leap ahead is believed
 	deviceBack    = 5                // before a step back is believed, which lateness can look like,
 	deviceBackFor = time.Minute      // and for how long at least
+	deviceBurst   = time.Second      // what arrives closer together was kept back by something: one difference, its greatest
 	devicePlay    = 2 * time.Second  // by how much messages may differ and still agree, besides the resolution
 	deviceMost    = 100 * 365 * 24 * time.Hour
 )
@@ -68,9 +70,13 @@ func (d *DeviceClock) Add(device, arrived time.Time) {
 	d.resolve(device)
 	level, any := d.level(arrived)
 	play := devicePlay + d.coarse
+	burst := d.pairs < devicePairs && arrived.Sub(d.heard) < deviceBurst
+	d.heard = arrived
 	switch {
 	case !any:
 		d.begin(diff, 1, arrived)
+	case burst: // nothing is known yet, and this is no further proof
+		d.begin(max(diff, level), d.pairs, arrived)
 	case (diff - level).Abs() <= play:
 		d.run = run{}
 		d.pairs++

@@ -184,6 +184,35 @@ func TestDeviceClockWaits(t *testing.T) {
 	}
 }
 
+// A broker hands over at once what it kept while the gateway was away: the
+// device's clock is not behind for that.
+func TestDeviceClockAfterAQueue(t *testing.T) {
+	for _, every := range []time.Duration{time.Second, 10 * time.Second, time.Minute} {
+		var d DeviceClock
+		back := day(noon)
+		for ago := 10 * every; ago >= 0; ago -= every {
+			d.Add(back.Add(-ago), back)
+			if e := d.Estimate(back); e.Known && e.Class != Fine {
+				t.Errorf("a message every %s, %s ago: %s", every, ago, e)
+			}
+		}
+		for n := range 5 {
+			d.Add(back.Add(time.Duration(n)*every), back.Add(time.Duration(n)*every))
+		}
+		if e := d.Estimate(back.Add(5 * every)); !e.Known || e.Class != Fine || e.Offset.Abs() > time.Second {
+			t.Errorf("a message every %s, afterwards: %s", every, e)
+		}
+	}
+	// But one that is ahead is not believed for a single message.
+	var d DeviceClock
+	d.Add(day(noon), day(noon))
+	d.Add(day(noon).Add(time.Hour+time.Second), day(noon).Add(time.Second))
+	d.Add(day(noon).Add(2*time.Second), day(noon).Add(2*time.Second))
+	if e := d.Estimate(day(noon).Add(2 * time.Second)); e.Offset.Abs() > time.Second {
+		t.Error(e)
+	}
+}
+
 // A run is only of differences that agree; one that fits the level ends it.
 func TestDeviceClockRuns(t *testing.T) {
 	d := newDevice(0, 0)

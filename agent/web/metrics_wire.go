@@ -27,7 +27,7 @@ var (
 	descExceptions = desc("bus_modbus_exceptions_total", "Modbus: questions that a device refused.", "bus")
 	descLate       = desc("bus_modbus_late_frames_total", "Modbus: frames and stray bytes thrown away since they answered nothing that was asked.", "bus")
 	descSplits     = desc("bus_modbus_splits_total", "Modbus: merged reads that a device refused, so that they are done in parts since.", "bus")
-	descQuarantine = desc("bus_modbus_quarantine_seconds_total", "Modbus: time waited for silence after a failure.", "bus")
+	descQuarantine = desc("bus_modbus_quarantine_seconds_total", "Modbus: time waited for silence after connecting and after a failure.", "bus")
 
 	descUnread     = desc("bus_messages_unread_total", "MQTT: messages that could not be understood.", "bus")
 	descDuplicates = desc("bus_messages_duplicates_total", "MQTT: values that came again.", "bus")

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -31,6 +32,22 @@ var checkCommand = command{
 	},
 }
 
+// unreadable names the files of a bus that cannot be read here and now. That
+// is no mistake of the configuration: check may run elsewhere, or as somebody else.
+func unreadable(w io.Writer, l *config.Listening) {
+	if l == nil {
+		return
+	}
+	for _, f := range []struct{ key, path string }{{"password_file", l.Password}, {"token_file", l.Token}, {"ca", l.CA}, {"cert", l.Cert}, {"key", l.Key}} {
+		if f.path == "" {
+			continue
+		}
+		if _, err := os.ReadFile(f.path); err != nil {
+			fmt.Fprintf(w, "    its %s cannot be read here and now, and without it the agent does not start: %v\n", f.key, err)
+		}
+	}
+}
+
 // explain says what a configuration does.
 func explain(w io.Writer, c *config.Config) {
 	fmt.Fprintf(w, "%s is correct. The agent will:\n\n", c.File)
@@ -53,6 +70,7 @@ func explain(w io.Writer, c *config.Config) {
 			fmt.Fprint(w, "; but no meter is on it")
 		}
 		fmt.Fprintln(w)
+		unreadable(w, b.Listening)
 		for _, m := range meters {
 			explainMeter(w, c, m)
 		}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -91,5 +93,26 @@ func TestTemplatesShowTheSerialNumber(t *testing.T) {
 	}
 	if code, out, _ := cli(t, "templates", "--format", "json", "eastron-sdm630"); code != done || !strings.Contains(out, `"serialRegister": {`) {
 		t.Errorf("exit %d: %s", code, out)
+	}
+}
+
+// A file that a bus needs and that is not there is named before the agent
+// fails to start for it.
+func TestCheckNamesFilesThatCannotBeRead(t *testing.T) {
+	there := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(there, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Parse("a.yaml", []byte(`site: {name: A}
+buses: [{id: bms, driver: mqtt, url: "mqtts://h", format: udmi, user: edge, password_file: "`+filepath.ToSlash(there)+`", ca: /nowhere/ca.pem}]
+meters: [{id: m, bus: bms, device: d, points: {import: {point: p, unit: kWh}}}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	explain(&b, c)
+	if out := b.String(); !strings.Contains(out, "its ca cannot be read here and now, and without it the agent does not start: open") || strings.Contains(out, "password_file") || strings.Contains(out, "secret") {
+		t.Error(out)
 	}
 }

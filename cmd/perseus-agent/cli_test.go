@@ -116,6 +116,25 @@ func history(t *testing.T, value string, dates ...string) string {
 	return file
 }
 
+// A command that only looks leaves a damaged store where it is: the agent sets
+// it aside, and its page says so.
+func TestLookingLeavesADamagedStore(t *testing.T) {
+	cfg := configured(t, "127.0.0.1:1", "127.0.0.1:1")
+	db := filepath.Join(filepath.Dir(cfg), "agent.db")
+	if err := os.WriteFile(db, bytes.Repeat([]byte("not a store "), 2000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"readings", "findings", "statements", "status"} {
+		code, _, errs := cli(t, command, "--config", cfg)
+		if code != failed || !strings.Contains(errs, "the store is damaged: ") || !strings.Contains(errs, "the agent sets it aside") {
+			t.Errorf("%s: exit %d\n%s", command, code, errs)
+		}
+	}
+	if there, _ := filepath.Glob(db + ".corrupt-*"); there != nil {
+		t.Errorf("set aside: %v", there)
+	}
+}
+
 // Without a running agent the commands work on the store itself.
 func TestImportAndReadWithoutAnAgent(t *testing.T) {
 	cfg := configured(t, "127.0.0.1:1", "127.0.0.1:1")

@@ -102,7 +102,8 @@ func (d *daemon) do(req *http.Request) (io.ReadCloser, error) {
 	return nil, fmt.Errorf("the running agent answered %s", res.Status)
 }
 
-// withStore opens the store for a command while no agent runs.
+// withStore opens the store for a command while no agent runs. One that only
+// looks (not create) leaves a damaged store to the agent, which tells of it.
 func withStore(cfg *config.Config, log *slog.Logger, create bool, f func(*store.Store) error) error {
 	if _, err := os.Stat(cfg.Store.Path); err != nil && !create {
 		if errors.Is(err, os.ErrNotExist) {
@@ -110,7 +111,10 @@ func withStore(cfg *config.Config, log *slog.Logger, create bool, f func(*store.
 		}
 		return fmt.Errorf("the store cannot be opened: %w", err)
 	}
-	s, r, err := openStore(cfg, log)
+	s, r, err := openStore(cfg, log, !create)
+	if errors.Is(err, store.ErrDamaged) {
+		return fmt.Errorf("%w: the agent sets it aside and begins a new one when it starts", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -87,6 +87,9 @@ The identity goes into the folder that the configuration names (uplink: identity
 
 // nextStep says what is left to do after enrolment.
 func nextStep(w io.Writer, file string, cfg *config.Config, e uplink.Enrolment, dir string) {
+	if whole, err := filepath.Abs(dir); err == nil { // the configuration's relative paths start elsewhere
+		dir = whole
+	}
 	fmt.Fprintf(w, "Enrolled as %s for %s.\nThe identity is in %s.\n\n", e.Gateway, e.Organisation, dir)
 	switch {
 	case cfg == nil || cfg.Uplink == nil:

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/drivers"
@@ -100,5 +101,25 @@ func TestProbedPower(t *testing.T) {
 	}
 	if rows[0].Looks != "" || rows[1].Looks != "" || rows[0].UnitCode != "WTT" || rows[2].UnitCode != "D44" {
 		t.Errorf("%+v", rows)
+	}
+}
+
+// What cannot be is not hidden by what is worth a look: a coarse register that
+// leaps between the two readings.
+func TestALeapIsSaidFirst(t *testing.T) {
+	at := time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)
+	read := func(value int64, at time.Time) []drivers.Reading {
+		return []drivers.Reading{{Sample: energy.Sample{At: at, Value: value}, Raw: uint64(value / 100)}}
+	}
+	reg := config.Register{Point: modbus.Point{Measure: energy.Import, Type: "uint32", Unit: "Wh"}, MaxPower: 69_000}
+	for name, c := range map[string]struct{ first, second int64 }{
+		"from 0": {0, 49_315_100}, "up": {100_000, 49_315_100}, "down": {49_315_100, 100_000},
+	} {
+		pt := &patient{meter: config.Meter{ID: "main", Registers: []config.Register{reg}}, rows: []probed{{Looks: "it counts in steps"}},
+			first: read(c.first, at), second: read(c.second, at.Add(5*time.Second))}
+		(&prober{}).judge([]*patient{pt})
+		if got := pt.rows[0].Looks; !strings.HasPrefix(got, "it ") || !strings.Contains(got, " in 5s: ") || !strings.HasSuffix(got, "; it counts in steps") {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
@@ -33,7 +34,10 @@ func (p *prober) judge(patients []*patient) (out []*suspect) {
 			}
 			sense, why := doctor.Judge(seen, r.MaxPower)
 			if doctor.Held(seen.First.Err) && sense < doctor.Zero {
-				row.Looks = first(row.Looks, why)
+				if row.Looks != "" && !strings.Contains(row.Looks, why) { // what cannot be goes before what is worth a look
+					why += "; " + row.Looks
+				}
+				row.Looks = first(why, row.Looks)
 			}
 			if !doctor.Answered(seen.First.Err) {
 				continue // who is silent would be silent again

@@ -75,7 +75,7 @@ func readingsTable(w io.Writer, rows iter.Seq2[agent.Reading, error], gas bool) 
 		}
 	}
 	if n == 0 {
-		fmt.Fprintln(t, "(no half-hours in this time: try --from)")
+		fmt.Fprintln(t, "(no half-hours in this time: try --from; the first one is there when the agent has seen a whole one)")
 	}
 	return errors.Join(t.Flush(), notes.write(w))
 }

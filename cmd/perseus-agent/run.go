@@ -66,7 +66,7 @@ func serve(ctx context.Context, file string, rehearse rehearsal.Clock, log *slog
 	if err := checkRehearsal(rehearse, cfg); err != nil {
 		return err
 	}
-	s, opened, err := openStore(cfg, log)
+	s, opened, err := openStore(cfg, log, false)
 	if err != nil {
 		return err
 	}
@@ -74,12 +74,13 @@ func serve(ctx context.Context, file string, rehearse rehearsal.Clock, log *slog
 	return errors.Join(d.run(ctx, cfg), s.Close())
 }
 
-// openStore opens the store of a configuration for writing.
-func openStore(cfg *config.Config, log *slog.Logger) (*store.Store, store.Report, error) {
+// openStore opens the store of a configuration for writing. A damaged one is
+// set aside, unless it is to be left.
+func openStore(cfg *config.Config, log *slog.Logger, leave bool) (*store.Store, store.Report, error) {
 	if err := os.MkdirAll(filepath.Dir(cfg.Store.Path), 0o750); err != nil {
 		return nil, store.Report{}, fmt.Errorf("the folder of the store cannot be made: %w", err)
 	}
-	s, r, err := store.Open(cfg.Store.Path, store.Options{KeepHalfHours: cfg.Store.KeepHalfHours, KeepSamples: cfg.Store.KeepSamples, Logger: log})
+	s, r, err := store.Open(cfg.Store.Path, store.Options{KeepHalfHours: cfg.Store.KeepHalfHours, KeepSamples: cfg.Store.KeepSamples, Logger: log, LeaveDamaged: leave})
 	if errors.Is(err, store.ErrInUse) {
 		err = fmt.Errorf("%w: is the agent running already?", err)
 	}

@@ -56,7 +56,7 @@ func printStatus(w io.Writer, format string, d *daemon, now time.Time) error {
 		fmt.Fprintf(w, "Wrong: %s\n", t)
 	}
 	if n := waiting(s.Meters); len(wrong) == 0 && n > 0 {
-		fmt.Fprintf(w, "Nothing is wrong so far; %s not been asked yet.\n", have(n, "meter"))
+		fmt.Fprintf(w, "Nothing is wrong so far; %s given nothing yet.\n", have(n, "meter"))
 	} else if len(wrong) == 0 {
 		fmt.Fprintln(w, "All is well.")
 	}

@@ -54,7 +54,7 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 		{"the clock, long alone", func(s *agent.Status) { s.Clock = &clock.Status{Trusted: true, Class: clock.Quarantine} },
 			"Wrong: no time server has answered for so long that the clock may be wrong by more than 15 minutes: connect it to one\n"},
 		{"the clock, a little off", func(s *agent.Status) { s.Clock = &clock.Status{Trusted: true, Class: clock.Flagged} }, "All is well.\n"},
-		{"just started", func(s *agent.Status) { s.Meters[1].State = "waiting" }, "Nothing is wrong so far; 1 meter has not been asked yet.\n"},
+		{"just started", func(s *agent.Status) { s.Meters[1].State = "waiting" }, "Nothing is wrong so far; 1 meter has given nothing yet.\n"},
 		{"a meter", func(s *agent.Status) { failing(&s.Meters[0], "read unit 1: timeout") },
 			"Wrong: meter main does not answer since 2026-11-22 11:00:00 UTC: read unit 1: timeout\n"},
 		{"the bus", func(s *agent.Status) {
@@ -168,5 +168,17 @@ func TestStatusCodeAndPermissions(t *testing.T) {
 		if err := printStatus(&b, "table", &daemon{status: s}, statusNow); err != nil || strings.Contains(b.String(), "code") {
 			t.Errorf("record only: %v\n%s", err, b.String())
 		}
+	}
+}
+
+// What a damaged store held is gone from view: nobody may be told that all is well.
+func TestStatusTellsOfAStoreSetAside(t *testing.T) {
+	var s agent.Status
+	if got := troubles(s); len(got) != 0 {
+		t.Fatal(got)
+	}
+	s.Store.SetAside = "/var/lib/x/agent.db.corrupt-1"
+	if got := troubles(s); len(got) != 1 || !strings.Contains(got[0], "set aside as /var/lib/x/agent.db.corrupt-1") {
+		t.Error(got)
 	}
 }

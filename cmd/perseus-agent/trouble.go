@@ -18,6 +18,9 @@ const maxNamed = 5
 // /healthz, which is about the daemon: here a meter that does not answer counts.
 func troubles(s agent.Status) []string {
 	out := append([]string{}, s.Reasons...)
+	if s.Store.SetAside != "" {
+		out = append(out, "the store was damaged and is set aside as "+s.Store.SetAside+": a new one was begun at this start; keep the old file, what it held is no longer shown here")
+	}
 	if c := s.Clock; c != nil {
 		switch {
 		case !c.Trusted:

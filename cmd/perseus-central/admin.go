@@ -34,6 +34,7 @@ var adminCommands = map[string]func(*flag.FlagSet) adminFunc{
 	"gateway withdraw":   gatewayWithdraw,
 	"gateway revoke":     gatewayRevoke,
 	"token issue":        tokenIssue,
+	"token revoke":       tokenRevoke,
 	"account invite":     accountInvite,
 	"account password":   accountPassword,
 	"account restore":    accountRestore,
@@ -188,5 +189,15 @@ func tokenIssue(f *flag.FlagSet) adminFunc {
 	return func(ctx context.Context, c *config, d *directory.Service) (any, error) {
 		token, err := d.IssueToken(ctx, *member, directory.Access(*access))
 		return map[string]string{"token": token}, err
+	}
+}
+
+func tokenRevoke(f *flag.FlagSet) adminFunc {
+	id := f.String("id", "", "`id` of the token: eight digits, which audit list --action token.issue shows after token/")
+	return func(ctx context.Context, c *config, d *directory.Service) (any, error) {
+		if err := d.EndTokenOf(ctx, *id); err != nil {
+			return nil, fmt.Errorf("--id %q: %w (perseus-central audit list --action token.issue shows the ids)", *id, err)
+		}
+		return map[string]string{"revoked": *id}, nil
 	}
 }

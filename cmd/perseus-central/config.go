@@ -41,6 +41,7 @@ type directoryConfig struct {
 	StatusListen string            `yaml:"status_listen"` // plain HTTP for that, e.g. 0.0.0.0:80; default: served at url alone
 	IssuerKeys   map[string]string `yaml:"issuer_keys"`   // client, signing, server: file:PATH; default: in the folder authorities
 	Warnings     warningsConfig    `yaml:"warnings"`
+	TLS          tlsConfig         `yaml:"tls"` // certificate of a public authority, for browsers; default: the directory's own
 
 	ACME acmeConfig `yaml:"acme"`
 }
@@ -72,11 +73,21 @@ type carbonConfig struct {
 	PerSecond float64 `yaml:"per_second"` // requests a second at most; default 1
 }
 
-// tlsConfig is where a relay without a directory beside it finds its server
-// certificate.
+// tlsConfig is where a server certificate lies that another authority than the
+// directory's has issued. With a directory beside it, the relay shows it on the
+// pages for people alone.
 type tlsConfig struct {
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
+}
+
+func (t tlsConfig) given() bool { return t != tlsConfig{} }
+
+func (t tlsConfig) check(key string) error {
+	if t.given() && (t.Certificate == "" || t.Key == "") {
+		return fmt.Errorf("%s: give both certificate and key", key)
+	}
+	return nil
 }
 
 func loadConfig(path string) (*config, error) {
@@ -134,7 +145,8 @@ func (c *config) check() (err error) {
 	if c.Relay.Carbon.PerSecond == 0 {
 		c.Relay.Carbon.PerSecond = 1
 	}
-	problems := []error{address("directory.url", c.Directory.URL), c.checkTerms(), c.checkStatus(), c.checkWarnings(), c.checkACME()}
+	problems := []error{address("directory.url", c.Directory.URL), c.checkTerms(), c.checkStatus(), c.checkWarnings(), c.checkACME(),
+		c.Directory.TLS.check("directory.tls"), c.Relay.TLS.check("relay.tls")}
 	if c.has("directory") {
 		// A directory alone needs the relay's address too: it tells it to the
 		// gateways that enrol.

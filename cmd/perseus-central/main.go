@@ -32,7 +32,8 @@ const usage = `perseus-central is the Perseus Edge directory and relay.
   perseus-central gateway code --config FILE --id ID [--qr FILE.png]     a new code; the one before ends
   perseus-central gateway withdraw --config FILE --id ID                 the code ends
   perseus-central gateway revoke --config FILE --id ID [--reason TEXT]   it can send nothing more, until it is enrolled with a new code
-  perseus-central token issue --config FILE --member ID --access reader|owner|admin
+  perseus-central token issue --config FILE --member ID --access reader|owner | --access admin   for the member API; an admin's acts for every member
+  perseus-central token revoke --config FILE --id ID                     a token ends; its id stands in audit list --action token.issue
   perseus-central account invite --config FILE --email ADDRESS --administrator | --member ID   a link to hand over; the first administrator begins so
   perseus-central account password --config FILE --email ADDRESS         a link for a new password; the second step stays
   perseus-central account restore --config FILE --email ADDRESS          a link to set up password and second step anew

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -63,7 +64,7 @@ func relaySites(ctx context.Context, c *config, db *database.DB, dir *directory.
 	if err != nil {
 		return nil, nil, err
 	}
-	cert, err := serverCertificate(ctx, c, dir)
+	cert, programsCert, err := serverCertificates(ctx, c, dir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -83,7 +84,7 @@ func relaySites(ctx context.Context, c *config, db *database.DB, dir *directory.
 	}
 	return []site{
 		{"permission", c.Relay.IssuerListen, c.Relay.Issuer, pages, identity.ServerTLS(cert, nil)},
-		{"relay", c.Relay.ServerListen, c.Relay.Server, whenCurrent(revocations.Current, programs), identity.ServerTLS(cert, identity.Pool(clientRoots...))},
+		{"relay", c.Relay.ServerListen, c.Relay.Server, whenCurrent(revocations.Current, programs), identity.ServerTLS(programsCert, identity.Pool(clientRoots...))},
 	}, background, nil
 }
 
@@ -103,16 +104,40 @@ func whenCurrent(current func() error, next http.Handler) http.Handler {
 	})
 }
 
-func serverCertificate(ctx context.Context, c *config, dir *directory.Service) (func() (*tls.Certificate, error), error) {
+// serverCertificates gives the certificate for the pages, which browsers must
+// trust, and the one for programs.
+func serverCertificates(ctx context.Context, c *config, dir *directory.Service) (pages, programs func() (*tls.Certificate, error), err error) {
 	if dir != nil {
-		certs, err := dir.ServerCertificates(ctx, host(c.Relay.Issuer), host(c.Relay.Server))
-		if err != nil {
-			return nil, err
+		hosts := []string{host(c.Relay.Server)}
+		if issuer := host(c.Relay.Issuer); !c.Relay.TLS.given() && issuer != hosts[0] {
+			hosts = append([]string{issuer}, hosts...)
 		}
-		return certs.Certificate, nil
+		certs, err := dir.ServerCertificates(ctx, hosts...)
+		if err != nil {
+			return nil, nil, err
+		}
+		if programs = certs.Certificate; !c.Relay.TLS.given() {
+			return programs, programs, nil
+		}
 	}
+	if pages, err = certificateFiles(c, "relay.tls", c.Relay.TLS); programs == nil {
+		programs = pages
+	}
+	return pages, programs, err
+}
+
+// certificateFiles gives the certificate that lies in two files. They are read
+// anew for each connection, since they may have been renewed.
+func certificateFiles(c *config, key string, t tlsConfig) (func() (*tls.Certificate, error), error) {
 	pair := func() (*tls.Certificate, error) {
-		return identity.KeyPair(c.path(c.Relay.TLS.Certificate), c.path(c.Relay.TLS.Key)) // read anew: it may have been renewed
+		p, err := identity.KeyPair(c.path(t.Certificate), c.path(t.Key))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", key, err)
+		}
+		if k, ok := p.PrivateKey.(*ecdsa.PrivateKey); !ok || !k.PublicKey.Equal(p.Leaf.PublicKey) {
+			return nil, fmt.Errorf("%s: %s is not the key of the first certificate in %s", key, t.Key, t.Certificate)
+		}
+		return p, nil
 	}
 	_, err := pair()
 	return pair, err

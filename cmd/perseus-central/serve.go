@@ -58,7 +58,7 @@ func serve(ctx context.Context, c *config, stderr io.Writer) error {
 			return err
 		}
 		sites = append(sites, more...)
-		certs, err := dir.ServerCertificates(ctx, host(c.Directory.URL))
+		cert, err := directoryCertificate(ctx, c, dir)
 		if err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func serve(ctx context.Context, c *config, stderr io.Writer) error {
 			return err
 		}
 		background = append(background, sweep, dir.KeepNoting)
-		sites = append(sites, site{"directory", c.Directory.Listen, c.Directory.URL, handler, identity.AskingTLS(certs.Certificate, dir.Authorities.Client.Pool())})
+		sites = append(sites, site{"directory", c.Directory.Listen, c.Directory.URL, handler, identity.AskingTLS(cert, dir.Authorities.Client.Pool())})
 		if c.Directory.StatusListen != "" {
 			sites = append(sites, site{"status", c.Directory.StatusListen, c.Directory.StatusURL, dir.StatusHandler(), nil})
 		}
@@ -90,6 +90,19 @@ func serve(ctx context.Context, c *config, stderr io.Writer) error {
 		sites, background = append(sites, more...), append(background, run...)
 	}
 	return listenAll(ctx, sites, background, logger)
+}
+
+// directoryCertificate gives what the directory shows: a public authority's
+// where one is configured, else its own.
+func directoryCertificate(ctx context.Context, c *config, dir *directory.Service) (func() (*tls.Certificate, error), error) {
+	if c.Directory.TLS.given() {
+		return certificateFiles(c, "directory.tls", c.Directory.TLS)
+	}
+	certs, err := dir.ServerCertificates(ctx, host(c.Directory.URL))
+	if err != nil {
+		return nil, err
+	}
+	return certs.Certificate, nil
 }
 
 // listenAll opens every address before it serves any, so that a taken port is

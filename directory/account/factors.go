@@ -188,7 +188,12 @@ func (s *Service) SetApp(ctx context.Context, a Account, secret, code string) er
 // its place.
 func (s *Service) RemoveApp(ctx context.Context, a Account) error {
 	return s.inTx(ctx, func(tx *sql.Tx) ([]audit.Event, error) {
-		r, err := tx.ExecContext(ctx, `UPDATE directory_accounts SET totp = $1, epoch = epoch + 1 WHERE id = $2
+		// First, and by itself: PostgreSQL looks for the passkey at the beginning
+		// of a statement, and would miss that it goes while this one waits.
+		if err := s.endSessions(ctx, tx, a.ID); err != nil {
+			return nil, err
+		}
+		r, err := tx.ExecContext(ctx, `UPDATE directory_accounts SET totp = $1 WHERE id = $2
 			AND EXISTS (SELECT 1 FROM directory_passkeys WHERE account = $2)`, []byte{}, a.ID)
 		return []audit.Event{event("account.factor-remove", a, "authenticator app")}, one(r, err, ErrLast)
 	})

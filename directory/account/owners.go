@@ -69,10 +69,23 @@ func accounts(ctx context.Context, q querier, query string, args ...any) ([]Acco
 	return out, rows.Err()
 }
 
-// Disown ends that a person acts for a member. ErrLast: somebody must be left
-// to act for it. ErrNotFound: the person does not own it.
+// Disown ends that a person acts for a member, by the member API too, and with
+// it the invitations to the member that the person made, and those that wait
+// for the person. ErrLast: somebody must be left to act for it. ErrNotFound:
+// the person does not own it.
 func (s *Service) Disown(ctx context.Context, account, member string) error {
 	return s.inTx(ctx, func(tx *sql.Tx) ([]audit.Event, error) {
+		a, err := find(ctx, tx, "id", account)
+		if err != nil {
+			return nil, err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM directory_links WHERE member = $1 AND used_at IS NULL AND (made_by = $2 OR (kind = 'invite' AND email = $3))`, member, a.ID, a.Email)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM directory_owners WHERE member = $1 AND email = $2`, member, a.Email); err != nil {
+			return nil, err
+		}
 		// All owners' rows first, so that two removals at once wait for one another.
 		r, err := tx.ExecContext(ctx, `UPDATE directory_account_members SET created_at = created_at WHERE member = $1`, member)
 		if err != nil {
@@ -89,17 +102,32 @@ func (s *Service) Disown(ctx context.Context, account, member string) error {
 		if n <= 1 {
 			return nil, ErrLast
 		}
-		a, err := find(ctx, tx, "id", account)
 		done := event("account.owner-remove", a, a.Email+" does not act for the organisation any more")
 		done.Member = member
-		return []audit.Event{done}, err
+		return []audit.Event{done}, nil
 	})
 }
 
+// endLinks ends the links that an administrator who leaves has made, whoever
+// they are for, and those that would bring the rank back. It comes before the
+// accounts' rows are touched: whoever uses a link takes both in that order.
+func (s *Service) endLinks(ctx context.Context, tx *sql.Tx, a Account) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM directory_links WHERE used_at IS NULL AND (made_by = $1 OR (kind = 'invite' AND administrator AND email = $2))`, a.ID, a.Email)
+	return err
+}
+
 // Demote makes an administrator a person like others; all sessions of that
-// person end. ErrLast: there is no other administrator.
+// person end, and so do the links that the person made. ErrLast: there is no
+// other administrator.
 func (s *Service) Demote(ctx context.Context, id string) error {
 	return s.inTx(ctx, func(tx *sql.Tx) ([]audit.Event, error) {
+		a, err := find(ctx, tx, "id", id)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.endLinks(ctx, tx, a); err != nil {
+			return nil, err
+		}
 		left, err := s.administrators(ctx, tx)
 		if err != nil {
 			return nil, err
@@ -111,8 +139,7 @@ func (s *Service) Demote(ctx context.Context, id string) error {
 		if left == 1 {
 			return nil, ErrLast
 		}
-		a, err := find(ctx, tx, "id", id)
-		return []audit.Event{event("account.demote", a, a.Email+" is no administrator any more")}, err
+		return []audit.Event{event("account.demote", a, a.Email+" is no administrator any more")}, nil
 	})
 }
 
@@ -126,18 +153,30 @@ func (s *Service) administrators(ctx context.Context, tx *sql.Tx) (int64, error)
 	return r.RowsAffected()
 }
 
-// Close deletes an account with all that belongs to it. ErrLast: it is the only
+// Close deletes an account with all that belongs to it, the links that the
+// person made and the person's token of the member API. ErrLast: it is the only
 // administrator's. Organisations may be left without an owner: an administrator
 // invites another.
 func (s *Service) Close(ctx context.Context, id string) error {
 	return s.inTx(ctx, func(tx *sql.Tx) ([]audit.Event, error) {
+		a, err := find(ctx, tx, "id", id)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.endLinks(ctx, tx, a); err != nil {
+			return nil, err
+		}
 		administrators, err := s.administrators(ctx, tx)
 		if err != nil {
 			return nil, err
 		}
-		a, err := find(ctx, tx, "id", id)
-		if err != nil {
+		if a, err = find(ctx, tx, "id", id); err != nil { // as it is now
 			return nil, err
+		}
+		for _, q := range []string{`DELETE FROM directory_owners WHERE email = $1`, `DELETE FROM directory_tokens WHERE owner = $1`} {
+			if _, err := tx.ExecContext(ctx, q, a.Email); err != nil {
+				return nil, err
+			}
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM directory_accounts WHERE id = $1`, id); err != nil {
 			return nil, err

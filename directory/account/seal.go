@@ -40,3 +40,13 @@ func (s *Service) open(sealed []byte, what string) ([]byte, error) {
 	}
 	return b, nil
 }
+
+// SealWay seals the address to which a person goes after signing in, for the
+// session: it may be that of a one-time link, which lies nowhere else.
+func (s *Service) SealWay(to string) []byte { return s.seal([]byte(to), "way") }
+
+// OpenWay opens what SealWay sealed.
+func (s *Service) OpenWay(sealed []byte) (string, error) {
+	b, err := s.open(sealed, "way")
+	return string(b), err
+}

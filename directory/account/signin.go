@@ -128,7 +128,17 @@ func (s *Service) newPassword(ctx context.Context, password, email, name string)
 	return s.hashPassword(ctx, password)
 }
 
+// endOwnLinks ends the links to a person's own account that were not used yet:
+// a new password or factor is not to be undone by whoever had got one before.
+func endOwnLinks(ctx context.Context, tx *sql.Tx, account string) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM directory_links WHERE account = $1 AND used_at IS NULL`, account)
+	return err
+}
+
 func (s *Service) setPassword(ctx context.Context, tx *sql.Tx, account, phc string) error {
+	if err := endOwnLinks(ctx, tx, account); err != nil {
+		return err
+	}
 	r, err := tx.ExecContext(ctx, `UPDATE directory_accounts SET password = $1, epoch = epoch + 1 WHERE id = $2`, phc, account)
 	return one(r, err, ErrNotFound)
 }
@@ -141,6 +151,9 @@ func (s *Service) endSessions(ctx context.Context, tx *sql.Tx, account string) e
 // EndSessions signs a person out everywhere.
 func (s *Service) EndSessions(ctx context.Context, a Account) error {
 	return s.inTx(ctx, func(tx *sql.Tx) ([]audit.Event, error) {
+		if err := endOwnLinks(ctx, tx, a.ID); err != nil {
+			return nil, err
+		}
 		return []audit.Event{event("account.sessions-end", a, "signed out everywhere")}, s.endSessions(ctx, tx, a.ID)
 	})
 }

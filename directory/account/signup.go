@@ -149,6 +149,9 @@ func (s *Service) create(ctx context.Context, tx *sql.Tx, d Draft, l Link, app [
 // restore puts a new password and a new second factor in the place of those
 // that were lost; all sessions end.
 func (s *Service) restore(ctx context.Context, tx *sql.Tx, d Draft, app []byte, step int64) (audit.Event, error) {
+	if err := endOwnLinks(ctx, tx, d.ID); err != nil {
+		return audit.Event{}, err
+	}
 	if _, err := tx.ExecContext(ctx, `DELETE FROM directory_passkeys WHERE account = $1`, d.ID); err != nil {
 		return audit.Event{}, err
 	}

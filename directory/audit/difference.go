@@ -43,7 +43,7 @@ func fields(b []byte) map[string]json.RawMessage {
 
 func blank(v json.RawMessage) bool {
 	switch string(v) {
-	case "", `""`, "null", "[]", "0", "false":
+	case "", `""`, "null", "[]", "0", "false", `"0001-01-01T00:00:00Z"`: // the last is a time.Time that is not set
 		return true
 	}
 	var all map[string]json.RawMessage

@@ -182,7 +182,7 @@ func TestAdministrator(t *testing.T) {
 		if ms, _ := w.dir.Members(w.ctx(), "", "", "acme"); len(ms) != 0 {
 			t.Errorf("a refused form left %+v", ms)
 		}
-		p := send("").is(200, "Hand this link over").is(200, "olive@acme.example")
+		p := send("").is(200, "Hand this link over").is(200, "olive@acme.example").is(200, "to act for Acme")
 		link := strings.TrimPrefix(p.find(`readonly rows="3">([^<]+)<`), w.base)
 		w.secrets = append(w.secrets, link[strings.LastIndexByte(link, '/')+1:])
 		ms, err := w.dir.Members(w.ctx(), "", "", "acme")

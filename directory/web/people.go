@@ -41,10 +41,14 @@ func (v *visit) postInvite() error {
 	if err != nil {
 		return v.peoplePage(peoplePage{Email: email}, err)
 	}
-	// Who invites sees the link only where it could not be mailed: an address
-	// is somebody's, and the mail is what shows whose.
-	if sent && !v.who.Administrator {
+	// An owner sees the link only where there is no mail: an address is
+	// somebody's, and the mail is what shows whose.
+	switch {
+	case v.Mail == nil || v.who.Administrator:
+	case sent:
 		return v.done(v.at("people"), "The invitation is on its way to "+email+".")
+	default:
+		return v.peoplePage(peoplePage{Email: email}, &refusal{http.StatusBadGateway, "The message to this address could not be sent. Check the address, take the invitation back below and try again later, or ask the directory's administrator to invite the person."})
 	}
 	return v.peoplePage(peoplePage{Link: link, To: email}, nil)
 }
@@ -74,7 +78,7 @@ func (v *visit) postDisown() error {
 	if v.r.PathValue("id") == v.who.ID && !v.who.Administrator {
 		return v.done(Prefix+"/", "You do not act for "+v.member.BrandName+" any more.")
 	}
-	return v.done(v.at("people"), "That person does not act for the organisation any more.")
+	return v.done(v.at("people"), "That person does not act for the organisation any more. If the person knows one of its tokens for programs, end that too: it goes on working.")
 }
 
 func (v *visit) postWithdraw() error {

@@ -20,7 +20,7 @@ const (
 	keyPending  = "pending"  // id of who has given the password, and not yet the second factor
 	keyPendEp   = "pend-ep"  // epoch of that account
 	keyPendAt   = "pend-at"  // when that was
-	keyNext     = "next"     // where to go then
+	keyNext     = "next"     // sealed (it may be a link that is good once): where to go then
 	keyCeremony = "ceremony" // state of a passkey's ceremony, good once
 	keyDraft    = "draft"    // sealed: a sign-up on its way
 	keyApp      = "app"      // sealed: the secret that is offered to an authenticator app
@@ -70,12 +70,18 @@ func (v *visit) admit(a account.Account) error {
 }
 
 // readmit keeps this session after an act that ends all sessions of a person.
+// It is as fresh as it was.
 func (v *visit) readmit() error {
 	a, err := v.Accounts.Account(v.ctx(), v.who.ID)
 	if err != nil {
 		return err
 	}
-	return v.admit(a)
+	proved := v.sessions.GetInt64(v.ctx(), keyProved)
+	if err := v.admit(a); err != nil {
+		return err
+	}
+	v.sessions.Put(v.ctx(), keyProved, proved)
+	return nil
 }
 
 func (v *visit) now() int64 { return v.Accounts.Now().Unix() }
@@ -101,7 +107,7 @@ func (v *visit) toConfirm() error {
 	if v.r.Method != http.MethodGet {
 		next = v.back()
 	}
-	v.sessions.Put(v.ctx(), keyNext, next)
+	v.then(next)
 	return v.redirect(Prefix + "/confirm")
 }
 
@@ -115,11 +121,16 @@ func (v *visit) back() string {
 
 // next is where a person wanted to go before signing in.
 func (v *visit) next() string {
-	if to := v.sessions.PopString(v.ctx(), keyNext); ours(to) {
-		return to
+	if sealed := v.sessions.PopBytes(v.ctx(), keyNext); len(sealed) > 0 {
+		if to, err := v.Accounts.OpenWay(sealed); err == nil && ours(to) {
+			return to
+		}
 	}
 	return Prefix + "/"
 }
+
+// then notes where a person wants to go.
+func (v *visit) then(to string) { v.sessions.Put(v.ctx(), keyNext, v.Accounts.SealWay(to)) }
 
 // ours says whether an address is a page of this application, and on no other
 // host whatever a browser makes of it.

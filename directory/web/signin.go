@@ -41,7 +41,7 @@ func (v *visit) postSignIn() error {
 		return err
 	}
 	if to := v.form("next"); ours(to) {
-		v.sessions.Put(v.ctx(), keyNext, to)
+		v.then(to)
 	}
 	v.sessions.Remove(v.ctx(), keyAccount) // whoever was signed in here is not any more
 	v.sessions.Put(v.ctx(), keyPending, a.ID)

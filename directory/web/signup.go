@@ -55,7 +55,7 @@ func (v *visit) getInvitation() error {
 	case p.Link.Kind == account.Forgot:
 		return v.redirect(path("password", v.r.PathValue("secret")))
 	case p.Exists && !v.signedIn():
-		v.sessions.Put(v.ctx(), keyNext, v.r.URL.Path)
+		v.then(v.r.URL.Path)
 	}
 	return v.render(http.StatusOK, "invitation", p.title(), p)
 }

@@ -185,16 +185,20 @@ func (a *App) serve(r route) http.Handler {
 
 // enter lets a visitor in who may open the page, and opens it.
 func (v *visit) enter(r route) error {
+	// The form first: it may take a minute to come, and who sends it may have
+	// lost a rank meanwhile.
+	var unread error
+	if v.r.Method == http.MethodPost {
+		unread = v.parse()
+	}
 	if err := v.recognise(); err != nil {
 		return err
 	}
+	if unread != nil {
+		return unread
+	}
 	if v.signedIn() {
 		v.r = v.r.WithContext(audit.WithActor(v.ctx(), v.who.Actor()))
-	}
-	if v.r.Method == http.MethodPost {
-		if err := v.parse(); err != nil {
-			return err
-		}
 	}
 	switch {
 	case r.need == anybody:

@@ -5,7 +5,8 @@
 // Two things differ from the letter of the published schema, on purpose:
 // "cumulative" is left out where the register is not known (imported history
 // has none, and nothing is invented), and gas is served as "gas" in cubic
-// metres (MTQ), as the scheme's pilots do.
+// metres (MTQ), as the scheme's pilots do. published_test.go holds our answers
+// against that document, and lists every clause that is set aside.
 package consumption
 
 import (

@@ -96,6 +96,7 @@ func (b *bank) tokens(ctx context.Context, form url.Values) error {
 type report struct {
 	Data       []provenance.Entry `json:"data"`
 	Provenance json.RawMessage    `json:"provenance"`
+	answer     []byte             // as it came
 }
 
 // errNotYet says that the relay knows the meter but not yet every half-hour.
@@ -103,8 +104,8 @@ var errNotYet = errors.New("the report is not complete yet (202)")
 
 func (b *bank) report(ctx context.Context, from, to time.Time) (*report, error) {
 	link := b.resource + "/emissions?" + url.Values{"from": {from.Format(time.RFC3339)}, "to": {to.Format(time.RFC3339)}}.Encode()
-	var r report
-	_, err := getJSON(ctx, b.mtls, link, b.access, &r)
+	var answer json.RawMessage
+	_, err := getJSON(ctx, b.mtls, link, b.access, &answer)
 	switch {
 	case isStatus(err, http.StatusAccepted):
 		return nil, fmt.Errorf("%w: %w", errNotYet, err)
@@ -112,9 +113,13 @@ func (b *bank) report(ctx context.Context, from, to time.Time) (*report, error) 
 		if err := b.renew(ctx); err != nil {
 			return nil, err
 		}
-		_, err = getJSON(ctx, b.mtls, link, b.access, &r)
+		_, err = getJSON(ctx, b.mtls, link, b.access, &answer)
 	}
-	return &r, err
+	if err != nil {
+		return nil, err
+	}
+	r := report{answer: answer}
+	return &r, json.Unmarshal(answer, &r)
 }
 
 func (b *bank) post(ctx context.Context, to string, form url.Values, into any) error {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -130,7 +132,29 @@ func (d *demo) printReport(ctx context.Context) error {
 	for _, s := range summary(steps) {
 		fmt.Fprintln(d.Out, "  "+s)
 	}
+	return d.keepReport(r)
+}
+
+// keepReport writes the bank's answer into the demo's folder, as it came, and
+// says how anybody checks it.
+func (d *demo) keepReport(r *report) error {
+	file := d.path("bank-report.json")
+	if err := os.WriteFile(file, r.answer, 0o600); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.Out, "\nCheck it yourself, offline (explain in place of verify says who signed what):\n  %s provenance verify --registry %s --roots %s %s\n",
+		shown(filepath.Join(d.programs.bin, "perseus-central")), d.registry(), shown(d.path("signing-ca.pem")), shown(file))
 	return nil
+}
+
+// shown is a file as one would type it: from here where it is not far.
+func shown(file string) string {
+	if here, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(here, file); err == nil && filepath.IsLocal(rel) {
+			return rel
+		}
+	}
+	return file
 }
 
 func abs(n int64) int64 { return max(n, -n) }

@@ -37,7 +37,7 @@ func TestCheckReport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &report{slices.Clone(data), raw}
+		return &report{Data: slices.Clone(data), Provenance: raw}
 	}
 	good := made(sc.Role(scheme.EDP), sc.Role(scheme.CAP))
 	if steps, err := d.checkReport(good); err != nil || len(steps) != 2 {

@@ -128,7 +128,8 @@ func TestStartsWithADamagedStore(t *testing.T) {
 			if !s.Healthy {
 				t.Errorf("not healthy with its clean store: %v", s.Reasons)
 			}
-			if out := must(t, "perseus-agent", "status", "--config", g.config); !strings.Contains(out, "All is well.") {
+			// It works, and whoever asks is told that something was lost from sight.
+			if out := must(t, "perseus-agent", "status", "--config", g.config); !strings.Contains(out, "Wrong: the store was damaged and is set aside as "+aside) || strings.Contains(out, "All is well.") {
 				t.Errorf("the status command:\n%s", out)
 			}
 			if err := g.stop(); err != nil {

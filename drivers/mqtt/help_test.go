@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -210,10 +211,14 @@ func fixed(at string) func() time.Time {
 	return func() time.Time { return t }
 }
 
+var publishers atomic.Int64
+
 // publisher is a client of somebody else's.
 func publisher(t *testing.T, url string) paho.Client {
 	t.Helper()
-	c := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetClientID("device"))
+	// An identifier of its own: one that was left behind by a dead broker connects
+	// again to the next, and would throw out its successor of the same name.
+	c := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetClientID(fmt.Sprintf("device-%d", publishers.Add(1))))
 	if token := c.Connect(); !token.WaitTimeout(patience) || token.Error() != nil {
 		t.Fatal(token.Error())
 	}

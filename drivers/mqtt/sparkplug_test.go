@@ -200,6 +200,7 @@ func TestSparkplugReconnect(t *testing.T) {
 	n.wait()
 	n.birth()
 	expect(t, got, 0, 0, at(n.at), 1_000_000)
+	n.Disconnect(0) // there is one edge node
 	m.die()
 	healthy(t, b, false)
 	again := newTestBroker(t, m.address)

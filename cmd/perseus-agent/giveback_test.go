@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,17 +12,18 @@ import (
 // a minute where nothing is committed.
 func TestGiver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, given := newGiver(), 0
-		g.give = func() { given++ }
+		g := newGiver()
+		var given atomic.Int64
+		g.give = func() { given.Add(1) }
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go g.run(ctx, 10*time.Second)
-		after := func(d time.Duration, want int) {
+		after := func(d time.Duration, want int64) {
 			t.Helper()
 			time.Sleep(d)
 			synctest.Wait()
-			if given != want {
-				t.Errorf("given back %d times, want %d", given, want)
+			if n := given.Load(); n != want {
+				t.Errorf("given back %d times, want %d", n, want)
 			}
 		}
 		after(59*time.Second, 0)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/clock"
+	"github.com/perseus-edge/perseus-edge/energy/validate"
 	"github.com/perseus-edge/perseus-edge/energy/virtual"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/uplink"
@@ -31,11 +32,12 @@ type Agent struct {
 	buses    []*bus
 	recorder *recorder
 	notes    notes
-	started  time.Time     // by Options.Now
-	began    time.Time     // for durations
-	given    bool          // the clock is taken as it is
-	gas      *Gas          // its volumes as energy
-	virtual  *virtual.Plan // nil: there are no virtual meters
+	started  time.Time         // by Options.Now
+	began    time.Time         // for durations
+	given    bool              // the clock is taken as it is
+	gas      *Gas              // its volumes as energy
+	checkers validate.Checkers // of its registers, while they are made
+	virtual  *virtual.Plan     // nil: there are no virtual meters
 	uplink   atomic.Pointer[uplink.Client]
 	upErr    atomic.Pointer[string] // why there is no uplink client yet
 

@@ -104,7 +104,7 @@ func (r *recorder) judgeDay(m *meter, reg *register, day energy.Day) (found []en
 	if len(hh) == 0 {
 		return nil
 	}
-	for _, f := range validate.Day(reg.key, day, hh, options(r.agent.opt.Config, r.past, &m.cfg, reg.key.Measure), nil) {
+	for _, f := range validate.Day(reg.key, day, hh, options(r.agent.opt.Config, r.past, m.cfg, reg.key.Measure), nil) {
 		if k, err := f.Keyed(); err == nil {
 			found = append(found, k)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,11 +31,17 @@ func Listeners() map[string]ListenerFactory {
 
 func newModbus(b config.Bus, meters []config.Meter, now func() time.Time, log *slog.Logger) (drivers.Poller, error) {
 	c := modbus.Config{URL: b.URL, Timeout: b.Timeout, Pause: b.Pause, Now: now, Logger: log, Devices: make([]modbus.Device, 0, len(meters))}
-	for _, m := range meters {
-		d := modbus.Device{Meter: m.ID, Unit: m.Unit, Serial: m.SerialRegister, SunSpec: m.SunSpec, Points: make([]modbus.Point, 0, len(m.Registers))}
-		for _, r := range m.Registers {
-			d.Points = append(d.Points, r.Point)
+	var points []modbus.Point // of the meter before
+	for i := range meters {
+		m := &meters[i]
+		d := modbus.Device{Meter: m.ID, Unit: m.Unit, Serial: m.SerialRegister, SunSpec: m.SunSpec}
+		if i == 0 || !sameSlice(m.Registers, meters[i-1].Registers) {
+			points = make([]modbus.Point, len(m.Registers))
+			for j := range points {
+				points[j] = m.Registers[j].Point
+			}
 		}
+		d.Points = slices.Clip(points)
 		if m.CheckPower != nil {
 			d.Points, d.Checks = append(d.Points, m.CheckPower.Point), 1
 		}
@@ -48,6 +55,11 @@ func newModbus(b config.Bus, meters []config.Meter, now func() time.Time, log *s
 		return nil, fmt.Errorf("bus %s: %w", b.ID, err)
 	}
 	return bus, nil
+}
+
+// sameSlice reports whether two meters share their registers.
+func sameSlice(a, b []config.Register) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 func newMQTT(b config.Bus, meters []config.Meter, now func() time.Time, _ Keeper, log *slog.Logger) (drivers.Listener, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
@@ -127,7 +128,7 @@ func openFaulty(t *testing.T, path string) *faulty {
 	return &faulty{Store: s}
 }
 
-var quietLog = slog.New(slog.DiscardHandler)
+var quietLog = record.Logger(nil)
 
 func storePath(t *testing.T) string { return filepath.Join(t.TempDir(), "agent.db") }
 

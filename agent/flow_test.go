@@ -92,7 +92,7 @@ func TestRegisterThatStandsStill(t *testing.T) {
 // What a source marks, or said long ago, tells nothing.
 func TestFlowThatIsNotKnown(t *testing.T) {
 	b := &bus{agent: &Agent{}, log: quietLog}
-	m := &meter{cfg: config.Meter{ID: "a", CheckPower: &config.Register{}}, registers: []register{{key: key("a"), cfg: importRegister}}}
+	m := &meter{cfg: &config.Meter{ID: "a", CheckPower: &config.Register{}}, registers: []register{{key: key("a"), cfg: importRegister}}}
 	hear := func(r drivers.Reading) { r.Point = 1; b.checks(m, []drivers.Reading{{Point: 0}, r}, epoch) }
 	known := func(after time.Duration) bool {
 		return m.facts(&m.registers[0], &drivers.Reading{}, energy.Sample{At: epoch}, epoch.Add(after)).PowerKnown

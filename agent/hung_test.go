@@ -68,7 +68,7 @@ func TestKeptByEarlierVersions(t *testing.T) {
 	first[0] = 1
 	for version, kept := range map[int][]byte{1: first, 2: second, 3: now} {
 		again := newRegister()
-		if err := again.restore(kept, validate.Options{}, energy.Period, never); err != nil {
+		if err := again.restore(kept, &validate.Checkers{}, validate.Options{}, energy.Period, never); err != nil {
 			t.Errorf("version %d: %v", version, err)
 			continue
 		}

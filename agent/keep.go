@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,20 +19,23 @@ import (
 // was kept, the register's numbers are not comparable any more: the series
 // begins anew, with a statement of baseline that says why.
 type origin struct {
-	words        string // for statements, e.g. "modbus unit 1 input 0x0048 float32 ABCD"
 	read, serial [8]byte
 	device       [8]byte // the serial number that the meter itself gave last; zero where it gave none
 }
 
-func originOf(b config.Bus, m config.Meter, r *config.Register) origin {
+// originWords say it in statements, e.g. "modbus unit 1 input 0x0048 float32 ABCD".
+func originWords(b *config.Bus, m *config.Meter, r *config.Register) string {
 	words := fmt.Sprintf("%s unit %d %s %#04x %s %s", b.Driver, m.Unit, r.Table, r.Address, r.Type, r.Order)
-	if m.SunSpec != nil {
+	switch {
+	case r.Heard != nil:
+		words = fmt.Sprintf("%s %s %s %s %s", b.Driver, b.Listening.Format, m.Device, r.Heard.Name, r.Heard.Topic)
+	case m.SunSpec != nil:
 		words = fmt.Sprintf("%s unit %d sunspec %s %d", b.Driver, m.Unit, m.SunSpec.Kind, m.SunSpec.Part)
 	}
-	o := origin{words: strings.Join(strings.Fields(words), " ")}
-	if h := r.Heard; h != nil {
-		o.words = strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s %s", b.Driver, b.Listening.Format, m.Device, h.Name, h.Topic)), " ")
-	}
+	return strings.Join(strings.Fields(words), " ")
+}
+
+func originOf(b *config.Bus, m *config.Meter, r *config.Register) (o origin) {
 	ratios := r.CT
 	if r.VT != "" {
 		ratios += "|" + r.VT
@@ -42,7 +46,7 @@ func originOf(b config.Bus, m config.Meter, r *config.Register) origin {
 	if r.Pulse != "" {
 		ratios += "|" + r.Pulse
 	}
-	o.read = hash8(fmt.Sprintf("%s|%s|%s|%s|%d", o.words, r.Unit, r.Scale, ratios, r.Modulus))
+	o.read = hash8(fmt.Sprintf("%s|%s|%s|%s|%d", originWords(b, m, r), r.Unit, r.Scale, ratios, r.Modulus))
 	if m.Serial != "" {
 		o.serial = hash8(m.Serial)
 	}
@@ -79,9 +83,10 @@ func (r *register) appendKept(dst []byte) []byte {
 	}
 	dst = binary.AppendVarint(dst, at)
 	dst = binary.AppendVarint(dst, value)
-	judged := r.check.State(nil)
-	dst = binary.AppendUvarint(dst, uint64(len(judged)))
-	dst = append(dst, judged...)
+	from := len(dst)
+	dst = r.check.State(dst)
+	var length [binary.MaxVarintLen64]byte // it stands before the state, and is known after it
+	dst = slices.Insert(dst, from, length[:binary.PutUvarint(length[:], uint64(len(dst)-from))]...)
 	dst = r.hung.append(dst)
 	return r.counter.State(dst)
 }
@@ -145,7 +150,7 @@ func parseKept(b []byte) (k kept, err error) {
 // the register begins anew, and its first sample is a new opening.
 // stated reports whether the operator has stated a meter exchange since an
 // instant: then the counter goes on, and the statement decides.
-func (r *register) restore(b []byte, rules validate.Options, period time.Duration, stated func(time.Time) bool) error {
+func (r *register) restore(b []byte, by *validate.Checkers, rules validate.Options, period time.Duration, stated func(time.Time) bool) error {
 	r.counter = counterOf(r.cfg, period)
 	if len(b) == 0 {
 		return nil // never read before
@@ -155,7 +160,7 @@ func (r *register) restore(b []byte, rules validate.Options, period time.Duratio
 		return err
 	}
 	r.previous, r.origin.device, r.hung = k.previous, k.device, k.hung
-	if c, err := validate.Restore(r.key, rules, k.judged); err == nil {
+	if c, err := by.Restore(r.key, rules, k.judged); err == nil {
 		r.check = c
 	}
 	switch {

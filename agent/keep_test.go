@@ -153,7 +153,7 @@ var importRegister = &config.Register{Point: modbus.Point{Measure: energy.Import
 func TestDamagedStateBeginsAnew(t *testing.T) {
 	for _, kept := range [][]byte{{1}, {9, 9}, make([]byte, 49), append([]byte{keptVersion}, make([]byte, 68)...), append([]byte{1}, make([]byte, 60)...)} {
 		r := newRegister()
-		if err := r.restore(kept, validate.Options{}, energy.Period, never); err == nil {
+		if err := r.restore(kept, &validate.Checkers{}, validate.Options{}, energy.Period, never); err == nil {
 			t.Errorf("%x: restored", kept)
 		}
 		if r.counter == nil {
@@ -173,13 +173,13 @@ func FuzzRestore(f *testing.F) {
 	f.Add([]byte{keptVersion})
 	f.Fuzz(func(t *testing.T, kept []byte) {
 		r := newRegister()
-		err := r.restore(kept, validate.Options{}, energy.Period, never)
+		err := r.restore(kept, &validate.Checkers{}, validate.Options{}, energy.Period, never)
 		if r.counter == nil {
 			t.Fatal("no accumulator to go on with")
 		}
 		if err == nil && len(kept) > 0 {
 			again := newRegister()
-			if err := again.restore(r.appendKept(nil), validate.Options{}, energy.Period, never); err != nil {
+			if err := again.restore(r.appendKept(nil), &validate.Checkers{}, validate.Options{}, energy.Period, never); err != nil {
 				t.Fatalf("kept again, cannot be restored: %v", err)
 			}
 		}

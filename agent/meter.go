@@ -16,7 +16,7 @@ import (
 // meter is one device of a bus, with what is known of it. The bus's lock
 // guards it.
 type meter struct {
-	cfg       config.Meter
+	cfg       *config.Meter // the configuration's own: not to be changed
 	registers []register
 
 	asked    time.Time // last poll

@@ -21,7 +21,7 @@ func (a *Agent) restoreConversion(m *meter, r *register) {
 			r.converts = &by
 		}
 	}
-	by, err := a.opt.Config.Conversion(m.cfg)
+	by, err := a.opt.Config.Conversion(*m.cfg)
 	if err != nil {
 		return
 	}

@@ -9,9 +9,6 @@ import (
 
 // kept marks the round as stored.
 func (r *recorder) kept() {
-	// The next round is up to a minute off: others may have its memory till then.
-	r.rounds.arena, r.rounds.states, r.rounds.samples = len(r.arena), len(r.round.States), len(r.round.Samples)
-	r.arena, r.round.States, r.round.Samples = nil, nil, nil
 	clear(r.closings)
 	r.round.HalfHours, r.round.Statements, r.round.Findings = nil, nil, nil
 	r.past.forget()

@@ -25,8 +25,8 @@ type recorder struct {
 
 	commit    sync.Mutex // one commit at a time; guards the rest
 	round     store.Round
-	arena     []byte                               // the states of the round at hand lie in it
-	rounds    struct{ arena, states, samples int } // how much the last round took
+	arena     []byte  // the states of the round at hand lie in it
+	news      touched // what the round at hand brings
 	past      *past
 	exchanges *exchanges
 	closings  map[energy.Key]bool // registers whose states go with the next round
@@ -64,7 +64,7 @@ const (
 func newRecorder(a *Agent) *recorder {
 	return &recorder{
 		agent: a, most: maxWaiting, settled: make(chan struct{}, 1), fatal: make(chan error, 1),
-		past: newPast(a.opt.Store), exchanges: a.readExchanges(), closings: map[energy.Key]bool{},
+		past: newPast(a.opt.Store), exchanges: a.readExchanges(), closings: map[energy.Key]bool{}, news: touched{},
 	}
 }
 
@@ -176,8 +176,10 @@ func (r *recorder) tell() {
 // collect takes what the buses settled since the last time, together with the
 // states of the same instant, has it judged, and derives from it.
 func (r *recorder) collect() {
-	r.arena, r.round.States, r.round.Samples = make([]byte, 0, r.rounds.arena), make([]store.KeyedState, 0, r.rounds.states), make([]store.KeyedSample, 0, r.rounds.samples)
-	news := touched{}
+	// The same memory each minute: a round without half-hours allocates nothing.
+	r.arena, r.round.States, r.round.Samples = r.arena[:0], r.round.States[:0], r.round.Samples[:0]
+	clear(r.news)
+	news := r.news
 	var late []store.KeyedSample
 	for _, b := range r.agent.buses {
 		b.mu.Lock()

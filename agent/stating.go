@@ -69,7 +69,7 @@ func (b *bus) unstated(m *meter, reg *register, e energy.Event) []validate.Findi
 	case reg.breakKind == energy.ExchangeStatement:
 		return reg.check.Change(e.At, "serial number "+m.cfg.Serial+" in the configuration", "the one before", b.words[:0])
 	case reg.breakKind == energy.ConfigChangeStatement:
-		return reg.check.Change(e.At, "read as "+reg.origin.words+", in another way than before", "no change", b.words[:0])
+		return reg.check.Change(e.At, "read as "+originWords(&b.cfg, m.cfg, reg.cfg)+", in another way than before", "no change", b.words[:0])
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func (b *bus) unstated(m *meter, reg *register, e energy.Event) []validate.Findi
 // describe fills in what a third party must know of the register.
 func (b *bus) describe(m *meter, reg *register, s *energy.Statement) {
 	s.Agent = "perseus-agent " + b.agent.opt.Version
-	s.Config, s.Register, s.Serial = b.agent.opt.Config.Hash, reg.origin.words, m.cfg.Serial
+	s.Config, s.Register, s.Serial = b.agent.opt.Config.Hash, originWords(&b.cfg, m.cfg, reg.cfg), m.cfg.Serial
 	if reg.serial != "" {
 		s.Serial = reg.serial
 	}
@@ -92,7 +92,7 @@ func (b *bus) describe(m *meter, reg *register, s *energy.Statement) {
 	if reg.cfg.Power {
 		s.Method = "power-integral"
 	}
-	if c, err := b.agent.opt.Config.Conversion(m.cfg); err == nil && reg.key.Measure == energy.Gas {
+	if c, err := b.agent.opt.Config.Conversion(*m.cfg); err == nil && reg.key.Measure == energy.Gas {
 		s.Factor, s.Corrected, s.Zone, s.ConvertedFrom = b.agent.gas.Factor(), m.cfg.Corrected, m.cfg.Zone, m.cfg.ConvertedFrom
 		if f, err := c.Factor(); err == nil {
 			s.VCF = f.String()

@@ -12,6 +12,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // alarming is a bus whose first device has an alarm on.
@@ -41,7 +42,7 @@ func TestTakeOver(t *testing.T) {
 			if change != nil {
 				change(c)
 			}
-			a, err := New(Options{Config: c, Store: s, Drivers: f.drivers(), Logger: slog.New(slog.NewTextHandler(&log, nil)), Flush: 10 * time.Minute, Version: "test", Before: before})
+			a, err := New(Options{Config: c, Store: s, Drivers: f.drivers(), Logger: slog.New(record.Handler(t, slog.NewTextHandler(&log, nil))), Flush: 10 * time.Minute, Version: "test", Before: before})
 			check(t, err)
 			a.buses[0].poller = wire
 			return a, func() { check(t, runFor(a, 35*time.Minute+time.Second)) }

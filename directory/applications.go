@@ -5,10 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
+	"github.com/perseus-edge/perseus-edge/directory/form"
 )
 
 // Application is one use of data by a member: the identity in its
@@ -43,15 +44,15 @@ func (a *Application) columns() []any {
 }
 
 func (a *Application) check() error {
-	a.Roles = unique(a.Roles)
-	return errors.Join(checkID(a.ID), checkText("name", a.Name, 200), checkRoles(a.Roles),
-		checkOptionalURL("home page", a.HomePage), checkOptionalURL("message delivery", a.MessageDelivery),
-		checkOptionalText("description", a.Description, 2000), checkOptionalURL("support URL", a.SupportURL))
+	a.Roles = form.Unique(a.Roles)
+	return errors.Join(form.ID(a.ID), form.Text("name", a.Name, 200), checkRoles(a.Roles),
+		form.OptionalURL("home page", a.HomePage), form.OptionalURL("message delivery", a.MessageDelivery),
+		form.OptionalText("description", a.Description, 2000), form.OptionalURL("support URL", a.SupportURL))
 }
 
 func (d *DataService) check() error {
-	return errors.Join(checkID(d.ID), checkText("title", d.Title, 200), checkURL("conforms to", d.ConformsTo),
-		checkURL("endpoint", d.Endpoint), checkOptionalURL("OAuth issuer", d.OAuthIssuer), checkOptionalURL("dataset assurance", d.Assurance))
+	return errors.Join(form.ID(d.ID), form.Text("title", d.Title, 200), form.URL("conforms to", d.ConformsTo),
+		form.URL("endpoint", d.Endpoint), form.OptionalURL("OAuth issuer", d.OAuthIssuer), form.OptionalURL("dataset assurance", d.Assurance))
 }
 
 // AddApplication adds an application of a member, with the data services that
@@ -59,13 +60,13 @@ func (d *DataService) check() error {
 // have.
 func (s *Service) AddApplication(ctx context.Context, a Application, offers ...DataService) (Application, error) {
 	if a.ID == "" {
-		a.ID = newID()
+		a.ID = form.NewID()
 	}
 	if err := a.check(); err != nil {
 		return Application{}, err
 	}
-	return a, s.inTx(ctx, func(tx *sql.Tx) error {
-		if err := s.listingChanged(ctx, tx, a.Member); err != nil {
+	return a, s.InTx(ctx, func(tx *sql.Tx) error {
+		if err := s.ListingChanged(ctx, tx, a.Member); err != nil {
 			return err
 		}
 		if _, err := member(ctx, tx, a.Member); err != nil {
@@ -74,7 +75,7 @@ func (s *Service) AddApplication(ctx context.Context, a Application, offers ...D
 		r, err := tx.ExecContext(ctx, `INSERT INTO directory_applications (id, created_at, `+applicationColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING`,
 			a.ID, s.Now().Unix(), a.Member, a.Name, a.HomePage, a.MessageDelivery, a.Description, a.SupportURL)
-		if err := one(r, err, ErrExists, "application", a.ID); err != nil {
+		if err := one(r, err, fault.ErrExists, "application", a.ID); err != nil {
 			return err
 		}
 		if err := s.claim(ctx, tx, a); err != nil {
@@ -102,13 +103,13 @@ func (s *Service) claim(ctx context.Context, tx *sql.Tx, a Application) error {
 	}
 	for _, role := range a.Roles {
 		if !slices.Contains(held, role) {
-			return invalid("role %s: member %s does not have it, so its application cannot claim it", role, a.Member)
+			return fault.Invalid("role %s: member %s does not have it, so its application cannot claim it", role, a.Member)
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO directory_application_roles (application, role) VALUES ($1, $2)`, a.ID, role); err != nil {
 			return err
 		}
 	}
-	return s.listingChanged(ctx, tx, a.Member)
+	return s.ListingChanged(ctx, tx, a.Member)
 }
 
 // AddDataService lists an API of an application in the catalogue.
@@ -117,7 +118,7 @@ func (s *Service) AddDataService(ctx context.Context, d DataService) (DataServic
 	if err != nil {
 		return DataService{}, err
 	}
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+	err = s.InTx(ctx, func(tx *sql.Tx) error {
 		d, err = s.addDataService(ctx, tx, d, a.Member)
 		return err
 	})
@@ -126,7 +127,7 @@ func (s *Service) AddDataService(ctx context.Context, d DataService) (DataServic
 
 func (s *Service) addDataService(ctx context.Context, tx *sql.Tx, d DataService, member string) (DataService, error) {
 	if d.ID == "" {
-		d.ID = newID()
+		d.ID = form.NewID()
 	}
 	if err := d.check(); err != nil {
 		return DataService{}, err
@@ -134,11 +135,11 @@ func (s *Service) addDataService(ctx context.Context, tx *sql.Tx, d DataService,
 	r, err := tx.ExecContext(ctx, `INSERT INTO directory_data_services (id, application, title, conforms_to, endpoint_url, oauth_issuer, assurance)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING`,
 		d.ID, d.Application, d.Title, d.ConformsTo, d.Endpoint, d.OAuthIssuer, d.Assurance)
-	if err := one(r, err, ErrExists, "data service", d.ID); err != nil {
+	if err := one(r, err, fault.ErrExists, "data service", d.ID); err != nil {
 		return DataService{}, err
 	}
 	s.audit(tx, audit.Event{Action: "service.add", Subject: "service/" + d.ID, Member: member, After: d})
-	return d, s.listingChanged(ctx, tx, member)
+	return d, s.ListingChanged(ctx, tx, member)
 }
 
 // dataServices of an application, sorted by id.
@@ -157,14 +158,14 @@ func dataServices(ctx context.Context, q querier, app string) (out []DataService
 // offers gets those that are there, and returns those that are to be.
 // ErrNotFound: the member has no such application.
 func (s *Service) UpdateApplication(ctx context.Context, member, id string, change func(*Application), offers func([]DataService) ([]DataService, error)) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return s.InTx(ctx, func(tx *sql.Tx) error {
 		// First, so that changes at the same time wait for one another.
-		if err := s.listingChanged(ctx, tx, member); err != nil {
+		if err := s.ListingChanged(ctx, tx, member); err != nil {
 			return err
 		}
 		a, err := application(ctx, tx, id)
 		if err == nil && a.Member != member {
-			err = ErrNotFound
+			err = fault.ErrNotFound
 		}
 		if err != nil {
 			return err
@@ -213,8 +214,8 @@ func (s *Service) UpdateApplication(ctx context.Context, member, id string, chan
 // services. One that ever had a certificate, or that a gateway belongs to,
 // stays: records and revocation lists name it.
 func (s *Service) DeleteApplication(ctx context.Context, owner, id string) error {
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		if err := s.listingChanged(ctx, tx, owner); err != nil {
+	err := s.InTx(ctx, func(tx *sql.Tx) error {
+		if err := s.ListingChanged(ctx, tx, owner); err != nil {
 			return err
 		}
 		a, err := application(ctx, tx, id)
@@ -222,7 +223,7 @@ func (s *Service) DeleteApplication(ctx context.Context, owner, id string) error
 			return err
 		}
 		if a.Member != owner {
-			return fmt.Errorf("application %s: %w", cut(id, 64), ErrNotFound)
+			return fmt.Errorf("application %s: %w", form.Cut(id, 64), fault.ErrNotFound)
 		}
 		if err := inUse(ctx, tx, id); err != nil {
 			return err
@@ -231,7 +232,7 @@ func (s *Service) DeleteApplication(ctx context.Context, owner, id string) error
 		_, err = tx.ExecContext(ctx, `DELETE FROM directory_applications WHERE id = $1`, id)
 		return err
 	})
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if err != nil && !errors.Is(err, fault.ErrNotFound) {
 		// A certificate may have been issued meanwhile; the foreign key saw it.
 		return errors.Join(inUse(ctx, s.DB, id), err)
 	}
@@ -250,9 +251,9 @@ func inUse(ctx context.Context, q querier, id string) error {
 	case err != nil:
 		return err
 	case certificates:
-		return &httpError{http.StatusConflict, "in_use", "This application has had certificates, so records name it and it stays. Revoke the certificates if it has ended."}
+		return fault.Clash("in_use", "This application has had certificates, so records name it and it stays. Revoke the certificates if it has ended.")
 	case gateways:
-		return &httpError{http.StatusConflict, "in_use", "Gateways belong to this application, so it stays."}
+		return fault.Clash("in_use", "Gateways belong to this application, so it stays.")
 	}
 	return nil
 }

@@ -7,12 +7,17 @@ import (
 	"crypto/elliptic"
 	"crypto/x509"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math/big"
 	"strings"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
+	"github.com/perseus-edge/perseus-edge/directory/form"
+	"github.com/perseus-edge/perseus-edge/directory/ocsp"
 	"github.com/perseus-edge/perseus-edge/identity"
 )
 
@@ -28,21 +33,21 @@ func (c Certificate) PEM() []byte { return identity.EncodeCertificates(c.Leaf, c
 // the public key of the request (PEM) counts; every name comes from the
 // directory.
 func (s *Service) IssueClient(ctx context.Context, application string, csr []byte) (Certificate, error) {
-	return s.issueApplication(ctx, Client, application, "", csr)
+	return s.issueApplication(ctx, ca.Client, application, "", csr)
 }
 
 // IssueSigning issues a signing certificate (12 months) to an application.
 func (s *Service) IssueSigning(ctx context.Context, application string, csr []byte) (Certificate, error) {
-	return s.issueApplication(ctx, Signing, application, "", csr)
+	return s.issueApplication(ctx, ca.Signing, application, "", csr)
 }
 
-func (s *Service) issueApplication(ctx context.Context, h Hierarchy, id, label string, csr []byte) (Certificate, error) {
-	key, err := requestKey(csr)
+func (s *Service) issueApplication(ctx context.Context, h ca.Hierarchy, id, label string, csr []byte) (Certificate, error) {
+	key, err := ca.RequestKey(csr)
 	if err != nil {
 		return Certificate{}, err
 	}
 	var c Certificate
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+	err = s.InTx(ctx, func(tx *sql.Tx) error {
 		a, err := application(ctx, tx, id)
 		if err != nil {
 			return err
@@ -52,7 +57,7 @@ func (s *Service) issueApplication(ctx context.Context, h Hierarchy, id, label s
 			return err
 		}
 		c, err = s.issueMember(ctx, tx, h, holder{member: m.ID, application: a.ID, label: label},
-			subject{URL: s.ApplicationURL(a.ID), Member: s.MemberURL(m.ID), Organisation: m.LegalName, Roles: a.Roles}, key)
+			ca.Subject{URL: s.ApplicationURL(a.ID), Member: s.MemberURL(m.ID), Organisation: m.LegalName, Roles: a.Roles}, key)
 		return err
 	})
 	return c, err
@@ -61,41 +66,42 @@ func (s *Service) issueApplication(ctx context.Context, h Hierarchy, id, label s
 // IssueServer issues a server certificate (24 hours) for hosts: DNS names, and
 // loopback addresses for demonstrations. The caller answers for the hosts.
 func (s *Service) IssueServer(ctx context.Context, pub crypto.PublicKey, hosts []string) (c Certificate, err error) {
-	if err := checkHosts(hosts); err != nil { // not worth a transaction
+	if err := form.Hosts(hosts); err != nil { // not worth a transaction
 		return Certificate{}, err
 	}
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		c, err = s.issueServer(ctx, tx, pub, hosts)
+	err = s.InTx(ctx, func(tx *sql.Tx) error {
+		c, err = s.IssueServerIn(ctx, tx, pub, hosts)
 		return err
 	})
 	return c, err
 }
 
-func (s *Service) issueServer(ctx context.Context, tx *sql.Tx, pub crypto.PublicKey, hosts []string) (Certificate, error) {
-	if err := checkHosts(hosts); err != nil {
+// IssueServerIn is IssueServer within a transaction of InTx.
+func (s *Service) IssueServerIn(ctx context.Context, tx *sql.Tx, pub crypto.PublicKey, hosts []string) (Certificate, error) {
+	if err := form.Hosts(hosts); err != nil {
 		return Certificate{}, err
 	}
 	if k, ok := pub.(*ecdsa.PublicKey); !ok || k.Curve != elliptic.P256() {
-		return Certificate{}, invalid("server certificate: the key must be ECDSA on P-256")
+		return Certificate{}, fault.Invalid("server certificate: the key must be ECDSA on P-256")
 	}
 	now := s.Now()
-	leaf, err := s.Authorities.Server.leaf(serverTemplate(hosts, now, s.statusURLs(Server)), pub, now)
+	leaf, err := s.Authorities.Server.Leaf(ca.ServerTemplate(hosts, now, s.statusURLs(ca.Server)), pub, now)
 	if err != nil {
 		return Certificate{}, err
 	}
-	return Certificate{leaf, s.Authorities.Server.Issuer}, s.record(ctx, tx, Server, holder{hosts: strings.Join(hosts, " ")}, leaf)
+	return Certificate{leaf, s.Authorities.Server.Issuer}, s.record(ctx, tx, ca.Server, holder{hosts: strings.Join(hosts, " ")}, leaf)
 }
 
 // holder says in the database whose a certificate is.
 type holder struct{ member, application, gateway, hosts, label string }
 
-func (s *Service) issueMember(ctx context.Context, tx *sql.Tx, h Hierarchy, who holder, sub subject, pub crypto.PublicKey) (Certificate, error) {
+func (s *Service) issueMember(ctx context.Context, tx *sql.Tx, h ca.Hierarchy, who holder, sub ca.Subject, pub crypto.PublicKey) (Certificate, error) {
 	now, authority := s.Now(), s.Authorities.Of(h)
-	t, err := memberTemplate(h, sub, now, s.statusURLs(h))
+	t, err := ca.MemberTemplate(h, sub, now, s.statusURLs(h))
 	if err != nil {
 		return Certificate{}, err
 	}
-	leaf, err := authority.leaf(t, pub, now)
+	leaf, err := authority.Leaf(t, pub, now)
 	if err != nil {
 		return Certificate{}, err
 	}
@@ -105,7 +111,7 @@ func (s *Service) issueMember(ctx context.Context, tx *sql.Tx, h Hierarchy, who 
 
 // record keeps a certificate. What was not recorded could not be revoked, so
 // nothing is handed out before this succeeds.
-func (s *Service) record(ctx context.Context, tx *sql.Tx, h Hierarchy, who holder, c *x509.Certificate) error {
+func (s *Service) record(ctx context.Context, tx *sql.Tx, h ca.Hierarchy, who holder, c *x509.Certificate) error {
 	holds := c.Subject.CommonName
 	if who.hosts != "" {
 		holds = who.hosts
@@ -128,7 +134,7 @@ func (s *Service) Revoke(ctx context.Context, serial *big.Int) error {
 
 // revoke is Revoke, limited to certificates of one member unless that is empty.
 func (s *Service) revoke(ctx context.Context, serial *big.Int, onlyMember string) error {
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.InTx(ctx, func(tx *sql.Tx) error {
 		var h, owner string
 		err := tx.QueryRowContext(ctx, `SELECT hierarchy, COALESCE(member, '') FROM directory_certificates WHERE serial = $1`,
 			serial.String()).Scan(&h, &owner)
@@ -136,7 +142,7 @@ func (s *Service) revoke(ctx context.Context, serial *big.Int, onlyMember string
 			return missing(err, "certificate", serial.String())
 		}
 		if onlyMember != "" && owner != onlyMember {
-			return fmt.Errorf("certificate %s: %w", serial, ErrNotFound)
+			return fmt.Errorf("certificate %s: %w", serial, fault.ErrNotFound)
 		}
 		// The list's row first: a process that is making the list holds it,
 		// so a revocation is either in that list or marks it stale.
@@ -160,4 +166,32 @@ func (s *Service) revoke(ctx context.Context, serial *big.Int, onlyMember string
 	return err
 }
 
-func null(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
+// CertificateStatus is what there is to say of a certificate by its serial number
+// (decimal): not known where this directory has not issued it.
+func (s *Service) CertificateStatus(ctx context.Context, h ca.Hierarchy, serial string) (ocsp.Status, error) {
+	var revoked sql.NullInt64
+	err := s.DB.QueryRowContext(ctx, `SELECT revoked_at FROM directory_certificates WHERE serial = $1 AND hierarchy = $2`, serial, string(h)).Scan(&revoked)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ocsp.Status{}, nil
+	}
+	st := ocsp.Status{Known: true}
+	if revoked.Valid {
+		st.Revoked = time.Unix(revoked.Int64, 0)
+	}
+	return st, err
+}
+
+// ServerCertificate finds a server certificate; sql.ErrNoRows: there is none.
+func (s *Service) ServerCertificate(ctx context.Context, serial *big.Int) (leaf *x509.Certificate, revoked bool, err error) {
+	var text string
+	err = s.DB.QueryRowContext(ctx, `SELECT pem, revoked_at IS NOT NULL FROM directory_certificates WHERE serial = $1 AND hierarchy = $2`,
+		serial.String(), string(ca.Server)).Scan(&text, &revoked)
+	if err != nil {
+		return nil, false, err
+	}
+	cs, err := identity.ParseCertificates([]byte(text))
+	if err != nil {
+		return nil, false, err
+	}
+	return cs[0], revoked, nil
+}

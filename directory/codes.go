@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/directory/form"
 	"github.com/perseus-edge/perseus-edge/identity"
 )
 
@@ -33,7 +34,7 @@ func (s *Service) NewCode(ctx context.Context, gateway string) (string, error) {
 // IssueCode is NewCode with all there is to show.
 func (s *Service) IssueCode(ctx context.Context, gateway string) (Code, error) {
 	var c Code
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.InTx(ctx, func(tx *sql.Tx) error {
 		g, err := s.gateway(ctx, tx, gateway)
 		if err != nil {
 			return err
@@ -58,7 +59,7 @@ func (s *Service) newCode(ctx context.Context, tx *sql.Tx, g Gateway) (Code, err
 		}
 	}
 	text := identity.NewEnrolCode()
-	hashed, err := codeHash(text)
+	hashed, err := CodeHash(text)
 	if err != nil {
 		return Code{}, err
 	}
@@ -67,7 +68,7 @@ func (s *Service) newCode(ctx context.Context, tx *sql.Tx, g Gateway) (Code, err
 	if err != nil {
 		return Code{}, err
 	}
-	s.audit(tx, audit.Event{Action: "code.issue", Subject: "gateway/" + g.ID, Member: g.Member, Detail: "enrolment code, good until " + rfc3339(c.Expires)})
+	s.audit(tx, audit.Event{Action: "code.issue", Subject: "gateway/" + g.ID, Member: g.Member, Detail: "enrolment code, good until " + form.RFC3339(c.Expires)})
 	return c, nil
 }
 
@@ -75,7 +76,7 @@ func (s *Service) newCode(ctx context.Context, tx *sql.Tx, g Gateway) (Code, err
 // whether there was one that could still be used.
 func (s *Service) WithdrawCode(ctx context.Context, gateway string) (bool, error) {
 	var ended int64
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.InTx(ctx, func(tx *sql.Tx) error {
 		g, err := s.gateway(ctx, tx, gateway)
 		if err != nil {
 			return err
@@ -103,18 +104,18 @@ func (s *Service) endCodes(ctx context.Context, tx *sql.Tx, g Gateway) (int64, e
 	return n, err
 }
 
-// codeHash is how codes are stored. Its 20,000 rounds (some milliseconds) make
+// CodeHash is how codes are stored. Its 20,000 rounds (some milliseconds) make
 // up for the shortness of a code, 50 bits, in the hands of who has stolen a
 // backup: to try them all takes decades of a fast machine, and a code ends in
 // two days. The salt is the same for all, since a code must be found by it.
-func codeHash(code string) (string, error) {
+func CodeHash(code string) (string, error) {
 	key, err := pbkdf2.Key(sha256.New, code, []byte("perseus-edge enrolment code"), 20_000, sha256.Size)
 	return hex.EncodeToString(key), err
 }
 
-// hash is how tokens are stored: they are random and long enough that a plain
+// TokenHash is how tokens are stored: they are random and long enough that a plain
 // hash cannot be turned back.
-func hash(secret string) string {
+func TokenHash(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])
 }

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/x509"
 	"database/sql"
 	"encoding/hex"
@@ -10,18 +9,9 @@ import (
 	"fmt"
 	"math/big"
 	"time"
-)
 
-// A list is made anew at once after a revocation, else every crlRefresh, and
-// says that the next comes within crlLife: a reader has most of a day to get
-// over an outage.
-const (
-	crlRefresh = time.Hour
-	crlLife    = 24 * time.Hour
-	// crlKeep is how long an expired certificate still stands in the list:
-	// RFC 5280, 3.3 wants it in at least one more. Signing certificates stay
-	// for good, since signatures are checked long after they expired.
-	crlKeep = 7 * 24 * time.Hour
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
 )
 
 // RevocationList is a hierarchy's current list.
@@ -34,10 +24,10 @@ type RevocationList struct {
 // CRL returns the current revocation list of a hierarchy, signed by its
 // issuer; it makes a new one when the last is too old or a certificate has
 // been revoked since.
-func (s *Service) CRL(ctx context.Context, h Hierarchy) (RevocationList, error) {
+func (s *Service) CRL(ctx context.Context, h ca.Hierarchy) (RevocationList, error) {
 	a := s.Authorities.Of(h)
 	if a == nil {
-		return RevocationList{}, fmt.Errorf("revocation list %s: %w", h, ErrNotFound)
+		return RevocationList{}, fmt.Errorf("revocation list %s: %w", h, fault.ErrNotFound)
 	}
 	issuer := hex.EncodeToString(a.Issuer.SubjectKeyId)
 	now := s.Now()
@@ -45,12 +35,12 @@ func (s *Service) CRL(ctx context.Context, h Hierarchy) (RevocationList, error) 
 	if err != nil || fresh {
 		return l, err
 	}
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+	err = s.InTx(ctx, func(tx *sql.Tx) error {
 		// Taking the number locks the row until the list is stored, against
 		// Revoke and against other processes that make the same list.
 		err := tx.QueryRowContext(ctx, `UPDATE directory_crls SET number = number + 1
 			WHERE hierarchy = $1 AND (stale OR issuer <> $2 OR this_update <= $3) RETURNING number`,
-			string(h), issuer, now.Add(-crlRefresh).Unix()).Scan(&l.Number)
+			string(h), issuer, now.Add(-ca.CRLRefresh).Unix()).Scan(&l.Number)
 		if err != nil {
 			return err
 		}
@@ -59,10 +49,7 @@ func (s *Service) CRL(ctx context.Context, h Hierarchy) (RevocationList, error) 
 			return err
 		}
 		l.ThisUpdate = now.UTC().Truncate(time.Second)
-		l.DER, err = x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
-			Number: big.NewInt(l.Number), ThisUpdate: l.ThisUpdate, NextUpdate: l.ThisUpdate.Add(crlLife),
-			RevokedCertificateEntries: revoked,
-		}, a.Issuer, a.key)
+		l.DER, err = a.RevocationList(l.Number, l.ThisUpdate, revoked)
 		if err != nil {
 			return err
 		}
@@ -76,21 +63,18 @@ func (s *Service) CRL(ctx context.Context, h Hierarchy) (RevocationList, error) 
 	return l, err
 }
 
-func (s *Service) storedCRL(ctx context.Context, h Hierarchy, issuer string, now time.Time) (l RevocationList, fresh bool, err error) {
+func (s *Service) storedCRL(ctx context.Context, h ca.Hierarchy, issuer string, now time.Time) (l RevocationList, fresh bool, err error) {
 	var stale bool
 	var madeBy string
 	var at int64
 	err = s.DB.QueryRowContext(ctx, `SELECT number, issuer, stale, this_update, der FROM directory_crls WHERE hierarchy = $1`, string(h)).
 		Scan(&l.Number, &madeBy, &stale, &at, &l.DER)
 	l.ThisUpdate = time.Unix(at, 0).UTC()
-	return l, !stale && madeBy == issuer && now.Sub(l.ThisUpdate) < crlRefresh, err
+	return l, !stale && madeBy == issuer && now.Sub(l.ThisUpdate) < ca.CRLRefresh, err
 }
 
-func revokedCertificates(ctx context.Context, q querier, h Hierarchy, now time.Time) ([]x509.RevocationListEntry, error) {
-	oldest := now.Add(-crlKeep).Unix()
-	if h == Signing {
-		oldest = 0
-	}
+func revokedCertificates(ctx context.Context, q querier, h ca.Hierarchy, now time.Time) ([]x509.RevocationListEntry, error) {
+	oldest := ca.ListedSince(h, now).Unix()
 	rows, err := q.QueryContext(ctx, `SELECT serial, revoked_at FROM directory_certificates
 		WHERE hierarchy = $1 AND revoked_at IS NOT NULL AND not_after > $2 ORDER BY revoked_at, serial`, string(h), oldest)
 	if err != nil {

@@ -1,8 +1,7 @@
-package directory
+package directory_test
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"math/big"
 	"net/http/httptest"
@@ -11,34 +10,24 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/dirtest"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
 	"github.com/perseus-edge/perseus-edge/identity"
 )
 
-func (w *world) readCRL(t *testing.T, h Hierarchy) *x509.RevocationList {
-	t.Helper()
-	r := w.call("GET", "/crl/"+string(h)+".crl", nil)
-	if r.Code != 200 || r.Header().Get("Content-Type") != "application/pkix-crl" {
-		t.Fatalf("%d %s: %s", r.Code, r.Header().Get("Content-Type"), r.Body)
-	}
-	l := must(x509.ParseRevocationList(r.Body.Bytes()))(t)
-	if err := l.CheckSignatureFrom(w.Authorities.Of(h).Issuer); err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
 func TestCRL(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
+	dirtest.OnBoth(t, func(t *testing.T, w *dirtest.World) {
 		ctx := t.Context()
 		issue := func() *big.Int {
-			_, csr := newKeyCSR(t)
-			return must(w.IssueClient(ctx, w.providerApp.ID, []byte(csr)))(t).Leaf.SerialNumber
+			_, csr := dirtest.NewKeyCSR(t)
+			return dirtest.Must(w.IssueClient(ctx, w.ProviderApp.ID, []byte(csr)))(t).Leaf.SerialNumber
 		}
-		first := w.readCRL(t, Client)
-		if len(first.RevokedCertificateEntries) != 0 || !first.NextUpdate.Equal(first.ThisUpdate.Add(crlLife)) || !first.ThisUpdate.Equal(start) {
+		first := w.ReadCRL(t, ca.Client)
+		if len(first.RevokedCertificateEntries) != 0 || !first.NextUpdate.Equal(first.ThisUpdate.Add(ca.CRLLife)) || !first.ThisUpdate.Equal(dirtest.Start) {
 			t.Errorf("first list: %d entries, %s to %s", len(first.RevokedCertificateEntries), first.ThisUpdate, first.NextUpdate)
 		}
-		if again := w.readCRL(t, Client); again.Number.Cmp(first.Number) != 0 {
+		if again := w.ReadCRL(t, ca.Client); again.Number.Cmp(first.Number) != 0 {
 			t.Error("a new list though nothing changed")
 		}
 		a, b := issue(), issue()
@@ -47,30 +36,30 @@ func TestCRL(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		second := w.readCRL(t, Client)
-		if e := second.RevokedCertificateEntries; len(e) != 1 || e[0].SerialNumber.Cmp(a) != 0 || !e[0].RevocationTime.Equal(start) {
+		second := w.ReadCRL(t, ca.Client)
+		if e := second.RevokedCertificateEntries; len(e) != 1 || e[0].SerialNumber.Cmp(a) != 0 || !e[0].RevocationTime.Equal(dirtest.Start) {
 			t.Errorf("entries %v", e)
 		}
 		if second.Number.Cmp(first.Number) <= 0 {
 			t.Error("the number did not grow")
 		}
-		if l := w.readCRL(t, Signing); len(l.RevokedCertificateEntries) != 0 {
+		if l := w.ReadCRL(t, ca.Signing); len(l.RevokedCertificateEntries) != 0 {
 			t.Error("revoked in another hierarchy")
 		}
-		if err := w.Revoke(ctx, big.NewInt(42)); !errors.Is(err, ErrNotFound) {
+		if err := w.Revoke(ctx, big.NewInt(42)); !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("unknown serial: %v", err)
 		}
-		w.clock.add(crlRefresh)
-		third := w.readCRL(t, Client)
-		if third.Number.Cmp(second.Number) <= 0 || !third.ThisUpdate.Equal(start.Add(crlRefresh)) {
+		w.Clock.Add(ca.CRLRefresh)
+		third := w.ReadCRL(t, ca.Client)
+		if third.Number.Cmp(second.Number) <= 0 || !third.ThisUpdate.Equal(dirtest.Start.Add(ca.CRLRefresh)) {
 			t.Error("the list was not renewed")
 		}
-		w.clock.add(366 * 24 * time.Hour) // expired, but it stays a week more
-		if l := w.readCRL(t, Client); len(l.RevokedCertificateEntries) != 1 {
+		w.Clock.Add(366 * 24 * time.Hour) // expired, but it stays a week more
+		if l := w.ReadCRL(t, ca.Client); len(l.RevokedCertificateEntries) != 1 {
 			t.Error("an entry went too early")
 		}
-		w.clock.add(crlKeep)
-		if l := w.readCRL(t, Client); len(l.RevokedCertificateEntries) != 0 {
+		w.Clock.Add(ca.CRLKeep)
+		if l := w.ReadCRL(t, ca.Client); len(l.RevokedCertificateEntries) != 0 {
 			t.Error("the entry of a long expired certificate stayed")
 		}
 		_ = b
@@ -80,14 +69,14 @@ func TestCRL(t *testing.T) {
 // TestSigningCRLKeeps: signatures are checked long after their certificates
 // expired.
 func TestSigningCRLKeeps(t *testing.T) {
-	w := newWorld(t, "sqlite:"+filepath.Join(t.TempDir(), "d.db"))
-	_, csr := newKeyCSR(t)
-	c := must(w.IssueSigning(t.Context(), w.providerApp.ID, []byte(csr)))(t)
+	w := dirtest.New(t, "sqlite:"+filepath.Join(t.TempDir(), "d.db"))
+	_, csr := dirtest.NewKeyCSR(t)
+	c := dirtest.Must(w.IssueSigning(t.Context(), w.ProviderApp.ID, []byte(csr)))(t)
 	if err := w.Revoke(t.Context(), c.Leaf.SerialNumber); err != nil {
 		t.Fatal(err)
 	}
-	w.clock.add(5 * 365 * 24 * time.Hour)
-	if l := w.readCRL(t, Signing); len(l.RevokedCertificateEntries) != 1 {
+	w.Clock.Add(5 * 365 * 24 * time.Hour)
+	if l := w.ReadCRL(t, ca.Signing); len(l.RevokedCertificateEntries) != 1 {
 		t.Error("the entry is gone")
 	}
 }
@@ -96,12 +85,12 @@ func TestSigningCRLKeeps(t *testing.T) {
 // at once, the last list has them all, and no list has a number twice with
 // different contents.
 func TestCRLAtOnce(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
+	dirtest.OnBoth(t, func(t *testing.T, w *dirtest.World) {
 		ctx := t.Context()
 		var serials []*big.Int
 		for range 12 {
-			_, csr := newKeyCSR(t)
-			serials = append(serials, must(w.IssueClient(ctx, w.providerApp.ID, []byte(csr)))(t).Leaf.SerialNumber)
+			_, csr := dirtest.NewKeyCSR(t)
+			serials = append(serials, dirtest.Must(w.IssueClient(ctx, w.ProviderApp.ID, []byte(csr)))(t).Leaf.SerialNumber)
 		}
 		var wg sync.WaitGroup
 		var mu sync.Mutex
@@ -113,7 +102,7 @@ func TestCRLAtOnce(t *testing.T) {
 				}
 			})
 			wg.Go(func() {
-				l, err := w.CRL(ctx, Client)
+				l, err := w.CRL(ctx, ca.Client)
 				if err != nil {
 					t.Error(err)
 					return
@@ -127,7 +116,7 @@ func TestCRLAtOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if l := w.readCRL(t, Client); len(l.RevokedCertificateEntries) != len(serials) {
+		if l := w.ReadCRL(t, ca.Client); len(l.RevokedCertificateEntries) != len(serials) {
 			t.Errorf("%d entries, want %d", len(l.RevokedCertificateEntries), len(serials))
 		}
 	})
@@ -138,19 +127,19 @@ func TestCRLAtOnce(t *testing.T) {
 func TestTwoProcesses(t *testing.T) {
 	for name, dsn := range map[string]func(*testing.T) string{
 		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
-		"postgres": postgresDSN,
+		"postgres": dirtest.PostgresDSN,
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := dsn(t)
-			w := newWorld(t, d)
-			other := w.open(t, d)
-			_, csr := newKeyCSR(t)
-			c := must(w.IssueClient(t.Context(), w.providerApp.ID, []byte(csr)))(t)
-			before := must(other.CRL(t.Context(), Client))(t)
+			w := dirtest.New(t, d)
+			other := w.Open(t, d)
+			_, csr := dirtest.NewKeyCSR(t)
+			c := dirtest.Must(w.IssueClient(t.Context(), w.ProviderApp.ID, []byte(csr)))(t)
+			before := dirtest.Must(other.CRL(t.Context(), ca.Client))(t)
 			if err := w.Revoke(t.Context(), c.Leaf.SerialNumber); err != nil {
 				t.Fatal(err)
 			}
-			a, b := must(other.CRL(t.Context(), Client))(t), must(w.CRL(t.Context(), Client))(t)
+			a, b := dirtest.Must(other.CRL(t.Context(), ca.Client))(t), dirtest.Must(w.CRL(t.Context(), ca.Client))(t)
 			if a.Number <= before.Number || a.Number != b.Number || string(a.DER) != string(b.DER) {
 				t.Errorf("lists %d, then %d and %d", before.Number, a.Number, b.Number)
 			}
@@ -161,17 +150,17 @@ func TestTwoProcesses(t *testing.T) {
 // TestRevocationsOverHTTP: identity.Revocations reads what this directory
 // serves, and a revocation reaches it.
 func TestRevocationsOverHTTP(t *testing.T) {
-	w := newWorld(t, "sqlite:"+filepath.Join(t.TempDir(), "d.db"))
-	srv := httptest.NewServer(w.Handler())
+	w := dirtest.New(t, "sqlite:"+filepath.Join(t.TempDir(), "d.db"))
+	srv := httptest.NewServer(w.Front.Handler())
 	defer srv.Close()
 	var sources []identity.CRLSource
-	for _, h := range Hierarchies {
+	for _, h := range ca.Hierarchies {
 		sources = append(sources, identity.CRLSource{Name: string(h), Issuer: w.Authorities.Of(h).Issuer,
 			Fetch: identity.FetchCRL(srv.Client(), srv.URL+"/crl/"+string(h)+".crl")})
 	}
-	r := must(identity.NewRevocations(identity.RevocationsConfig{Sources: sources, Now: w.clock.now, Logger: w.Logger}))(t)
-	_, csr := newKeyCSR(t)
-	c := must(w.IssueSigning(t.Context(), w.providerApp.ID, []byte(csr)))(t).Leaf
+	r := dirtest.Must(identity.NewRevocations(identity.RevocationsConfig{Sources: sources, Now: w.Clock.Now, Logger: w.Logger}))(t)
+	_, csr := dirtest.NewKeyCSR(t)
+	c := dirtest.Must(w.IssueSigning(t.Context(), w.ProviderApp.ID, []byte(csr)))(t).Leaf
 	refresh := func() {
 		t.Helper()
 		if err := r.Refresh(context.Background()); err != nil {
@@ -189,7 +178,7 @@ func TestRevocationsOverHTTP(t *testing.T) {
 	if !r.Revoked(c.SerialNumber) {
 		t.Error("not revoked")
 	}
-	w.clock.add(30 * time.Minute)
+	w.Clock.Add(30 * time.Minute)
 	if age, ok := r.Age(); !ok || age != 30*time.Minute {
 		t.Errorf("age %s %t", age, ok)
 	}

@@ -1,10 +1,24 @@
 // Package directory says who is who in the scheme: members, their
 // applications and gateways, and the certificates by which they know one
-// another. It holds the three certificate hierarchies (client, signing,
-// server), lets gateways enrol with one-time codes, publishes listings and
-// certificate revocation lists, and gives members a small API of their own.
+// another. Here is what it holds and the rules of it (members, applications,
+// data services, sites, gateways with their one-time codes, tokens, which
+// certificate was issued to whom); beside it, each a package, are
 //
-// It follows IB1's directory 1.0 and member-identity-digital-certificates 1.0.
+//	ca          the certificate authority: hierarchies, profiles, lists, ceremony
+//	server      everything below served at one address, of
+//	  listing     what is public, its forms, and queries
+//	  memberapi   what members and administrators do with a token
+//	  enrolapi    what gateways ask: enrolment and renewal (EST)
+//	  status      revocation lists and OCSP (ocsp has the messages)
+//	  acme        server certificates (RFC 8555)
+//	web         pages for people, who have accounts (account)
+//	expiry      warnings of certificates that end, sent by notice
+//	audit       the hash-chained log of all changes
+//	registry    the scheme's terms; rdf and sparql: the forms and the queries
+//	fault form answer   errors, the forms of entries, how HTTP answers
+//	dirtest     a directory for tests
+//
+// It follows IB1's directory 1.0.
 // Everything a process knows is in the database and in the folder of
 // authorities: several processes on one PostgreSQL may serve the same
 // directory.
@@ -18,16 +32,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/http"
-	"net/netip"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/perseus-edge/perseus-edge/directory/acme"
 	"github.com/perseus-edge/perseus-edge/directory/audit"
-	"github.com/perseus-edge/perseus-edge/directory/registry"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/form"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 )
 
@@ -43,66 +53,45 @@ func Migrations() fs.FS {
 	return files
 }
 
-// Errors that callers may ask for with errors.Is.
-var (
-	ErrNotFound = errors.New("not found")
-	ErrExists   = errors.New("exists already")
-	ErrInvalid  = errors.New("invalid")                          // the caller's input; the text says what is wrong with it
-	ErrCode     = errors.New("code is not (or no longer) valid") // one error for unknown, used and expired codes, so that none can be told from another
-)
-
 // Config is what a directory needs.
 type Config struct {
 	DB          *sql.DB                                      // SQLite or PostgreSQL; foreign keys on
 	Migrate     func(ctx context.Context, files fs.FS) error // applies the goose migrations at the root of files to DB
 	BaseURL     string                                       // public address, such as https://directory.example.org, without a path
-	Authorities *Authorities
+	Authorities *ca.Authorities
 	Scheme      scheme.Scheme
-	StatusURL   string           // where StatusHandler can be reached, such as http://status.example.org: certificates name it. Empty: BaseURL
+	StatusURL   string           // where the status of certificates (package status) can be asked for, such as http://status.example.org: certificates name it. Empty: BaseURL
 	RelayURL    string           // where enrolled gateways send their batches
-	Terms       *registry.Terms  // the registry's terms, for queries and catalogue entries. Nil: none are known
 	Now         func() time.Time // nil: time.Now
 	Logger      *slog.Logger     // nil: slog.Default()
-
-	// ManagePath is where people of the organisations sign in (package web), at
-	// this address. Empty: nowhere.
-	ManagePath string
-
-	// ClientAddress says from which address a request comes, for the limits on
-	// guessing. Nil: the connection's remote address, which is right unless a
-	// proxy stands in front.
-	ClientAddress func(*http.Request) netip.Addr
-
-	ACME ACMEConfig // of the ACME server at /acme/; the zero value is right but for sandboxes
 }
 
 // Service is a running directory. Its methods are safe for concurrent use.
 type Service struct {
 	Config
-	listed  listingState
-	data    datasetState
-	queries *turnstile
-	acme    *acme.Server
-	pending sync.Map // *sql.Tx of inTx -> *[]audit.Event, see audit
+	pending sync.Map // *sql.Tx of InTx -> *[]audit.Event, see audit
+
+	mu      sync.Mutex
+	changes []func() // of OnChange
 }
 
 // New checks the configuration, brings the database to the current schema and
-// returns the directory. It does not listen: see Handler.
+// returns the directory. Package server serves it.
 func New(c Config) (*Service, error) {
 	if c.DB == nil || c.Migrate == nil || c.Authorities == nil {
 		return nil, errors.New("directory: DB, Migrate and Authorities are needed")
 	}
-	base, err := baseURL(c.BaseURL)
+	base, err := form.BaseURL(c.BaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("directory: BaseURL: %w", err)
 	}
 	c.BaseURL = base
 	if c.StatusURL != "" {
-		if c.StatusURL, err = baseURL(c.StatusURL); err != nil {
+		if c.StatusURL, err = form.BaseURL(c.StatusURL); err != nil {
 			return nil, fmt.Errorf("directory: StatusURL: %w", err)
 		}
 	}
-	if _, err := baseURL(c.RelayURL); err != nil {
+	if _, err := form.BaseURL(c.RelayURL); err != nil {
 		return nil, fmt.Errorf("directory: RelayURL: %w", err)
 	}
 	if c.Now == nil {
@@ -111,9 +100,6 @@ func New(c Config) (*Service, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	if c.ClientAddress == nil {
-		c.ClientAddress = remoteAddress
-	}
 	if err := c.Migrate(context.Background(), Migrations()); err != nil {
 		return nil, fmt.Errorf("directory: migrate: %w", err)
 	}
@@ -121,11 +107,7 @@ func New(c Config) (*Service, error) {
 	if _, err := c.DB.Exec(`UPDATE directory_listing SET changed_at = $1 WHERE changed_at = 0`, c.Now().Unix()); err != nil {
 		return nil, fmt.Errorf("directory: %w", err)
 	}
-	s := &Service{Config: c, queries: newTurnstile()}
-	if err := s.openACME(context.Background()); err != nil {
-		return nil, fmt.Errorf("directory: %w", err)
-	}
-	return s, nil
+	return &Service{Config: c}, nil
 }
 
 // MemberURL, ApplicationURL and GatewayURL are the public addresses by which
@@ -135,20 +117,11 @@ func (s *Service) ApplicationURL(id string) string { return s.BaseURL + "/a/" + 
 func (s *Service) GatewayURL(id string) string     { return s.BaseURL + "/g/" + id }
 
 // CRLURL is where the revocation list of a hierarchy is.
-func (s *Service) CRLURL(h Hierarchy) string { return s.status() + "/crl/" + string(h) + ".crl" }
+func (s *Service) CRLURL(h ca.Hierarchy) string { return s.status() + "/crl/" + string(h) + ".crl" }
 
-func baseURL(raw string) (string, error) {
-	u, err := url.Parse(raw)
-	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" ||
-		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("need an absolute URL such as https://directory.example.org, got %q", raw)
-	}
-	return strings.TrimRight(raw, "/"), nil
-}
-
-// inTx runs f in a transaction, and commits when it returns nil. What f hands
+// InTx runs f in a transaction, and commits when it returns nil. What f hands
 // to audit is written last of all.
-func (s *Service) inTx(ctx context.Context, f func(tx *sql.Tx) error) error {
+func (s *Service) InTx(ctx context.Context, f func(tx *sql.Tx) error) error {
 	tx, err := s.DB.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -163,11 +136,11 @@ func (s *Service) inTx(ctx context.Context, f func(tx *sql.Tx) error) error {
 	if err := audit.Append(ctx, tx, s.Now(), done...); err != nil {
 		return err
 	}
-	defer s.listed.dirty.Store(true) // the listing is read anew if its revision has changed
+	defer s.changed() // the listing is read anew if its revision has changed
 	return tx.Commit()
 }
 
-// audit has an event written to the audit log when tx, a transaction of inTx,
+// audit has an event written to the audit log when tx, a transaction of InTx,
 // ends well: whose change it is, is ctx's actor (audit.WithActor). It belongs
 // into every transaction that changes something. The entry is written last, so
 // that the order of the other statements matters to nobody's locks.
@@ -179,7 +152,37 @@ func (s *Service) audit(tx *sql.Tx, e audit.Event) {
 	*done.(*[]audit.Event) = append(*done.(*[]audit.Event), e)
 }
 
-// invalid makes an error for the caller's eyes: what is wrong and what to do.
-func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
+// OCSPURL is where a certificate's status can be asked for.
+func (s *Service) OCSPURL() string { return s.status() + "/ocsp" }
+
+// status is the address at which revocation lists and the like are.
+func (s *Service) status() string {
+	if s.StatusURL != "" {
+		return s.StatusURL
+	}
+	return s.BaseURL
+}
+
+func (s *Service) statusURLs(h ca.Hierarchy) ca.StatusURLs {
+	return ca.StatusURLs{CRL: s.CRLURL(h), OCSP: s.OCSPURL(), Issuer: s.status() + "/ca/" + string(h) + "-issuer.cer"}
+}
+
+// ServiceURL is the address of a data service's catalogue entry, by which the
+// catalogue knows it.
+func (s *Service) ServiceURL(id string) string { return s.BaseURL + "/d/" + id }
+
+// OnChange has f called after each transaction of this process that may have
+// changed something. f must be quick, and safe for concurrent use.
+func (s *Service) OnChange(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes = append(s.changes, f)
+}
+
+func (s *Service) changed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.changes {
+		f()
+	}
 }

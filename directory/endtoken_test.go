@@ -1,40 +1,44 @@
-package directory
+package directory_test
 
 import (
 	"errors"
 	"sync"
 	"testing"
+
+	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/dirtest"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
 )
 
 // Every token can be ended before its year is over: an administrator's and a
 // person's too, which no organisation's page lists.
 func TestAnyTokenCanBeEnded(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
+	dirtest.OnBoth(t, func(t *testing.T, w *dirtest.World) {
 		tokens := map[string]string{
-			"admin": must(w.IssueToken(t.Context(), "", Admin))(t), "owner": must(w.IssueToken(t.Context(), w.provider.ID, Owner))(t),
-			"person": must(w.AddOwner(t.Context(), w.provider.ID, "olive@perse.example"))(t),
+			"admin": dirtest.Must(w.IssueToken(t.Context(), "", directory.Admin))(t), "owner": dirtest.Must(w.IssueToken(t.Context(), w.Provider.ID, directory.Owner))(t),
+			"person": dirtest.Must(w.AddOwner(t.Context(), w.Provider.ID, "olive@perse.example"))(t),
 		}
-		other := must(w.IssueToken(t.Context(), "", Admin))(t)
+		other := dirtest.Must(w.IssueToken(t.Context(), "", directory.Admin))(t)
 		for what, token := range tokens {
-			if _, err := w.findToken(t.Context(), token); err != nil {
+			if _, err := w.FindToken(t.Context(), token); err != nil {
 				t.Fatalf("%s: %v", what, err)
 			}
-			if err := w.EndTokenOf(t.Context(), mark(token)); err != nil {
+			if err := w.EndTokenOf(t.Context(), directory.Mark(token)); err != nil {
 				t.Errorf("%s: %v", what, err)
 			}
-			if _, err := w.findToken(t.Context(), token); !errors.Is(err, ErrNotFound) {
+			if _, err := w.FindToken(t.Context(), token); !errors.Is(err, fault.ErrNotFound) {
 				t.Errorf("%s goes on: %v", what, err)
 			}
-			if err := w.EndTokenOf(t.Context(), mark(token)); !errors.Is(err, ErrNotFound) {
+			if err := w.EndTokenOf(t.Context(), directory.Mark(token)); !errors.Is(err, fault.ErrNotFound) {
 				t.Errorf("%s again: %v", what, err)
 			}
 		}
-		for _, odd := range []string{"", "%", mark(other)[:7], mark(other) + "0", "0000000g"} {
-			if err := w.EndTokenOf(t.Context(), odd); !errors.Is(err, ErrNotFound) {
+		for _, odd := range []string{"", "%", directory.Mark(other)[:7], directory.Mark(other) + "0", "0000000g"} {
+			if err := w.EndTokenOf(t.Context(), odd); !errors.Is(err, fault.ErrNotFound) {
 				t.Errorf("%q: %v", odd, err)
 			}
 		}
-		if _, err := w.findToken(t.Context(), other); err != nil {
+		if _, err := w.FindToken(t.Context(), other); err != nil {
 			t.Errorf("another's: %v", err)
 		}
 		var n int
@@ -46,9 +50,9 @@ func TestAnyTokenCanBeEnded(t *testing.T) {
 
 // Of codes that are asked for at the same time, at two processes, one is good.
 func TestOneCodeIsGood(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
-		both := []*Service{w.Service, must(New(w.Config))(t)}
-		g, _, err := w.AddGateway(t.Context(), Gateway{Member: w.provider.ID, Name: "Unit 4", Site: "Riverside"})
+	dirtest.OnBoth(t, func(t *testing.T, w *dirtest.World) {
+		both := []*directory.Service{w.Service, dirtest.Must(directory.New(w.Config))(t)}
+		g, _, err := w.AddGateway(t.Context(), directory.Gateway{Member: w.Provider.ID, Name: "Unit 4", Site: "Riverside"})
 		if err != nil {
 			t.Fatal(err)
 		}

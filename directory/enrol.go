@@ -7,10 +7,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
+	"github.com/perseus-edge/perseus-edge/directory/form"
 	"github.com/perseus-edge/perseus-edge/identity"
 )
 
@@ -41,29 +43,29 @@ func (s *Service) Enroll(ctx context.Context, code string, clientCSR, signingCSR
 //
 // identity.ErrMistyped: not a code, whoever asks. ErrCode: unknown, used or
 // expired. ErrInvalid: a request is not acceptable, which leaves the code
-// untouched. *httpError: it is another gateway's.
+// untouched. *fault.Refusal: it is another gateway's.
 func (s *Service) EnrollAs(ctx context.Context, as, code string, clientCSR, signingCSR []byte) (Enrolment, error) {
 	code, err := identity.ParseEnrolCode(code)
 	if err != nil {
 		return Enrolment{}, err
 	}
-	clientKey, err := requestKey(clientCSR)
+	clientKey, err := ca.RequestKey(clientCSR)
 	if err != nil {
 		return Enrolment{}, fmt.Errorf("client_csr: %w", err)
 	}
-	signingKey, err := requestKey(signingCSR)
+	signingKey, err := ca.RequestKey(signingCSR)
 	if err != nil {
 		return Enrolment{}, fmt.Errorf("signing_csr: %w", err)
 	}
 	if clientKey.Equal(signingKey) {
-		return Enrolment{}, invalid("client_csr and signing_csr must have different keys")
+		return Enrolment{}, fault.Invalid("client_csr and signing_csr must have different keys")
 	}
-	hashed, err := codeHash(code)
+	hashed, err := CodeHash(code)
 	if err != nil {
 		return Enrolment{}, err
 	}
 	var e Enrolment
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+	err = s.InTx(ctx, func(tx *sql.Tx) error {
 		id, used, err := s.takeCode(ctx, tx, hashed)
 		if err != nil {
 			return err
@@ -79,23 +81,23 @@ func (s *Service) EnrollAs(ctx context.Context, as, code string, clientCSR, sign
 		if err != nil {
 			return err
 		}
-		sub := subject{URL: s.GatewayURL(g.ID), Member: s.MemberURL(m.ID), Organisation: m.LegalName}
+		sub := ca.Subject{URL: s.GatewayURL(g.ID), Member: s.MemberURL(m.ID), Organisation: m.LegalName}
 		e.Gateway, e.Member = Named{sub.URL, g.Name}, Named{sub.Member, m.LegalName}
 		if used {
 			return s.again(ctx, tx, g, clientKey, signingKey, &e)
 		}
 		if as != "" && !strings.EqualFold(as, sub.URL) {
-			return &httpError{http.StatusConflict, "other_gateway", fmt.Sprintf("This code is for gateway %s of %s, this device is %s. The code is still good: use it on the right device, or have this one give up its present identity.",
-				sub.URL, m.LegalName, cut(as, 100))}
+			return fault.Clash("other_gateway", fmt.Sprintf("This code is for gateway %s of %s, this device is %s. The code is still good: use it on the right device, or have this one give up its present identity.",
+				sub.URL, m.LegalName, form.Cut(as, 100)))
 		}
 		if err := s.unused(ctx, tx, clientKey, signingKey, g.ID); err != nil {
 			return err
 		}
 		who := holder{member: m.ID, application: g.Application, gateway: g.ID}
-		if e.Client, err = s.issueMember(ctx, tx, Client, who, sub, clientKey); err != nil {
+		if e.Client, err = s.issueMember(ctx, tx, ca.Client, who, sub, clientKey); err != nil {
 			return err
 		}
-		if e.Signing, err = s.issueMember(ctx, tx, Signing, who, sub, signingKey); err != nil {
+		if e.Signing, err = s.issueMember(ctx, tx, ca.Signing, who, sub, signingKey); err != nil {
 			return err
 		}
 		if _, err = tx.ExecContext(ctx, `UPDATE directory_gateways SET enrolled_at = $1 WHERE id = $2`, s.Now().Unix(), id); err != nil {
@@ -122,7 +124,7 @@ func (s *Service) takeCode(ctx context.Context, tx *sql.Tx, hashed string) (gate
 	}
 	err = tx.QueryRowContext(ctx, `SELECT gateway FROM directory_codes WHERE hash = $1 AND used_at IS NOT NULL AND expires_at > $2`, hashed, now).Scan(&gateway)
 	if errors.Is(err, sql.ErrNoRows) {
-		err = ErrCode
+		err = fault.ErrCode
 	}
 	return gateway, true, err
 }
@@ -134,17 +136,17 @@ func (s *Service) again(ctx context.Context, tx *sql.Tx, g Gateway, client, sign
 	if err != nil {
 		return err
 	}
-	for h, want := range map[Hierarchy]struct {
+	for h, want := range map[ca.Hierarchy]struct {
 		key *ecdsa.PublicKey
 		to  *Certificate
-	}{Client: {client, &e.Client}, Signing: {signing, &e.Signing}} {
+	}{ca.Client: {client, &e.Client}, ca.Signing: {signing, &e.Signing}} {
 		for _, c := range cs[h] {
 			if want.key.Equal(c.PublicKey) {
 				*want.to = Certificate{c, s.Authorities.Of(h).Issuer}
 			}
 		}
 		if want.to.Leaf == nil {
-			return ErrCode
+			return fault.ErrCode
 		}
 	}
 	return nil
@@ -164,7 +166,7 @@ func (s *Service) unused(ctx context.Context, tx *sql.Tx, client, signing *ecdsa
 			return err
 		}
 		if client.Equal(cs[0].PublicKey) || signing.Equal(cs[0].PublicKey) {
-			return invalid("this key has had a certificate before: make a new key")
+			return fault.Invalid("this key has had a certificate before: make a new key")
 		}
 	}
 	return nil
@@ -172,13 +174,13 @@ func (s *Service) unused(ctx context.Context, tx *sql.Tx, client, signing *ecdsa
 
 // goodCertificates are those of a gateway that have not ended and are not
 // revoked.
-func (s *Service) goodCertificates(ctx context.Context, tx *sql.Tx, gateway string) (map[Hierarchy][]*x509.Certificate, error) {
+func (s *Service) goodCertificates(ctx context.Context, tx *sql.Tx, gateway string) (map[ca.Hierarchy][]*x509.Certificate, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT hierarchy, pem FROM directory_certificates WHERE gateway = $1 AND revoked_at IS NULL AND not_after > $2`, gateway, s.Now().Unix())
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	out := map[Hierarchy][]*x509.Certificate{}
+	out := map[ca.Hierarchy][]*x509.Certificate{}
 	for rows.Next() {
 		var h, pem string
 		if err := rows.Scan(&h, &pem); err != nil {
@@ -188,7 +190,7 @@ func (s *Service) goodCertificates(ctx context.Context, tx *sql.Tx, gateway stri
 		if err != nil {
 			return nil, err
 		}
-		out[Hierarchy(h)] = append(out[Hierarchy(h)], cs[0])
+		out[ca.Hierarchy(h)] = append(out[ca.Hierarchy(h)], cs[0])
 	}
 	return out, rows.Err()
 }

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
+	"github.com/perseus-edge/perseus-edge/directory/form"
 )
 
 // Gateway is a device at a site that a member runs.
@@ -26,9 +29,9 @@ type Gateway struct {
 func (g *Gateway) check() error {
 	site := error(nil)
 	if g.SiteID == "" {
-		site = checkText("site", g.Site, 200)
+		site = form.Text("site", g.Site, 200)
 	}
-	return errors.Join(checkID(g.ID), checkText("name", g.Name, 200), site)
+	return errors.Join(form.ID(g.ID), form.Text("name", g.Name, 200), site)
 }
 
 // AddGateway adds a gateway and returns its one-time enrolment code, which the
@@ -41,13 +44,13 @@ func (s *Service) AddGateway(ctx context.Context, g Gateway) (Gateway, string, e
 // OpenGateway is AddGateway with all there is to show of the code.
 func (s *Service) OpenGateway(ctx context.Context, g Gateway) (Gateway, Code, error) {
 	if g.ID == "" {
-		g.ID = newID()
+		g.ID = form.NewID()
 	}
 	if err := g.check(); err != nil {
 		return Gateway{}, Code{}, err
 	}
 	var code Code
-	err := s.inTx(ctx, func(tx *sql.Tx) (err error) {
+	err := s.InTx(ctx, func(tx *sql.Tx) (err error) {
 		if g, err = s.addGateway(ctx, tx, g); err == nil {
 			code, err = s.newCode(ctx, tx, g)
 		}
@@ -70,7 +73,7 @@ func (s *Service) addGateway(ctx context.Context, tx *sql.Tx, g Gateway) (Gatewa
 			g.Member = a.Member
 		}
 		if g.Member != a.Member {
-			return Gateway{}, invalid("application %s belongs to another member", a.ID)
+			return Gateway{}, fault.Invalid("application %s belongs to another member", a.ID)
 		}
 	}
 	if _, err := member(ctx, tx, g.Member); err != nil {
@@ -84,7 +87,7 @@ func (s *Service) addGateway(ctx context.Context, tx *sql.Tx, g Gateway) (Gatewa
 	r, err := tx.ExecContext(ctx, `INSERT INTO directory_gateways (id, member, application, name, site_id, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
 		g.ID, g.Member, null(g.Application), g.Name, g.SiteID, g.Created.Unix())
-	if err := one(r, err, ErrExists, "gateway", g.ID); err != nil {
+	if err := one(r, err, fault.ErrExists, "gateway", g.ID); err != nil {
 		return Gateway{}, err
 	}
 	s.audit(tx, audit.Event{Action: "gateway.add", Subject: "gateway/" + g.ID, Member: g.Member, After: g})
@@ -97,13 +100,13 @@ func (s *Service) siteFor(ctx context.Context, tx *sql.Tx, g Gateway) (Site, err
 	if g.SiteID != "" {
 		x, err := site(ctx, tx, `id = $1`, g.SiteID)
 		if err == nil && x.Member != g.Member {
-			err = ErrNotFound
+			err = fault.ErrNotFound
 		}
 		return x, err
 	}
 	x, err := site(ctx, tx, `member = $1 AND name = $2`, g.Member, g.Site)
-	if errors.Is(err, ErrNotFound) {
-		return s.addSite(ctx, tx, Site{ID: newID(), Member: g.Member, Name: g.Site})
+	if errors.Is(err, fault.ErrNotFound) {
+		return s.addSite(ctx, tx, Site{ID: form.NewID(), Member: g.Member, Name: g.Site})
 	}
 	return x, err
 }
@@ -117,7 +120,7 @@ func (s *Service) Gateway(ctx context.Context, id string) (Gateway, error) {
 func (s *Service) GatewayOf(ctx context.Context, member, id string) (Gateway, error) {
 	g, err := s.Gateway(ctx, id)
 	if err == nil && g.Member != member {
-		return Gateway{}, ErrNotFound
+		return Gateway{}, fault.ErrNotFound
 	}
 	return g, err
 }
@@ -178,7 +181,7 @@ func (s *Service) Standing(ctx context.Context, id string) (Standing, error) {
 		(SELECT MAX(not_after) FROM directory_certificates WHERE gateway = $1 AND hierarchy = $2 AND revoked_at IS NULL),
 		(SELECT MAX(revoked_at) FROM directory_certificates WHERE gateway = $1 AND hierarchy = $2),
 		(SELECT MAX(expires_at) FROM directory_codes WHERE gateway = $1 AND used_at IS NULL AND expires_at > $3)`,
-		id, string(Client), now).Scan(&until, &revoked, &code)
+		id, string(ca.Client), now).Scan(&until, &revoked, &code)
 	if err != nil {
 		return Standing{}, err
 	}
@@ -206,11 +209,11 @@ func (s *Service) Standing(ctx context.Context, id string) (Standing, error) {
 // (NewCode). why is one line for the log; it may be empty. It returns how many
 // certificates were revoked: none where it had none that were good.
 func (s *Service) RevokeGateway(ctx context.Context, id, why string) (revoked int, err error) {
-	if err := checkOptionalText("reason", why, 200); err != nil {
+	if err := form.OptionalText("reason", why, 200); err != nil {
 		return 0, err
 	}
 	var g Gateway
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+	err = s.InTx(ctx, func(tx *sql.Tx) error {
 		if g, err = s.gateway(ctx, tx, id); err != nil {
 			return err
 		}
@@ -221,7 +224,7 @@ func (s *Service) RevokeGateway(ctx context.Context, id, why string) (revoked in
 			return err
 		}
 		// The lists' rows before the certificates', as in revoke.
-		if _, err := tx.ExecContext(ctx, `UPDATE directory_crls SET stale = TRUE WHERE hierarchy IN ($1, $2)`, string(Client), string(Signing)); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE directory_crls SET stale = TRUE WHERE hierarchy IN ($1, $2)`, string(ca.Client), string(ca.Signing)); err != nil {
 			return err
 		}
 		now := s.Now().Unix()

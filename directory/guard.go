@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"math/rand/v2"
-	"net/http"
 	"net/netip"
 	"time"
 )
@@ -16,12 +15,12 @@ import (
 // (50 bits) in the two days of a code: from a million addresses, with a hundred
 // codes given out, the chance of one hit is 1 in 550.
 const (
-	guessBurst = 10
-	guessEvery = 10 * time.Second
+	GuessBurst = 10
+	GuessEvery = 10 * time.Second
 	guessSweep = 64 // one of so many attempts clears away what is not needed any more
 )
 
-// attempt takes one guess from an address's allowance, which all processes on
+// Attempt takes one guess from an address's allowance, which all processes on
 // the database share. When there is none left ok is false, and wait says how
 // long until there is one. forgive gives the guess back: it is taken first so
 // that many requests at once cannot all pass before the first has failed.
@@ -29,9 +28,9 @@ const (
 // The row holds the instant from which the allowance is whole again; each guess
 // moves it by guessEvery, and none is allowed that would move it further than
 // the whole allowance from now. One statement decides.
-func (s *Service) attempt(ctx context.Context, from netip.Addr) (forgive func(), wait time.Duration, ok bool, err error) {
-	address, now := guardKey(from).String(), s.Now().UnixMilli()
-	const step, most = int64(guessEvery / time.Millisecond), int64(guessBurst * guessEvery / time.Millisecond)
+func (s *Service) Attempt(ctx context.Context, from netip.Addr) (forgive func(), wait time.Duration, ok bool, err error) {
+	address, now := GuardKey(from).String(), s.Now().UnixMilli()
+	const step, most = int64(GuessEvery / time.Millisecond), int64(GuessBurst * GuessEvery / time.Millisecond)
 	if rand.N(guessSweep) == 0 { // allowances that are whole again need no row
 		if _, err := s.DB.ExecContext(ctx, `DELETE FROM directory_guesses WHERE whole_at <= $1`, now); err != nil {
 			return nil, 0, false, err
@@ -58,8 +57,8 @@ func (s *Service) attempt(ctx context.Context, from netip.Addr) (forgive func(),
 	}, 0, true, nil
 }
 
-// guardKey takes a whole /64 as one: that is what one IPv6 customer has.
-func guardKey(a netip.Addr) netip.Addr {
+// GuardKey takes a whole /64 as one: that is what one IPv6 customer has.
+func GuardKey(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if a.Is6() {
 		if p, err := a.Prefix(64); err == nil {
@@ -67,14 +66,4 @@ func guardKey(a netip.Addr) netip.Addr {
 		}
 	}
 	return a
-}
-
-// remoteAddress is the address of a connection; the zero Addr, which shares
-// one allowance, when it cannot be read.
-func remoteAddress(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr()
 }

@@ -1,4 +1,4 @@
-package directory
+package directory_test
 
 import (
 	"net/http"
@@ -6,6 +6,10 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/answer"
+	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 )
 
 func TestGuardAddresses(t *testing.T) {
@@ -19,14 +23,14 @@ func TestGuardAddresses(t *testing.T) {
 		{"2001:db8:1:2::1", "2001:db8:1:3::1", false},
 		{"fe80::1%eth0", "fe80::1%eth1", true},
 	} {
-		if got := guardKey(netip.MustParseAddr(x.a)) == guardKey(netip.MustParseAddr(x.b)); got != x.same {
+		if got := directory.GuardKey(netip.MustParseAddr(x.a)) == directory.GuardKey(netip.MustParseAddr(x.b)); got != x.same {
 			t.Errorf("%s and %s: same %t", x.a, x.b, got)
 		}
 	}
-	if a := remoteAddress(&http.Request{RemoteAddr: "192.0.2.1:80"}); a != netip.MustParseAddr("192.0.2.1") {
+	if a := answer.RemoteAddress(&http.Request{RemoteAddr: "192.0.2.1:80"}); a != netip.MustParseAddr("192.0.2.1") {
 		t.Error(a)
 	}
-	if a := remoteAddress(&http.Request{RemoteAddr: "@"}); a.IsValid() {
+	if a := answer.RemoteAddress(&http.Request{RemoteAddr: "@"}); a.IsValid() {
 		t.Error(a)
 	}
 }
@@ -36,21 +40,21 @@ func TestGuardAddresses(t *testing.T) {
 func TestGuard(t *testing.T) {
 	for name, dsn := range map[string]func(*testing.T) string{
 		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
-		"postgres": postgresDSN,
+		"postgres": dirtest.PostgresDSN,
 	} {
 		t.Run(name, func(t *testing.T) {
 			at := dsn(t)
-			w := newWorld(t, at)
-			both := []*Service{w.Service, w.open(t, at)}
+			w := dirtest.New(t, at)
+			both := []*directory.Service{w.Service, w.Open(t, at)}
 			guess := func(i int, a netip.Addr) (func(), time.Duration, bool) {
-				forgive, wait, ok, err := both[i%2].attempt(t.Context(), a)
+				forgive, wait, ok, err := both[i%2].Attempt(t.Context(), a)
 				if err != nil {
 					t.Fatal(err)
 				}
 				return forgive, wait, ok
 			}
 			v4 := netip.MustParseAddr("192.0.2.1")
-			for i := range guessBurst {
+			for i := range directory.GuessBurst {
 				for _, a := range []netip.Addr{{}, v4} {
 					if _, _, ok := guess(i, a); !ok {
 						t.Fatalf("guess %d from %s refused too early", i, a)
@@ -58,15 +62,15 @@ func TestGuard(t *testing.T) {
 				}
 			}
 			for i := range 2 {
-				if _, wait, ok := guess(i, v4); ok || wait != guessEvery {
+				if _, wait, ok := guess(i, v4); ok || wait != directory.GuessEvery {
 					t.Errorf("process %d: not refused, or wait %s", i, wait)
 				}
 			}
-			w.clock.add(guessEvery - time.Millisecond)
+			w.Clock.Add(directory.GuessEvery - time.Millisecond)
 			if _, wait, ok := guess(0, v4); ok || wait != time.Second {
 				t.Errorf("a moment too early: %t, wait %s", ok, wait)
 			}
-			w.clock.add(time.Millisecond)
+			w.Clock.Add(time.Millisecond)
 			forgive, _, ok := guess(1, v4)
 			if !ok {
 				t.Fatal("not allowed again")
@@ -78,19 +82,19 @@ func TestGuard(t *testing.T) {
 			if _, _, ok := guess(0, v4); !ok {
 				t.Error("forgiven, and not allowed")
 			}
-			w.clock.add(time.Hour)
-			for i := range guessBurst + 1 {
-				if _, _, ok := guess(i, netip.Addr{}); ok != (i < guessBurst) {
+			w.Clock.Add(time.Hour)
+			for i := range directory.GuessBurst + 1 {
+				if _, _, ok := guess(i, netip.Addr{}); ok != (i < directory.GuessBurst) {
 					t.Errorf("an hour later, guess %d: %t", i, ok)
 				}
 			}
 			// What is whole again is cleared away, sooner or later.
-			w.clock.add(time.Hour)
+			w.Clock.Add(time.Hour)
 			for i := range 200 {
 				guess(i, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
 			}
-			w.clock.add(time.Hour)
-			for i := range 20 * guessSweep {
+			w.Clock.Add(time.Hour)
+			for i := range 20 * directory.GuessSweep {
 				guess(i, v4)
 			}
 			var rows int

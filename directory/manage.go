@@ -3,39 +3,19 @@ package directory
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
+	"github.com/perseus-edge/perseus-edge/directory/form"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 )
 
 // What the web application (package web) needs beside what the member API
 // uses: the same rules, with plain Go values around them.
-
-// Explain gives what a client may be told of an error: the HTTP status and a
-// sentence. ok is false for what is not meant for clients (500).
-func Explain(err error) (status int, text string, ok bool) {
-	var he *httpError
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &he):
-		return he.status, he.description, true
-	case errors.As(err, &tooLarge):
-		return http.StatusRequestEntityTooLarge, "The request is larger than 64 KiB.", true
-	case errors.Is(err, ErrInvalid):
-		return http.StatusBadRequest, strings.ReplaceAll(strings.ReplaceAll(err.Error(), ErrInvalid.Error()+": ", ""), "\n", "; "), true
-	case errors.Is(err, ErrNotFound):
-		return http.StatusNotFound, "The directory has no such entry.", true
-	case errors.Is(err, ErrExists):
-		return http.StatusConflict, "The directory has such an entry already.", true
-	}
-	return http.StatusInternalServerError, "", false
-}
 
 // SchemeRoles are the roles that an administrator gives, as URLs.
 func (s *Service) SchemeRoles() []string {
@@ -54,17 +34,17 @@ var schemeRoles = []string{scheme.EDP, scheme.CAP, scheme.FSP}
 // begins.
 func (s *Service) Onboard(ctx context.Context, m Member, officers ...Officer) (Member, error) {
 	if len(m.Roles) == 0 {
-		return Member{}, invalid("role: give at least one of %q", schemeRoles)
+		return Member{}, fault.Invalid("role: give at least one of %q", schemeRoles)
 	}
 	for _, role := range m.Roles {
 		if !slices.Contains(s.SchemeRoles(), role) {
-			return Member{}, invalid("role %q: use one of %q", cut(role, 80), schemeRoles)
+			return Member{}, fault.Invalid("role %q: use one of %q", form.Cut(role, 80), schemeRoles)
 		}
 	}
 	for _, need := range []struct{ what, value string }{{"email", m.Email}, {"street address", m.Address.Street}, {"locality", m.Address.Locality},
 		{"postal code", m.Address.PostalCode}, {"company number", m.CompanyNumber}} {
 		if strings.TrimSpace(need.value) == "" {
-			return Member{}, invalid("%s is missing", need.what)
+			return Member{}, fault.Invalid("%s is missing", need.what)
 		}
 	}
 	if m.Effective == "" {
@@ -81,14 +61,14 @@ func (s *Service) Onboard(ctx context.Context, m Member, officers ...Officer) (M
 // applications claim of the roles that it lost is no longer theirs; their
 // certificates still carry them until they are revoked or end.
 func (s *Service) SetRoles(ctx context.Context, id string, roles []string) error {
-	roles = unique(roles)
+	roles = form.Unique(roles)
 	for _, role := range roles {
 		if !slices.Contains(s.SchemeRoles(), role) {
-			return invalid("role %q: use one of %q", cut(role, 80), schemeRoles)
+			return fault.Invalid("role %q: use one of %q", form.Cut(role, 80), schemeRoles)
 		}
 	}
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		if err := s.listingChanged(ctx, tx, id); err != nil {
+	return s.InTx(ctx, func(tx *sql.Tx) error {
+		if err := s.ListingChanged(ctx, tx, id); err != nil {
 			return err
 		}
 		m, err := member(ctx, tx, id)
@@ -115,9 +95,9 @@ func (s *Service) SetOfficer(ctx context.Context, id string, o Officer) error {
 		return err
 	}
 	if o.Duty != "data" && o.Duty != "licence" {
-		return invalid("officer: duty is data or licence")
+		return fault.Invalid("officer: duty is data or licence")
 	}
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return s.InTx(ctx, func(tx *sql.Tx) error {
 		if _, err := member(ctx, tx, id); err != nil {
 			return err
 		}
@@ -174,7 +154,7 @@ func (s *Service) Applications(ctx context.Context, member string) (out []Applic
 func (s *Service) ApplicationOf(ctx context.Context, member, id string) (Application, error) {
 	a, err := s.Application(ctx, id)
 	if err == nil && a.Member != member {
-		err = fmt.Errorf("application %s: %w", cut(id, 64), ErrNotFound)
+		err = fmt.Errorf("application %s: %w", form.Cut(id, 64), fault.ErrNotFound)
 	}
 	if err != nil {
 		return Application{}, err
@@ -185,4 +165,9 @@ func (s *Service) ApplicationOf(ctx context.Context, member, id string) (Applica
 // DataServices lists the data services of an application, by id.
 func (s *Service) DataServices(ctx context.Context, application string) ([]DataService, error) {
 	return dataServices(ctx, s.DB, application)
+}
+
+// ApplicationIDs are the ids of a member's applications, sorted.
+func (s *Service) ApplicationIDs(ctx context.Context, member string) ([]string, error) {
+	return texts(ctx, s.DB, `SELECT id FROM directory_applications WHERE member = $1 ORDER BY id`, member)
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
+	"github.com/perseus-edge/perseus-edge/directory/form"
 )
 
 // Member is an organisation of the scheme.
@@ -48,40 +48,33 @@ func (m *Member) columns() []any {
 func (c *Contact) check() error {
 	a := &c.Address
 	country := error(nil)
-	if a.Country != "" && !countryForm.MatchString(a.Country) {
-		country = invalid("country %q: need two capital letters, such as GB", cut(a.Country, 20))
+	if a.Country != "" && !form.Country.MatchString(a.Country) {
+		country = fault.Invalid("country %q: need two capital letters, such as GB", form.Cut(a.Country, 20))
 	}
-	return errors.Join(checkOptionalEmail("email", c.Email), checkOptionalText("street address", a.Street, 200), checkOptionalText("locality", a.Locality, 200),
-		checkOptionalText("region", a.Region, 200), checkOptionalText("state", a.State, 200), checkOptionalText("postal code", a.PostalCode, 20), country,
-		checkOptionalURL("privacy policy", c.PrivacyPolicy), checkOptionalURL("data protection registration", c.DataProtection))
-}
-
-// querier is a database or a transaction.
-type querier interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	return errors.Join(form.OptionalEmail("email", c.Email), form.OptionalText("street address", a.Street, 200), form.OptionalText("locality", a.Locality, 200),
+		form.OptionalText("region", a.Region, 200), form.OptionalText("state", a.State, 200), form.OptionalText("postal code", a.PostalCode, 20), country,
+		form.OptionalURL("privacy policy", c.PrivacyPolicy), form.OptionalURL("data protection registration", c.DataProtection))
 }
 
 // AddMember adds a member, with the officers who answer for it, if any. ErrExists: the id is taken. ErrInvalid: a field is
 // wrong.
 func (s *Service) AddMember(ctx context.Context, m Member, officers ...Officer) (Member, error) {
 	if m.ID == "" {
-		m.ID = newID()
+		m.ID = form.NewID()
 	}
 	if m.BrandName == "" {
 		m.BrandName = m.LegalName
 	}
-	m.Roles = unique(m.Roles)
-	if err := errors.Join(checkID(m.ID), checkText("legal name", m.LegalName, 200), checkText("brand name", m.BrandName, 200),
-		checkRoles(m.Roles), m.Contact.check(), checkOptionalText("company number", m.CompanyNumber, 40), checkDay("effective date", m.Effective, s.Now())); err != nil {
+	m.Roles = form.Unique(m.Roles)
+	if err := errors.Join(form.ID(m.ID), form.Text("legal name", m.LegalName, 200), form.Text("brand name", m.BrandName, 200),
+		checkRoles(m.Roles), m.Contact.check(), form.OptionalText("company number", m.CompanyNumber, 40), form.Day("effective date", m.Effective, s.Now())); err != nil {
 		return Member{}, err
 	}
-	return m, s.inTx(ctx, func(tx *sql.Tx) error {
+	return m, s.InTx(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `INSERT INTO directory_members (id, created_at, `+memberColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING`,
 			append([]any{m.ID, s.Now().Unix()}, m.columns()...)...)
-		if err := one(r, err, ErrExists, "member", m.ID); err != nil {
+		if err := one(r, err, fault.ErrExists, "member", m.ID); err != nil {
 			return err
 		}
 		for _, role := range m.Roles {
@@ -102,15 +95,15 @@ func (s *Service) AddMember(ctx context.Context, m Member, officers ...Officer) 
 			Member
 			Officers []Officer
 		}{m, officers}})
-		return s.listingChanged(ctx, tx, m.ID)
+		return s.ListingChanged(ctx, tx, m.ID)
 	})
 }
 
 // UpdateMember changes what a member says of itself.
 func (s *Service) UpdateMember(ctx context.Context, id string, change func(*Contact)) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return s.InTx(ctx, func(tx *sql.Tx) error {
 		// First, so that changes at the same time wait for one another.
-		if err := s.listingChanged(ctx, tx, id); err != nil {
+		if err := s.ListingChanged(ctx, tx, id); err != nil {
 			return err
 		}
 		m, err := member(ctx, tx, id)
@@ -146,54 +139,14 @@ func member(ctx context.Context, q querier, id string) (Member, error) {
 	return m, err
 }
 
-// texts runs a query of one text column.
-func texts(ctx context.Context, q querier, query string, args ...any) ([]string, error) {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var v string
-		if err := rows.Scan(&v); err != nil {
-			return nil, err
-		}
-		out = append(out, v)
-	}
-	return out, rows.Err()
-}
-
-// one checks that a statement touched a row; if it did not, the error is why.
-func one(r sql.Result, err, why error, what, id string) error {
-	if err != nil {
-		return err
-	}
-	if n, err := r.RowsAffected(); err != nil {
-		return err
-	} else if n == 0 {
-		return fmt.Errorf("%s %s: %w", what, id, why)
-	}
-	return nil
-}
-
-func missing(err error, what, id string) error {
-	if errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("%s %s: %w", what, cut(id, 64), ErrNotFound)
-	}
-	return err
-}
-
 func checkRoles(roles []string) error {
 	if len(roles) > 50 {
-		return invalid("at most 50 roles")
+		return fault.Invalid("at most 50 roles")
 	}
 	for _, r := range roles {
-		if err := checkURL("role", r); err != nil {
+		if err := form.URL("role", r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-func unique(s []string) []string { return slices.Compact(slices.Sorted(slices.Values(s))) }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
+	"github.com/perseus-edge/perseus-edge/directory/form"
 )
 
 // Officer is a person who answers for a member towards the trust framework.
@@ -21,9 +23,9 @@ type Officer struct {
 func (o Officer) check() error {
 	what := o.Duty + " officer"
 	if o.Email == "" && o.Phone == "" {
-		return invalid("%s: give an email address or a telephone number", what)
+		return fault.Invalid("%s: give an email address or a telephone number", what)
 	}
-	return errors.Join(checkText(what+": name", o.Name, 200), checkOptionalEmail(what+": email", o.Email), checkOptionalText(what+": phone", o.Phone, 40))
+	return errors.Join(form.Text(what+": name", o.Name, 200), form.OptionalEmail(what+": email", o.Email), form.OptionalText(what+": phone", o.Phone, 40))
 }
 
 // Officers of a member, by duty.
@@ -44,12 +46,12 @@ func (s *Service) Officers(ctx context.Context, member string) (out []Officer, e
 func (s *Service) AddOwner(ctx context.Context, id, email string) (token string, err error) {
 	email = strings.ToLower(email)
 	if email == "" {
-		return "", invalid("email is missing")
+		return "", fault.Invalid("email is missing")
 	}
-	if err := checkOptionalEmail("email", email); err != nil {
+	if err := form.OptionalEmail("email", email); err != nil {
 		return "", err
 	}
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+	err = s.InTx(ctx, func(tx *sql.Tx) error {
 		now := s.Now()
 		r, err := tx.ExecContext(ctx, `INSERT INTO directory_owners (email, member, created_at)
 			SELECT CAST($1 AS TEXT), id, CAST($2 AS BIGINT) FROM directory_members WHERE id = $3 ON CONFLICT (email, member) DO NOTHING`, email, now.Unix(), id)
@@ -62,7 +64,7 @@ func (s *Service) AddOwner(ctx context.Context, id, email string) (token string,
 			if _, err := member(ctx, tx, id); err != nil {
 				return err
 			}
-			return ErrExists
+			return fault.ErrExists
 		}
 		s.audit(tx, audit.Event{Action: "owner.add", Subject: "person/" + email, Member: id})
 		var good bool
@@ -73,7 +75,7 @@ func (s *Service) AddOwner(ctx context.Context, id, email string) (token string,
 		token = newToken()
 		s.audit(tx, audit.Event{Action: "token.issue", Subject: "token/" + mark(token), Detail: "for " + email})
 		_, err = tx.ExecContext(ctx, `INSERT INTO directory_tokens (hash, member, owner, access, created_at, expires_at) VALUES ($1, NULL, $2, $3, $4, $5)`,
-			hash(token), email, string(Owner), now.Unix(), now.Add(TokenLife).Truncate(time.Second).Unix())
+			TokenHash(token), email, string(Owner), now.Unix(), now.Add(TokenLife).Truncate(time.Second).Unix())
 		return err
 	})
 	if err != nil {
@@ -83,7 +85,20 @@ func (s *Service) AddOwner(ctx context.Context, id, email string) (token string,
 	return token, nil
 }
 
-// owned gives the ids of the members that a person owns, sorted.
-func (s *Service) owned(ctx context.Context, email string) ([]string, error) {
+// Owned gives the ids of the members that a person owns, sorted.
+func (s *Service) Owned(ctx context.Context, email string) ([]string, error) {
 	return texts(ctx, s.DB, `SELECT member FROM directory_owners WHERE email = $1 ORDER BY member`, email)
+}
+
+// Owners are the mail addresses of the people whom AddOwner made owners of a
+// member, sorted.
+func (s *Service) Owners(ctx context.Context, member string) ([]string, error) {
+	return texts(ctx, s.DB, `SELECT email FROM directory_owners WHERE member = $1 ORDER BY email`, member)
+}
+
+// PeopleOf are the mail addresses of a member and of its owners.
+func (s *Service) PeopleOf(ctx context.Context, member string) ([]string, error) {
+	return texts(ctx, s.DB, `SELECT email FROM directory_members WHERE id = $1 AND email <> ''
+		UNION SELECT email FROM directory_owners WHERE member = $1
+		UNION SELECT a.email FROM directory_accounts a JOIN directory_account_members m ON m.account = a.id WHERE m.member = $1 ORDER BY 1`, member)
 }

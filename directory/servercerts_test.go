@@ -1,4 +1,4 @@
-package directory
+package directory_test
 
 import (
 	"crypto/ecdsa"
@@ -14,19 +14,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/dirtest"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
 	"github.com/perseus-edge/perseus-edge/identity"
 )
 
 func TestServerCertificates(t *testing.T) {
-	w := newWorld(t, "sqlite:"+filepath.Join(t.TempDir(), "d.db"))
-	keeper := must(w.ServerCertificates(t.Context(), "localhost", "127.0.0.1"))(t)
-	get := func() *tls.Certificate { t.Helper(); return must(keeper.Certificate())(t) }
+	w := dirtest.New(t, "sqlite:"+filepath.Join(t.TempDir(), "d.db"))
+	keeper := dirtest.Must(w.ServerCertificates(t.Context(), "localhost", "127.0.0.1"))(t)
+	get := func() *tls.Certificate { t.Helper(); return dirtest.Must(keeper.Certificate())(t) }
 	first := get()
-	w.clock.add(11 * time.Hour)
+	w.Clock.Add(11 * time.Hour)
 	if get() != first {
 		t.Error("renewed before half of its life")
 	}
-	w.clock.add(time.Hour)
+	w.Clock.Add(time.Hour)
 	second := get()
 	if second == first || second.Leaf.NotAfter.Before(first.Leaf.NotAfter) {
 		t.Error("not renewed at half of its life")
@@ -39,15 +42,15 @@ func TestServerCertificates(t *testing.T) {
 	}
 	// The database is gone: the old one serves until its end, then an error.
 	w.DB.Close()
-	w.clock.add(12 * time.Hour)
+	w.Clock.Add(12 * time.Hour)
 	if get() != second {
 		t.Error("the certificate in hand was thrown away")
 	}
-	w.clock.add(12 * time.Hour)
+	w.Clock.Add(12 * time.Hour)
 	if _, err := keeper.Certificate(); err == nil {
 		t.Error("an expired certificate was served")
 	}
-	if _, err := w.ServerCertificates(t.Context(), "10.1.2.3"); !errors.Is(err, ErrInvalid) {
+	if _, err := w.ServerCertificates(t.Context(), "10.1.2.3"); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("host that may not have one: %v", err)
 	}
 }
@@ -55,8 +58,8 @@ func TestServerCertificates(t *testing.T) {
 // TestTLS: an enrolled gateway and a server meet over TLS with certificates of
 // this directory; a revoked or foreign one is told by who checks.
 func TestTLS(t *testing.T) {
-	w := newWorld(t, "sqlite:"+filepath.Join(t.TempDir(), "d.db"))
-	keeper := must(w.ServerCertificates(t.Context(), "localhost", "127.0.0.1"))(t)
+	w := dirtest.New(t, "sqlite:"+filepath.Join(t.TempDir(), "d.db"))
+	keeper := dirtest.Must(w.ServerCertificates(t.Context(), "localhost", "127.0.0.1"))(t)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		p, err := identity.RequestPeer(r)
 		if err != nil {
@@ -65,14 +68,14 @@ func TestTLS(t *testing.T) {
 		io.WriteString(rw, p.Application)
 	}))
 	srv.TLS = identity.ServerTLS(keeper.Certificate, w.Authorities.Client.Pool())
-	srv.TLS.Time = w.clock.now
+	srv.TLS.Time = w.Clock.Now
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
-	srv.TLS.Certificates = []tls.Certificate{*must(keeper.Certificate())(t)} // else httptest adds its own
+	srv.TLS.Certificates = []tls.Certificate{*dirtest.Must(keeper.Certificate())(t)} // else httptest adds its own
 	srv.StartTLS()
 	defer srv.Close()
 	call := func(cert *tls.Certificate) (string, error) {
 		conf := identity.ClientTLS(w.Authorities.Server.Pool(), func() (*tls.Certificate, error) { return cert, nil })
-		conf.Time = w.clock.now
+		conf.Time = w.Clock.Now
 		c := &http.Client{Transport: &http.Transport{TLSClientConfig: conf}}
 		res, err := c.Get(srv.URL)
 		if err != nil {
@@ -82,23 +85,27 @@ func TestTLS(t *testing.T) {
 		b, err := io.ReadAll(res.Body)
 		return string(b), err
 	}
-	chain := func(issue func() (Certificate, error), key any) *tls.Certificate {
-		c := must(issue())(t)
+	chain := func(issue func() (directory.Certificate, error), key any) *tls.Certificate {
+		c := dirtest.Must(issue())(t)
 		return &tls.Certificate{Certificate: [][]byte{c.Leaf.Raw, c.Issuer.Raw}, PrivateKey: key}
 	}
-	key, csr := newKeyCSR(t)
-	good := chain(func() (Certificate, error) { return w.IssueClient(t.Context(), w.providerApp.ID, []byte(csr)) }, key)
-	if got, err := call(good); err != nil || got != base+"/a/"+w.providerApp.ID {
+	key, csr := dirtest.NewKeyCSR(t)
+	good := chain(func() (directory.Certificate, error) {
+		return w.IssueClient(t.Context(), w.ProviderApp.ID, []byte(csr))
+	}, key)
+	if got, err := call(good); err != nil || got != dirtest.Base+"/a/"+w.ProviderApp.ID {
 		t.Errorf("%q, %v", got, err)
 	}
-	signing := chain(func() (Certificate, error) { return w.IssueSigning(t.Context(), w.providerApp.ID, []byte(csr)) }, key)
+	signing := chain(func() (directory.Certificate, error) {
+		return w.IssueSigning(t.Context(), w.ProviderApp.ID, []byte(csr))
+	}, key)
 	if _, err := call(signing); err == nil {
 		t.Error("a signing certificate passed for a client's")
 	}
 	if _, err := call(&tls.Certificate{}); err == nil {
 		t.Error("no certificate passed")
 	}
-	server := must(w.IssueServer(t.Context(), key.Public(), []string{"localhost"}))(t)
+	server := dirtest.Must(w.IssueServer(t.Context(), key.Public(), []string{"localhost"}))(t)
 	if slices.Contains(server.Leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) {
 		t.Error("a server certificate for clients")
 	}

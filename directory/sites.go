@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
+	"github.com/perseus-edge/perseus-edge/directory/form"
 )
 
 // Site is premises of a member at which its gateways stand. Sites are the
@@ -28,21 +30,21 @@ func (x *Site) check() error {
 	x.Outcode = strings.ToUpper(strings.TrimSpace(x.Outcode))
 	var outcode error
 	if !outcodeForm.MatchString(x.Outcode) {
-		outcode = invalid("outcode %q: need the first half of the site's postcode, such as SW8", cut(x.Outcode, 20))
+		outcode = fault.Invalid("outcode %q: need the first half of the site's postcode, such as SW8", form.Cut(x.Outcode, 20))
 	}
-	return errors.Join(checkID(x.ID), checkText("name", x.Name, 200), outcode)
+	return errors.Join(form.ID(x.ID), form.Text("name", x.Name, 200), outcode)
 }
 
 // AddSite adds a site. ErrExists: the member has one of that name, or the id is
 // taken. ErrInvalid: a field is wrong.
 func (s *Service) AddSite(ctx context.Context, x Site) (Site, error) {
 	if x.ID == "" {
-		x.ID = newID()
+		x.ID = form.NewID()
 	}
 	if err := x.check(); err != nil {
 		return Site{}, err
 	}
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.InTx(ctx, func(tx *sql.Tx) error {
 		var err error
 		x, err = s.addSite(ctx, tx, x)
 		return err
@@ -57,7 +59,7 @@ func (s *Service) addSite(ctx context.Context, tx *sql.Tx, x Site) (Site, error)
 	}
 	r, err := tx.ExecContext(ctx, `INSERT INTO directory_sites (id, member, name, outcode, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
 		x.ID, x.Member, x.Name, x.Outcode, x.Created.Unix())
-	if err := one(r, err, ErrExists, "site", x.Name); err != nil {
+	if err := one(r, err, fault.ErrExists, "site", x.Name); err != nil {
 		return Site{}, err
 	}
 	s.audit(tx, audit.Event{Action: "site.add", Subject: "site/" + x.ID, Member: x.Member, After: x})
@@ -71,7 +73,7 @@ func (s *Service) ChangeSite(ctx context.Context, id, name, outcode string) (Sit
 	if err := x.check(); err != nil {
 		return Site{}, err
 	}
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.InTx(ctx, func(tx *sql.Tx) error {
 		before, err := site(ctx, tx, `id = $1`, id)
 		if err != nil {
 			return err
@@ -81,7 +83,7 @@ func (s *Service) ChangeSite(ctx context.Context, id, name, outcode string) (Sit
 			return err
 		}
 		if taken > 0 {
-			return ErrExists
+			return fault.ErrExists
 		}
 		x.Member, x.Created = before.Member, before.Created
 		if _, err := tx.ExecContext(ctx, `UPDATE directory_sites SET name = $1, outcode = $2 WHERE id = $3`, x.Name, x.Outcode, id); err != nil {
@@ -98,7 +100,7 @@ func (s *Service) ChangeSite(ctx context.Context, id, name, outcode string) (Sit
 func (s *Service) SiteOf(ctx context.Context, member, id string) (Site, error) {
 	x, err := site(ctx, s.DB, `id = $1`, id)
 	if err == nil && x.Member != member {
-		return Site{}, ErrNotFound
+		return Site{}, fault.ErrNotFound
 	}
 	return x, err
 }
@@ -143,17 +145,17 @@ type Place struct {
 // Errors as of AddSite and AddGateway; then nothing is added.
 func (s *Service) OpenSite(ctx context.Context, x Site, application, gatewayName string) (Place, error) {
 	if x.ID == "" {
-		x.ID = newID()
+		x.ID = form.NewID()
 	}
 	if gatewayName == "" {
 		gatewayName = x.Name
 	}
-	g := Gateway{ID: newID(), Member: x.Member, Application: application, Name: gatewayName, SiteID: x.ID}
+	g := Gateway{ID: form.NewID(), Member: x.Member, Application: application, Name: gatewayName, SiteID: x.ID}
 	if err := errors.Join(x.check(), g.check()); err != nil {
 		return Place{}, err
 	}
 	var p Place
-	err := s.inTx(ctx, func(tx *sql.Tx) (err error) {
+	err := s.InTx(ctx, func(tx *sql.Tx) (err error) {
 		if p.Site, err = s.addSite(ctx, tx, x); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package directory
+package directory_test
 
 import (
 	"context"
@@ -14,6 +14,10 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/dirtest"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 )
@@ -21,18 +25,18 @@ import (
 // An organisation adds a site over the member API and gets all it needs to pass
 // on; what is wrong is told in words.
 func TestOpenSite(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
+	dirtest.OnBoth(t, func(t *testing.T, w *dirtest.World) {
 		post := func(body map[string]string, status int) map[string]any {
 			t.Helper()
-			return answer(t, w.call("POST", "/members/sites", body, "Authorization", "Bearer "+w.owner), status)
+			return dirtest.Answer(t, w.Call("POST", "/members/sites", body, "Authorization", "Bearer "+w.Owner), status)
 		}
-		v := post(map[string]string{"name": "Riverside", "outcode": " sw8 ", "application": base + "/a/" + w.providerApp.ID, "gateway": "Unit 4"}, http.StatusCreated)
+		v := post(map[string]string{"name": "Riverside", "outcode": " sw8 ", "application": dirtest.Base + "/a/" + w.ProviderApp.ID, "gateway": "Unit 4"}, http.StatusCreated)
 		g := v["gateway"].(map[string]any)
-		if v["outcode"] != "SW8" || g["siteId"] != v["id"] || g["name"] != "Unit 4" || g["state"] != "new" || g["application"] != base+"/a/"+w.providerApp.ID {
+		if v["outcode"] != "SW8" || g["siteId"] != v["id"] || g["name"] != "Unit 4" || g["state"] != "new" || g["application"] != dirtest.Base+"/a/"+w.ProviderApp.ID {
 			t.Errorf("%v", v)
 		}
 		code := g["code"].(string)
-		if directory, c, ok := identity.ParseEnrolLink(g["codeLink"].(string)); !ok || directory != base || c != code || g["codeExpires"] != "2026-11-24T09:30:00Z" {
+		if directory, c, ok := identity.ParseEnrolLink(g["codeLink"].(string)); !ok || directory != dirtest.Base || c != code || g["codeExpires"] != "2026-11-24T09:30:00Z" {
 			t.Errorf("code %v", g)
 		}
 		for name, x := range map[string]struct {
@@ -44,41 +48,41 @@ func TestOpenSite(t *testing.T) {
 			"a whole postcode":  {map[string]string{"name": "Lakeside", "outcode": "SW8 4AA"}, 400, "such as SW8"},
 			"no name":           {map[string]string{"outcode": "SW8"}, 400, "name is missing"},
 			"the same":          {map[string]string{"name": "Riverside", "outcode": "SW8"}, 409, "already"},
-			"another's app":     {map[string]string{"name": "Lakeside", "outcode": "SW8", "application": w.bankApp.ID}, 400, "another member"},
+			"another's app":     {map[string]string{"name": "Lakeside", "outcode": "SW8", "application": w.BankApp.ID}, 400, "another member"},
 			"no such app":       {map[string]string{"name": "Lakeside", "outcode": "SW8", "application": "nothing"}, 404, "no such entry"},
-			"a key of its own":  {map[string]string{"name": "Lakeside", "outcode": "SW8", "member": w.bank.ID}, 400, "unknown field"},
+			"a key of its own":  {map[string]string{"name": "Lakeside", "outcode": "SW8", "member": w.Bank.ID}, 400, "unknown field"},
 			"two lines of name": {map[string]string{"name": "Lake\nside", "outcode": "SW8"}, 400, "one line"},
 		} {
 			if e := post(x.body, x.status); !strings.Contains(e["error_description"].(string), x.want) {
 				t.Errorf("%s: %v", name, e)
 			}
 		}
-		if xs := must(w.Sites(t.Context(), w.provider.ID))(t); len(xs) != 1 || len(must(w.Gateways(t.Context(), w.provider.ID))(t)) != 1 {
+		if xs := dirtest.Must(w.Sites(t.Context(), w.Provider.ID))(t); len(xs) != 1 || len(dirtest.Must(w.Gateways(t.Context(), w.Provider.ID))(t)) != 1 {
 			t.Errorf("refused, and added all the same: %+v", xs)
 		}
 
 		id := v["id"].(string)
-		second, _, err := w.AddGateway(t.Context(), Gateway{Member: w.provider.ID, Name: "Unit 5", Site: "Riverside"})
+		second, _, err := w.AddGateway(t.Context(), directory.Gateway{Member: w.Provider.ID, Name: "Unit 5", Site: "Riverside"})
 		if err != nil || second.SiteID != id || second.Outcode != "SW8" {
 			t.Errorf("the site by its name: %+v, %v", second, err)
 		}
-		if _, _, err := w.AddGateway(t.Context(), Gateway{Member: w.bank.ID, Name: "Unit 6", SiteID: id}); !errors.Is(err, ErrNotFound) {
+		if _, _, err := w.AddGateway(t.Context(), directory.Gateway{Member: w.Bank.ID, Name: "Unit 6", SiteID: id}); !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("a site of another member: %v", err)
 		}
-		if _, err := w.SiteOf(t.Context(), w.bank.ID, id); !errors.Is(err, ErrNotFound) {
+		if _, err := w.SiteOf(t.Context(), w.Bank.ID, id); !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("a site of another member: %v", err)
 		}
-		answer(t, w.call("PATCH", "/members/sites/"+id, map[string]string{"name": "Riverside North"}, "Authorization", "Bearer "+w.owner), 200)
-		if g := must(w.Gateway(t.Context(), second.ID))(t); g.Site != "Riverside North" || g.Outcode != "SW8" {
+		dirtest.Answer(t, w.Call("PATCH", "/members/sites/"+id, map[string]string{"name": "Riverside North"}, "Authorization", "Bearer "+w.Owner), 200)
+		if g := dirtest.Must(w.Gateway(t.Context(), second.ID))(t); g.Site != "Riverside North" || g.Outcode != "SW8" {
 			t.Errorf("renamed: %+v", g)
 		}
-		must(w.AddSite(t.Context(), Site{Member: w.provider.ID, Name: "Lakeside", Outcode: "LA1"}))(t)
-		if _, err := w.ChangeSite(t.Context(), id, "Lakeside", "LA1"); !errors.Is(err, ErrExists) {
+		dirtest.Must(w.AddSite(t.Context(), directory.Site{Member: w.Provider.ID, Name: "Lakeside", Outcode: "LA1"}))(t)
+		if _, err := w.ChangeSite(t.Context(), id, "Lakeside", "LA1"); !errors.Is(err, fault.ErrExists) {
 			t.Errorf("renamed to another's name: %v", err)
 		}
 		for _, action := range []string{"site.add", "site.update", "gateway.add", "code.issue"} {
 			var n int
-			if err := w.DB.QueryRow(`SELECT COUNT(*) FROM directory_audit WHERE action = $1 AND member = $2`, action, w.provider.ID).Scan(&n); err != nil || n == 0 {
+			if err := w.DB.QueryRow(`SELECT COUNT(*) FROM directory_audit WHERE action = $1 AND member = $2`, action, w.Provider.ID).Scan(&n); err != nil || n == 0 {
 				t.Errorf("%s is not in the audit log: %v", action, err)
 			}
 		}
@@ -87,10 +91,10 @@ func TestOpenSite(t *testing.T) {
 }
 
 // secret makes sure that a code is nowhere in the database or the log.
-func secret(t *testing.T, w *world, code string) {
+func secret(t *testing.T, w *dirtest.World, code string) {
 	t.Helper()
 	for _, form := range []string{code, strings.ReplaceAll(code, "-", "")} {
-		if strings.Contains(w.logs.String(), form) {
+		if strings.Contains(w.Logs.String(), form) {
 			t.Error("a code is in the log")
 		}
 		var n int
@@ -103,13 +107,13 @@ func secret(t *testing.T, w *world, code string) {
 
 // A gateway from its code to its revocation and back, as its member sees it.
 func TestGatewayStanding(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
+	dirtest.OnBoth(t, func(t *testing.T, w *dirtest.World) {
 		ctx := t.Context()
-		p := must(w.OpenSite(ctx, Site{Member: w.provider.ID, Name: "Riverside", Outcode: "SW8"}, w.providerApp.ID, ""))(t)
+		p := dirtest.Must(w.OpenSite(ctx, directory.Site{Member: w.Provider.ID, Name: "Riverside", Outcode: "SW8"}, w.ProviderApp.ID, ""))(t)
 		g := p.Gateway
-		standing := func(state string, code bool) Standing {
+		standing := func(state string, code bool) directory.Standing {
 			t.Helper()
-			st := must(w.Standing(ctx, g.ID))(t)
+			st := dirtest.Must(w.Standing(ctx, g.ID))(t)
 			if st.State != state || st.CodeExpires.IsZero() == code {
 				t.Errorf("%+v, want %s, code %t", st, state, code)
 			}
@@ -117,36 +121,36 @@ func TestGatewayStanding(t *testing.T) {
 		}
 		standing("new", true)
 		// A code that was withdrawn is none.
-		if was := must(w.WithdrawCode(ctx, g.ID))(t); !was {
+		if was := dirtest.Must(w.WithdrawCode(ctx, g.ID))(t); !was {
 			t.Error("there was no code")
 		}
-		if was := must(w.WithdrawCode(ctx, g.ID))(t); was {
+		if was := dirtest.Must(w.WithdrawCode(ctx, g.ID))(t); was {
 			t.Error("withdrawn twice")
 		}
 		standing("new", false)
-		_, a := newKeyCSR(t)
-		_, b := newKeyCSR(t)
-		answer(t, w.enrol(p.Code.Text, a, b), http.StatusForbidden)
+		_, a := dirtest.NewKeyCSR(t)
+		_, b := dirtest.NewKeyCSR(t)
+		dirtest.Answer(t, w.Enrol(p.Code.Text, a, b), http.StatusForbidden)
 		// The code of another gateway is refused and stays good.
-		code := must(w.NewCode(ctx, g.ID))(t)
-		body := map[string]string{"code": code, "client_csr": a, "signing_csr": b, "gateway": base + "/g/other"}
-		for range 2 * guessBurst { // it is no guess
-			if e := answer(t, w.call("POST", "/gateway/v1/enrollments", body), http.StatusConflict); e["error"] != "other_gateway" || !strings.Contains(e["error_description"].(string), "still good") {
+		code := dirtest.Must(w.NewCode(ctx, g.ID))(t)
+		body := map[string]string{"code": code, "client_csr": a, "signing_csr": b, "gateway": dirtest.Base + "/g/other"}
+		for range 2 * directory.GuessBurst { // it is no guess
+			if e := dirtest.Answer(t, w.Call("POST", "/gateway/v1/enrollments", body), http.StatusConflict); e["error"] != "other_gateway" || !strings.Contains(e["error_description"].(string), "still good") {
 				t.Fatalf("%v", e)
 			}
 		}
 		standing("new", true)
-		body["gateway"] = base + "/g/" + g.ID
-		answer(t, w.call("POST", "/gateway/v1/enrollments", body), http.StatusCreated)
+		body["gateway"] = dirtest.Base + "/g/" + g.ID
+		dirtest.Answer(t, w.Call("POST", "/gateway/v1/enrollments", body), http.StatusCreated)
 		st := standing("enrolled", false)
-		if left := st.Until.Sub(start); left < 364*24*time.Hour {
+		if left := st.Until.Sub(dirtest.Start); left < 364*24*time.Hour {
 			t.Errorf("until %s", st.Until)
 		}
 		first := good(t, w, g)
 
-		answer(t, w.call("POST", "/members/gateways/"+g.ID+"/codes", nil, "Authorization", "Bearer "+w.owner), http.StatusCreated)
-		w.clock.add(time.Hour)
-		v := answer(t, w.call("POST", "/members/gateways/"+g.ID+"/revoke", map[string]string{"reason": "stolen from the van"}, "Authorization", "Bearer "+w.owner), http.StatusOK)
+		dirtest.Answer(t, w.Call("POST", "/members/gateways/"+g.ID+"/codes", nil, "Authorization", "Bearer "+w.Owner), http.StatusCreated)
+		w.Clock.Add(time.Hour)
+		v := dirtest.Answer(t, w.Call("POST", "/members/gateways/"+g.ID+"/revoke", map[string]string{"reason": "stolen from the van"}, "Authorization", "Bearer "+w.Owner), http.StatusOK)
 		if v["state"] != "revoked" || v["revoked"] != "2026-11-22T10:30:00Z" || v["codeExpires"] != nil {
 			t.Errorf("%v", v)
 		}
@@ -156,37 +160,37 @@ func TestGatewayStanding(t *testing.T) {
 			t.Errorf("audit log: %q, %v", why, err)
 		}
 		for h, c := range first {
-			r := w.reenroll("/client", a, first[Client])
-			if v := answer(t, r, http.StatusForbidden); v["error"] != "certificate_revoked" {
+			r := w.Reenroll("/client", a, first[ca.Client])
+			if v := dirtest.Answer(t, r, http.StatusForbidden); v["error"] != "certificate_revoked" {
 				t.Errorf("renewal: %v", v)
 			}
 			found := false
-			for _, e := range w.readCRL(t, h).RevokedCertificateEntries {
+			for _, e := range w.ReadCRL(t, h).RevokedCertificateEntries {
 				found = found || e.SerialNumber.Cmp(c.SerialNumber) == 0
 			}
 			if !found {
 				t.Errorf("the %s certificate is not in the list", h)
 			}
 		}
-		if n := must(w.RevokeGateway(ctx, g.ID, ""))(t); n != 0 {
+		if n := dirtest.Must(w.RevokeGateway(ctx, g.ID, ""))(t); n != 0 {
 			t.Errorf("revoked again: %d", n)
 		}
-		if _, err := w.RevokeGateway(ctx, "nothing", ""); !errors.Is(err, ErrNotFound) {
+		if _, err := w.RevokeGateway(ctx, "nothing", ""); !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("no such gateway: %v", err)
 		}
 
-		_, a = newKeyCSR(t)
-		_, b = newKeyCSR(t)
-		e := must(w.EnrollAs(ctx, base+"/g/"+g.ID, must(w.NewCode(ctx, g.ID))(t), []byte(a), []byte(b)))(t)
+		_, a = dirtest.NewKeyCSR(t)
+		_, b = dirtest.NewKeyCSR(t)
+		e := dirtest.Must(w.EnrollAs(ctx, dirtest.Base+"/g/"+g.ID, dirtest.Must(w.NewCode(ctx, g.ID))(t), []byte(a), []byte(b)))(t)
 		standing("enrolled", false)
-		if e.Gateway.URL != base+"/g/"+g.ID {
+		if e.Gateway.URL != dirtest.Base+"/g/"+g.ID {
 			t.Errorf("back as %s", e.Gateway.URL)
 		}
-		w.clock.add(400 * 24 * time.Hour)
+		w.Clock.Add(400 * 24 * time.Hour)
 		standing("expired", false)
-		_, a = newKeyCSR(t)
-		_, b = newKeyCSR(t)
-		must(w.Enroll(ctx, must(w.NewCode(ctx, g.ID))(t), []byte(a), []byte(b)))(t)
+		_, a = dirtest.NewKeyCSR(t)
+		_, b = dirtest.NewKeyCSR(t)
+		dirtest.Must(w.Enroll(ctx, dirtest.Must(w.NewCode(ctx, g.ID))(t), []byte(a), []byte(b)))(t)
 		standing("enrolled", false)
 	})
 }
@@ -194,22 +198,22 @@ func TestGatewayStanding(t *testing.T) {
 // Renewals and enrolments beside a revocation: whatever the order, none of
 // their certificates is good afterwards, and nothing stands still.
 func TestRevokeRaces(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
+	dirtest.OnBoth(t, func(t *testing.T, w *dirtest.World) {
 		for range 4 {
-			g, e := enrolled(t, w)
-			code := must(w.NewCode(t.Context(), g.ID))(t)
+			g, e := dirtest.Enrolled(t, w)
+			code := dirtest.Must(w.NewCode(t.Context(), g.ID))(t)
 			var wg sync.WaitGroup
 			for range 4 {
-				_, a := newKeyCSR(t)
-				_, b := newKeyCSR(t)
+				_, a := dirtest.NewKeyCSR(t)
+				_, b := dirtest.NewKeyCSR(t)
 				wg.Go(func() {
-					_, err := w.Renew(t.Context(), e.Client.Leaf, Client, []byte(a))
-					if he := new(httpError); err != nil && !errors.As(err, &he) {
+					_, err := w.Renew(t.Context(), e.Client.Leaf, ca.Client, []byte(a))
+					if he := new(fault.Refusal); err != nil && !errors.As(err, &he) {
 						t.Error(err)
 					}
 				})
 				wg.Go(func() {
-					if _, err := w.Enroll(t.Context(), code, []byte(a), []byte(b)); err != nil && !errors.Is(err, ErrCode) && !errors.Is(err, ErrInvalid) {
+					if _, err := w.Enroll(t.Context(), code, []byte(a), []byte(b)); err != nil && !errors.Is(err, fault.ErrCode) && !errors.Is(err, fault.ErrInvalid) {
 						t.Error(err)
 					}
 				})
@@ -231,21 +235,21 @@ func TestRevokeRaces(t *testing.T) {
 func TestSitesMigration(t *testing.T) {
 	for name, dsn := range map[string]func(*testing.T) string{
 		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
-		"postgres": postgresDSN,
+		"postgres": dirtest.PostgresDSN,
 	} {
 		t.Run(name, func(t *testing.T) {
 			at := dsn(t)
 			old := fstest.MapFS{}
-			files, err := fs.Glob(migrations, "migrations/*.sql")
+			files, err := fs.Glob(directory.Migrations(), "*.sql")
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, f := range files {
-				if b := must(migrations.ReadFile(f))(t); filepath.Base(f) < "00007" {
+				if b := dirtest.Must(fs.ReadFile(directory.Migrations(), f))(t); filepath.Base(f) < "00007" {
 					old[filepath.Base(f)] = &fstest.MapFile{Data: b}
 				}
 			}
-			db := must(database.Open(at))(t)
+			db := dirtest.Must(database.Open(at))(t)
 			if err := db.Migrate(context.Background(), "directory", old); err != nil {
 				t.Fatal(err)
 			}
@@ -253,14 +257,14 @@ func TestSitesMigration(t *testing.T) {
 				`INSERT INTO directory_members (id, legal_name, brand_name, created_at) VALUES ('m1', 'A', 'A', 1), ('m2', 'B', 'B', 1)`,
 				`INSERT INTO directory_gateways (id, member, name, site, created_at) VALUES ('g1', 'm1', 'x', 'Riverside', 5), ('g2', 'm1', 'y', 'Riverside', 4), ('g3', 'm1', 'z', 'Lakeside', 6), ('g4', 'm2', 'x', 'Riverside', 7)`,
 			} {
-				must(db.Exec(q))(t)
+				dirtest.Must(db.Exec(q))(t)
 			}
 			db.Close()
-			w := &world{clock: &clock{t: start}, logs: &logs{}}
-			s := w.open(t, at)
+			w := dirtest.Bare()
+			s := w.Open(t, at)
 			sites := map[string]string{}
 			for id, want := range map[string]string{"g1": "Riverside", "g2": "Riverside", "g3": "Lakeside", "g4": "Riverside"} {
-				g := must(s.Gateway(t.Context(), id))(t)
+				g := dirtest.Must(s.Gateway(t.Context(), id))(t)
 				if g.Site != want || g.Outcode != "" {
 					t.Errorf("%s: %+v", id, g)
 				}
@@ -275,11 +279,11 @@ func TestSitesMigration(t *testing.T) {
 
 // good are a gateway's certificates that have not ended and are not revoked,
 // one of each kind.
-func good(t *testing.T, w *world, g Gateway) map[Hierarchy]*x509.Certificate {
+func good(t *testing.T, w *dirtest.World, g directory.Gateway) map[ca.Hierarchy]*x509.Certificate {
 	t.Helper()
-	out := map[Hierarchy]*x509.Certificate{}
-	err := w.inTx(t.Context(), func(tx *sql.Tx) error {
-		cs, err := w.goodCertificates(t.Context(), tx, g.ID)
+	out := map[ca.Hierarchy]*x509.Certificate{}
+	err := w.InTx(t.Context(), func(tx *sql.Tx) error {
+		cs, err := w.GoodCertificates(t.Context(), tx, g.ID)
 		for h, of := range cs {
 			out[h] = of[0]
 		}

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/url"
 	"strings"
 )
@@ -33,13 +32,28 @@ var ErrMistyped = errors.New("mistyped")
 
 // NewEnrolCode makes a one-time enrolment code, such as "7K2M-9KXA-34TE".
 func NewEnrolCode() string {
-	digits := make([]int, enrolLength-1)
-	for i := range digits {
-		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(enrolAlphabet))))
-		if err != nil {
-			panic(err) // never (crypto/rand)
+	for {
+		var random [32]byte
+		rand.Read(random[:]) // never fails (crypto/rand)
+		if code, ok := enrolCodeOf(random[:]); ok {
+			return code
 		}
-		digits[i] = int(n.Int64())
+	}
+}
+
+// enrolCodeOf makes a code of random bytes. A byte gives a character where it is
+// below the largest multiple of 23, else it is passed over: so each character is
+// as likely as any other. Of 32 bytes too few are left once in 10^15 times.
+func enrolCodeOf(random []byte) (code string, ok bool) {
+	const fair = 256 / len(enrolAlphabet) * len(enrolAlphabet)
+	var digits []int
+	for _, c := range random {
+		if int(c) < fair && len(digits) < enrolLength-1 {
+			digits = append(digits, int(c)%len(enrolAlphabet))
+		}
+	}
+	if len(digits) < enrolLength-1 {
+		return "", false
 	}
 	var b strings.Builder
 	for i, d := range append(digits, enrolCheck(digits)) {
@@ -48,7 +62,7 @@ func NewEnrolCode() string {
 		}
 		b.WriteByte(enrolAlphabet[d])
 	}
-	return b.String()
+	return b.String(), true
 }
 
 // enrolCheck is the value that brings the sum of all values, each by its place

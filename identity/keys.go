@@ -13,13 +13,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
 )
 
 // MaxPEM bounds what is read as a PEM file or request: 64 KiB.
 const MaxPEM = 64 << 10
 
 // NewKey makes a P-256 key, the kind of every leaf and issuer in the scheme.
-func NewKey() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+func NewKey() (*ecdsa.PrivateKey, error) { return newkey.Make(elliptic.P256()) }
 
 // WriteKey writes a private key as PKCS #8 PEM, readable by its owner only
 // (law 10). The file is replaced in one step: a power cut leaves the old one

@@ -19,6 +19,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // crl makes a list of the hierarchy with the given serials in it.
@@ -51,7 +52,7 @@ func TestRevocations(t *testing.T) {
 	r, err := identity.NewRevocations(identity.RevocationsConfig{
 		Sources: []identity.CRLSource{{Name: "client", Issuer: pki.ClientCA.Issuer,
 			Fetch: func(context.Context) ([]byte, error) { return der, fetchErr }}},
-		Now: func() time.Time { return now }, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Now: func() time.Time { return now }, Logger: slog.New(record.Handler(t, slog.NewTextHandler(&log, nil))),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +133,7 @@ func TestRevocationsRun(t *testing.T) {
 					return crl(t, pki.ClientCA, int64(len(fetched)), time.Now(), a), nil
 				}},
 			},
-			Interval: time.Minute, Timeout: 10 * time.Second, Logger: slog.New(slog.DiscardHandler),
+			Interval: time.Minute, Timeout: 10 * time.Second, Logger: record.Logger(t),
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -6,10 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log"
-	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +23,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
@@ -48,14 +47,14 @@ func TestRevokedAndBack(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		quiet := slog.New(slog.DiscardHandler)
+		quiet := record.Logger(t)
 		pki := identitytest.New(t) // for the servers' own certificates
 		server := pki.Server("127.0.0.1")
 		listen := func(conf *tls.Config, h http.Handler) string {
 			s := httptest.NewUnstartedServer(h)
 			s.TLS = conf
 			s.TLS.Certificates = []tls.Certificate{*server.TLS()}
-			s.Config.ErrorLog = log.New(io.Discard, "", 0)
+			s.Config.ErrorLog = log.New(record.Writer(t, "errors of a server", nil), "", 0)
 			s.StartTLS()
 			t.Cleanup(s.Close)
 			return s.URL

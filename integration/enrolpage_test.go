@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"log"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -28,17 +27,19 @@ import (
 	"github.com/perseus-edge/perseus-edge/identity/keystore"
 	"github.com/perseus-edge/perseus-edge/identity/keystore/keystoretest"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
 // A person takes a gateway into service on its own page, with what the QR code
 // holds; after a revocation the page says so, and the next code, typed, brings
-// it back. Agent, page and directory are the real ones; keys are in files and
-// in a TPM.
+// it back. Agent, page and directory are the real ones; keys are in files, in a
+// TPM and in a token.
 func TestEnrolOnThePage(t *testing.T) {
 	t.Run("file", func(t *testing.T) { enrolOnThePage(t, keystore.File) })
 	t.Run("tpm", func(t *testing.T) { enrolOnThePage(t, keystoretest.SoftwareTPM(t)) })
+	t.Run("pkcs11", func(t *testing.T) { enrolOnThePage(t, keystoretest.NewToken(t, "Gateway 1").Kind) })
 }
 
 func enrolOnThePage(t *testing.T, keys string) {
@@ -48,14 +49,14 @@ func enrolOnThePage(t *testing.T, keys string) {
 			t.Fatal(err)
 		}
 	}
-	quiet := slog.New(slog.DiscardHandler)
+	quiet := record.Logger(t)
 	pki := identitytest.New(t) // for the servers' own certificates
 	server := pki.Server("127.0.0.1")
 	listen := func(conf *tls.Config, h http.Handler) string {
 		s := httptest.NewUnstartedServer(h)
 		s.TLS = conf
 		s.TLS.Certificates = []tls.Certificate{*server.TLS()}
-		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.Config.ErrorLog = log.New(record.Writer(t, "errors of a server", nil), "", 0)
 		s.StartTLS()
 		t.Cleanup(s.Close)
 		return s.URL
@@ -159,7 +160,8 @@ func enrolOnThePage(t *testing.T, keys string) {
 		t.Errorf("the QR code: %s", p)
 	}
 	says("Run by</th><td>Perse Energy Ltd")
-	if want := map[bool]string{true: "in files that", false: "this machine&#39;s TPM"}[keys == keystore.File]; !strings.Contains(get("/"), want) {
+	name, _, _ := strings.Cut(keys, ":")
+	if want := map[string]string{"file": "in files that", "tpm": "this machine&#39;s TPM", "pkcs11": "in the token Gateway 1, serial number "}[name]; !strings.Contains(get("/"), want) {
 		t.Errorf("the page does not say that keys are %s", want)
 	}
 	if _, err := d.RevokeGateway(t.Context(), place.Gateway.ID, ""); err != nil {

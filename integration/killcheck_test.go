@@ -2,12 +2,12 @@ package integration
 
 import (
 	"crypto/ecdsa"
-	"log/slog"
 	"path/filepath"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/store"
@@ -87,7 +87,7 @@ type halfHours map[energy.Key]map[time.Time]energy.HalfHour
 func (k *killing) gatewayHalfHours() (all halfHours, open map[energy.Key]map[time.Time]bool) {
 	t := k.t
 	t.Helper()
-	s, report, err := store.Open(filepath.Join(k.dir, "agent.db"), store.Options{Logger: slog.New(slog.DiscardHandler)})
+	s, report, err := store.Open(filepath.Join(k.dir, "agent.db"), store.Options{Logger: record.Logger(t)})
 	if err != nil || report.SetAside != "" || report.Created {
 		t.Fatalf("the gateway's store: %+v, %v", report, err)
 	}

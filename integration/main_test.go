@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // atExit are the things that several tests share: they end with the last one.
@@ -29,8 +31,12 @@ var programs = sync.OnceValues(func() (string, error) {
 	}
 	atExit = append(atExit, func() { os.RemoveAll(dir) })
 	// Without git's word: it is not to be had of a checkout that another owns.
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", dir+string(filepath.Separator),
-		"./cmd/perseus-agent", "./cmd/perseus-central", "./cmd/perseus-sim")
+	flags, err := record.BuildFlags()
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command("go", append(append([]string{"build", "-trimpath", "-buildvcs=false", "-o", dir + string(filepath.Separator)}, flags...),
+		"./cmd/perseus-agent", "./cmd/perseus-central", "./cmd/perseus-sim")...)
 	cmd.Dir = ".."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the programs: %w\n%s", err, out)

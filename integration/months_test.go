@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -27,6 +26,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/provenance"
 	"github.com/perseus-edge/perseus-edge/relay/consumption"
 	"github.com/perseus-edge/perseus-edge/relay/database"
@@ -136,7 +136,7 @@ func newMonthsWorld(t *testing.T, db *database.DB, now time.Time, grants ...gran
 	ok(err)
 	w := &monthsWorld{t: t, pki: identitytest.New(t), scheme: sch, mux: http.NewServeMux(), grants: grants, issued: now}
 	w.setNow(now)
-	quiet := slog.New(slog.DiscardHandler)
+	quiet := record.Logger(t)
 	w.relay = w.pki.Signing("https://directory.example/a/relay", "Relay Ltd", monthsMember, sch.Role(scheme.EDP))
 	w.cap = w.pki.Client(monthsClient, "Carbon Ltd", "https://directory.example/m/cap", sch.Role(scheme.CAP)).Cert()
 	gate := w.pki.Client(monthsGateway, "Shop Ltd", monthsMember)

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // process is a program that runs apart, with the end of what it printed.
@@ -42,7 +44,8 @@ func launch(name, path string, prepare func(*exec.Cmd), args ...string) (*proces
 	p := &process{name: name, cmd: exec.Command(path, args...), log: &tail{}, done: make(chan struct{})}
 	// Through a pipe, not into a file: a limit on the size of files must not
 	// silence the log.
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	out := record.Writer(nil, name, p.log)
+	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.SysProcAttr = childAttr()
 	p.cmd.WaitDelay = 5 * time.Second
 	if prepare != nil {
@@ -108,7 +111,7 @@ func run(t testing.TB, prog string, args ...string) (stdout, stderr string, code
 	cmd := exec.CommandContext(ctx, program(t, prog), args...)
 	cmd.SysProcAttr = childAttr()
 	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Stdout, cmd.Stderr = &out, record.Writer(t, prog, &errs)
 	ended := make(chan error)
 	spawner() <- func() {
 		if err := cmd.Start(); err != nil {

@@ -5,10 +5,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"io/fs"
 	"log"
-	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -22,7 +20,10 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/identity/keystore"
+	"github.com/perseus-edge/perseus-edge/identity/keystore/keystoretest"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
@@ -49,7 +50,18 @@ func (g liveGrants) LiveGrants(_ context.Context, gateway string, now time.Time)
 // and not yet delivered is taken, the next one is signed with the new
 // certificate, and the chain and the gateway are the same. The directory, the
 // relay's ingest, the store and the uplink are the real ones, over mutual TLS.
-func TestRenewalWithinTheChain(t *testing.T) {
+func TestRenewalWithinTheChain(t *testing.T) { renewalWithinTheChain(t, keystore.File) }
+
+// The same with keys in a PKCS#11 token.
+func TestRenewalInAToken(t *testing.T) {
+	tok := keystoretest.NewToken(t, "Gateway 1")
+	renewalWithinTheChain(t, tok.Kind)
+	if n := tok.Keys(); n%2 != 0 || n == 0 { // a pair for each database
+		t.Errorf("%d keys are in the token", n)
+	}
+}
+
+func renewalWithinTheChain(t *testing.T, keys string) {
 	databasetest.Each(t, "relay", migrations.Files, func(t *testing.T, db *database.DB) {
 		present := time.Now().UTC().Truncate(time.Second)
 		past := present.AddDate(0, -9, 0)
@@ -62,13 +74,13 @@ func TestRenewalWithinTheChain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		quiet := slog.New(slog.DiscardHandler)
+		quiet := record.Logger(t)
 		pki := identitytest.New(t) // for the servers' own certificates
 		listen := func(conf *tls.Config, h http.Handler) string {
 			s := httptest.NewUnstartedServer(h)
 			s.TLS = conf
 			s.TLS.Certificates = []tls.Certificate{*pki.Server("127.0.0.1").TLS()}
-			s.Config.ErrorLog = log.New(io.Discard, "", 0)
+			s.Config.ErrorLog = log.New(record.Writer(t, "errors of a server", nil), "", 0)
 			s.StartTLS()
 			t.Cleanup(s.Close)
 			return s.URL
@@ -118,7 +130,7 @@ func TestRenewalWithinTheChain(t *testing.T) {
 
 		dir, ca := filepath.Join(t.TempDir(), "identity"), filepath.Join(t.TempDir(), "ca.pem")
 		ok(os.WriteFile(ca, identity.EncodeCertificates(pki.ServerCA.Root), 0o644))
-		_, err = uplink.Enroll(t.Context(), uplink.EnrollRequest{Directory: directoryURL, Code: code, Dir: dir, CAFile: ca, Now: now})
+		_, err = uplink.Enroll(t.Context(), uplink.EnrollRequest{Directory: directoryURL, Code: code, Dir: dir, CAFile: ca, Keys: keys, Now: now})
 		ok(err)
 		out, _, err := store.Open(filepath.Join(t.TempDir(), "agent.db"), store.Options{Now: now, Logger: quiet})
 		ok(err)
@@ -134,7 +146,7 @@ func TestRenewalWithinTheChain(t *testing.T) {
 			}
 			ok(out.Commit(round))
 		}
-		c, err := uplink.New(uplink.Config{Dir: dir, Outbox: out, Now: now, Logger: quiet, Site: uplink.Site{Name: "Unit 4", Outcode: "SW8",
+		c, err := uplink.New(uplink.Config{Dir: dir, Keys: keys, Outbox: out, Now: now, Logger: quiet, Site: uplink.Site{Name: "Unit 4", Outcode: "SW8",
 			Meters: []uplink.SiteMeter{{ID: "main", Type: "electricity", Measures: []energy.Measure{energy.Import}}}}})
 		ok(err)
 		first := c.Status().Certificates

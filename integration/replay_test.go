@@ -16,6 +16,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
@@ -129,7 +130,7 @@ func TestReplayPerseThroughPymodbus(t *testing.T) {
 		return steps, err
 	}
 	a, err := agent.New(agent.Options{Config: cfg, Store: s, Opened: report, Now: wall,
-		Drivers: map[string]agent.Factory{"modbus": factory}, Logger: slog.New(slog.DiscardHandler)})
+		Drivers: map[string]agent.Factory{"modbus": factory}, Logger: record.Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
 	"github.com/perseus-edge/perseus-edge/internal/rehearsal"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
@@ -125,7 +126,7 @@ func TestSiteWithFaultsGivesNoWrongHalfHour(t *testing.T) {
 	}
 	defer s.Close()
 	log := &tail{}
-	a, err := agent.New(agent.Options{Config: cfg, Store: s, Opened: report, Now: clock.Now, Wall: time.Now, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	a, err := agent.New(agent.Options{Config: cfg, Store: s, Opened: report, Now: clock.Now, Wall: time.Now, Logger: slog.New(record.Handler(t, slog.NewTextHandler(log, nil)))})
 	if err != nil {
 		t.Fatal(err)
 	}

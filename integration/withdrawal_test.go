@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -26,6 +25,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
@@ -108,7 +108,7 @@ func TestWithdrawalFromPageToGateway(t *testing.T) {
 		}
 		var ahead atomic.Int64 // of the gateway's clock
 		gatewayNow := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-		quiet := slog.New(slog.DiscardHandler)
+		quiet := record.Logger(t)
 		pki := identitytest.New(t)
 		terms, err := scheme.New(registry)
 		ok(err)
@@ -122,7 +122,7 @@ func TestWithdrawalFromPageToGateway(t *testing.T) {
 				s.TLS = identity.ServerTLS(server.Get, pki.ClientCA.Pool())
 			}
 			s.TLS.Certificates = []tls.Certificate{*server.TLS()}
-			s.Config.ErrorLog = log.New(io.Discard, "", 0)
+			s.Config.ErrorLog = log.New(record.Writer(t, "errors of a server", nil), "", 0)
 			s.StartTLS()
 			t.Cleanup(s.Close)
 			return s.URL

@@ -24,6 +24,9 @@ const (
 	// rule that decided (energy.Rule). The API has no place for it, the assurance
 	// terms are made of it, and the gateway's statements cover it.
 	HalfHoursQualities = "perseus-edge:qualities"
+	// HalfHoursType is what the half-hours are of, "electricity" or "gas": the
+	// hash is of amounts in base units, which both have.
+	HalfHoursType = "perseus-edge:type"
 	// HalfHoursStatements opens the gateway's statements of the months served:
 	// [{"statement": identifier of its step, "proof": [..]}]; see uplink/month.
 	HalfHoursStatements = "perseus-edge:half-hours"
@@ -84,6 +87,10 @@ type Checked struct {
 	// Absent are half-hours of the window of which the gateway's statements say
 	// that it delivered none: nobody left them out on the way.
 	Absent int
+	// Meters are the names of the meter in the gateway's statements, which are
+	// the same for as long as the gateway has its store. More than one: either it
+	// lost it meanwhile, or the provider put half-hours of several meters together.
+	Meters []string
 	// Unstated are the stretches of served half-hours without a statement of
 	// the gateway; for these there is the provider's word.
 	Unstated []Stretch
@@ -109,7 +116,7 @@ func CheckConsumption(steps []VerifiedStep, data []HalfHour) (Checked, error) {
 		return out, err
 	}
 	out.Gateway, out.Provider, out.Served = origin.text("origin"), origin.Signed.Application, len(data)
-	c := &consumptionCheck{origin: origin, steps: map[string]VerifiedStep{}, at: map[time.Time]int{}, stated: make([]bool, len(data))}
+	c := &consumptionCheck{origin: origin, steps: map[string]VerifiedStep{}, at: map[time.Time]int{}, stated: make([]bool, len(data)), months: map[string]bool{}}
 	for _, s := range steps {
 		c.steps[s.ID] = s
 	}
@@ -128,7 +135,7 @@ func CheckConsumption(steps []VerifiedStep, data []HalfHour) (Checked, error) {
 			c.bad("statement %s: %w", p.Statement, err)
 		}
 	}
-	out.Absent = c.absent
+	out.Absent, out.Meters = c.absent, c.meters
 	for i, d := range data {
 		if c.stated[i] {
 			out.Stated++
@@ -164,6 +171,8 @@ type consumptionCheck struct {
 	kind     string
 	stated   []bool
 	absent   int
+	months   map[string]bool // of which there was a statement
+	meters   []string
 	wrong    []error
 }
 
@@ -197,6 +206,9 @@ func (c *consumptionCheck) read(data []HalfHour) error {
 		if d.From.Before(c.from) || d.To.After(c.to) || i > 0 && d.From.Before(data[i-1].To) || i > 0 && d.Type != data[0].Type {
 			return fmt.Errorf("provenance: half-hour %d of the answer, from %s: outside the window, out of order or of another kind", i+1, stamp(d.From))
 		}
+		if unit := map[string]string{"electricity": "WHR KWH", "gas": "MTQ"}[d.Type]; !strings.Contains(unit, d.Energy.UnitCode) || d.Cumulative != nil && !strings.Contains(unit, d.Cumulative.UnitCode) {
+			return fmt.Errorf("provenance: half-hour %d of the answer, from %s: %.20q in %s", i+1, stamp(d.From), d.Type, d.Energy.UnitCode)
+		}
 		list.add(d.From, d.TakenAt, v.Energy, v.Cumulative)
 		if i < len(quality) {
 			v.Quality, v.Rule = quality[i].Quality, quality[i].Rule
@@ -205,6 +217,9 @@ func (c *consumptionCheck) read(data []HalfHour) error {
 	}
 	if want, got := c.origin.text(HalfHoursSHA256), list.sum(); want != got {
 		c.bad("the answer is not what %s signed: its half-hours hash to %s, signed is %s", c.origin.Signed.Application, got, want)
+	}
+	if want := c.origin.text(HalfHoursType); want != "" && len(data) > 0 && want != c.kind {
+		c.bad("the answer is of %s, %s signed for %s", c.kind, c.origin.Signed.Application, want)
 	}
 	if len(runs) > 0 && len(quality) != len(data) {
 		c.bad("the record has qualities of %d half-hours, the answer has %d", len(quality), len(data))

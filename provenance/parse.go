@@ -24,6 +24,9 @@ func Parse(trustFramework string, raw []byte) (*Record, error) {
 	if err := strictJSON(raw, &top); err != nil {
 		return nil, fmt.Errorf("provenance: not a record: %w", err)
 	}
+	if err := unique(raw, plainName); err != nil {
+		return nil, fmt.Errorf("provenance: not a record: %w", err)
+	}
 	for k := range top {
 		if !slices.Contains([]string{"ib1:provenance", "origins", "steps", "certificates"}, k) {
 			return nil, fmt.Errorf("provenance: not a record: unknown property %q", k)
@@ -195,6 +198,9 @@ func decodeStep(text string) (decoded, error) {
 	if err := strictJSON(b, &d.Body); err != nil || d.Body == nil {
 		return d, errors.New("step: not a JSON object")
 	}
+	if err := unique(b, plainName); err != nil {
+		return d, fmt.Errorf("step: %w", err)
+	}
 	d.JSON = b
 	for _, f := range []struct {
 		name string
@@ -210,6 +216,9 @@ func decodeStep(text string) (decoded, error) {
 	}
 	return d, nil
 }
+
+// plainName takes a name as it is: case counts in a record.
+func plainName(s string) string { return s }
 
 func unbase64(s string) ([]byte, error) {
 	b, err := base64.URLEncoding.Strict().DecodeString(s)

@@ -22,6 +22,7 @@ const (
 //   - a step is signed by a member with a role that may: readings and their
 //     transfer by an energy data provider, receipts of them and calculations by a
 //     carbon accounting provider, and so on;
+//   - nothing happened after it was signed;
 //   - a receipt is signed by the application that the transfer was to;
 //   - what relies on a permission happened between its grant and its end, and
 //     under a licence that it allows;
@@ -44,6 +45,9 @@ func CheckScheme(steps []VerifiedStep, scheme string) []error {
 		}
 		if in := s.text("scheme"); in != "" && in != scheme {
 			bad("it is of the scheme %q", in)
+		}
+		if s.At.After(s.Signed.At.Add(Skew)) {
+			bad("it says that it happened at %s, after it was signed at %s", stamp(s.At), stamp(s.Signed.At))
 		}
 		switch s.Type {
 		case "receipt":

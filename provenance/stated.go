@@ -38,6 +38,15 @@ func (c *consumptionCheck) statement(p StatementProof) error {
 	if err != nil {
 		return err
 	}
+	// Of two statements of a month each could open its part, and the whole be
+	// half-hours of two meters.
+	if c.months[st.Month.String()] {
+		return fmt.Errorf("there is another one of %s: one month has one", st.Month)
+	}
+	c.months[st.Month.String()] = true
+	if !slices.Contains(c.meters, st.Meter) {
+		c.meters = append(c.meters, st.Meter)
+	}
 	outside := false
 	got := proof.Root(func(place int) month.Value {
 		if place >= st.Month.HalfHours() {
@@ -79,7 +88,7 @@ func (c *consumptionCheck) measure() string {
 		return energy.Gas.String()
 	}
 	for _, s := range c.steps {
-		if s.Type == "transfer" && s.text("of") == c.origin.ID {
+		if s.Type == "transfer" && s.text("of") == c.origin.ID && sameSignature(s.Signed, c.origin.Signed) { // not what a later hand says
 			p, _ := s.Body["parameters"].(map[string]any)
 			m, _ := p["measure"].(string)
 			return m

@@ -47,14 +47,15 @@ type Config struct {
 	SealKey      []byte              // 32 bytes
 	Carbon       neso.Config         // the carbon intensity API
 
-	Revoked   func(serial *big.Int) bool // optional
-	History   time.Duration              // optional; see permission.Config
-	Retention time.Duration              // optional; see ingest.Config
-	Words     map[string]string          // optional; permission texts by licence URL, in place of our own
-	KeepEnded time.Duration              // optional; see permission.Config
-	Messages  permission.Delivery        // optional; how clients are told of withdrawals; see permission.Config
-	Now       func() time.Time           // optional; time.Now
-	Logger    *slog.Logger               // optional; slog.Default
+	Revoked     func(serial *big.Int) bool // optional
+	History     time.Duration              // optional; see permission.Config
+	Retention   time.Duration              // optional; see ingest.Config
+	KeepExpired time.Duration              // optional; see ingest.Config
+	Words       map[string]string          // optional; permission texts by licence URL, in place of our own
+	KeepEnded   time.Duration              // optional; see permission.Config
+	Messages    permission.Delivery        // optional; how clients are told of withdrawals; see permission.Config
+	Now         func() time.Time           // optional; time.Now
+	Logger      *slog.Logger               // optional; slog.Default
 
 	WithdrawalSubject string // optional; see permission.Config
 }
@@ -95,7 +96,7 @@ func New(ctx context.Context, c Config) (*Relay, error) {
 	signer := provenance.Signer{Key: c.Signer, Chain: c.Chain, Now: c.Now}
 	r.ingest = ingest.New(ingest.Config{
 		DB: c.DB, SigningRoots: c.SigningRoots, Members: c.Members, Permits: permits{r}, Revoked: c.Revoked, Now: c.Now, Logger: c.Logger,
-		TrustFramework: c.Scheme.TrustFramework(), Retention: c.Retention, Attest: ingest.Attested(c.Scheme, signer),
+		TrustFramework: c.Scheme.TrustFramework(), Retention: c.Retention, KeepExpired: c.KeepExpired, Attest: ingest.Attested(c.Scheme, signer),
 	})
 	if r.permission, err = permission.New(permission.Config{
 		DB: c.DB, Issuer: c.Issuer, Server: c.Server, Scheme: c.Scheme, Organisation: c.Organisation, Sites: r.ingest,

@@ -28,12 +28,15 @@ func (e *corruptError) setAside(path string, now time.Time) (string, error) {
 	}
 	where := free(path + ".corrupt-" + now.UTC().Format("20060102T150405Z"))
 	err := os.Rename(path, where)
-	e.close()
-	if err != nil { // some systems rename no file that is open
-		err = os.Rename(path, where)
-	}
-	if err != nil {
-		return "", err
+	if err == nil {
+		moveCheckpoint(path, where)
+		e.close()
+	} else { // some systems rename no file that is open
+		e.close()
+		if err := os.Rename(path, where); err != nil {
+			return "", err
+		}
+		moveCheckpoint(path, where)
 	}
 	return where, syncFolder(filepath.Dir(path))
 }

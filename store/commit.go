@@ -33,14 +33,17 @@ func (s *Store) Commit(r Round) error {
 	}
 	s.write.Lock()
 	defer s.write.Unlock()
-	err := s.commit(r)
-	for errors.Is(err, ErrFull) && s.shedSamples() {
-		err = s.commit(r)
+	if r.light() && s.checkpoint(&r) {
+		return nil
 	}
-	if errors.Is(err, ErrFull) && len(r.Samples)+len(r.Findings) > 0 && len(r.HalfHours)+len(r.States)+len(r.Statements) > 0 {
+	err := s.commit(r, true)
+	for errors.Is(err, ErrFull) && s.shedSamples() {
+		err = s.commit(r, true)
+	}
+	if errors.Is(err, ErrFull) && len(r.Samples)+len(r.Findings)+s.since.touched > 0 && len(r.HalfHours)+len(r.States)+len(r.Statements) > 0 {
 		bare := r
 		bare.Samples, bare.Findings = nil, nil
-		if s.commit(bare) == nil {
+		if s.commit(bare, false) == nil {
 			s.log.Warn("the disk is full: half-hours were stored without their samples", "path", s.path, "samples", len(r.Samples), "findings", len(r.Findings))
 			return nil
 		}
@@ -48,13 +51,35 @@ func (s *Store) Commit(r Round) error {
 	return err
 }
 
-func (s *Store) commit(r Round) error {
+// commit stores a round through bbolt, and with it what lies in the checkpoint;
+// without samples where there is no room for them.
+func (s *Store) commit(r Round, samples bool) error {
 	var changed []change
-	err := s.updateLocked("storing a round", func(tx *bolt.Tx) (err error) {
+	c := &s.since
+	defer c.unstage()
+	others := r // what is not laid over the checkpoint's registers
+	others.States, others.Samples = nil, nil
+	for i := range r.States {
+		if l := c.line(r.States[i].Key); l != nil {
+			l.staged, l.next = true, r.States[i].State
+		} else {
+			others.States = append(others.States, r.States[i])
+		}
+	}
+	for i := range r.Samples {
+		if !c.stageSample(&r.Samples[i]) {
+			others.Samples = append(others.Samples, r.Samples[i])
+		}
+	}
+	known := map[energy.Key]uint32{}
+	err := s.transact("storing a round", func(tx *bolt.Tx) (err error) {
 		if changed, err = s.commitHalfHours(tx, r.HalfHours); err != nil {
 			return err
 		}
-		for _, st := range r.States {
+		if err := s.fold(tx, samples); err != nil {
+			return err
+		}
+		for _, st := range others.States {
 			reg, err := makeRegister(tx, st.Key)
 			if err != nil {
 				return err
@@ -62,16 +87,18 @@ func (s *Store) commit(r Round) error {
 			if err := tx.Bucket(bucketStates).Put(be32(reg.id), pack(smallVersion, be32(reg.id), st.State)); err != nil {
 				return err
 			}
+			known[st.Key] = reg.id
 		}
-		if err := s.commitSamples(tx, r.Samples); err != nil {
+		if err := s.commitSamples(tx, others.Samples); err != nil {
 			return err
 		}
 		if err := commitStatements(tx, r.Statements); err != nil {
 			return err
 		}
 		return s.commitFindings(tx, r.Findings)
-	})
+	}, true)
 	if err == nil {
+		c.learn(known)
 		s.noteChanges(changed)
 	}
 	return err
@@ -157,6 +184,9 @@ func group[T any](tx *bolt.Tx, items []T, place func(T) (energy.Key, int32)) ([]
 // there is none. One that is damaged counts as none, and is logged: the
 // accumulator then begins anew, where a wrong baseline would make a wrong half-hour.
 func (s *Store) State(k energy.Key) (state []byte, err error) {
+	if state, ok := s.since.stateOf(k); ok && s.dead.Load() == nil {
+		return state, nil
+	}
 	err = s.view("reading a state", func(tx *bolt.Tx) error {
 		r, ok, err := findRegister(tx, k)
 		if ok {

@@ -70,7 +70,11 @@ func TestFindingsAreBounded(t *testing.T) {
 
 // A finding that cannot be kept never holds up the half-hours beside it.
 func TestFindingsThatCannotBeKept(t *testing.T) {
-	s := fastStore(t)
+	o, said := options(), &quiet{}
+	o.Logger = newLogger(said)
+	s, _, err := Open(filepath.Join(fastDir(t), "agent.db"), o)
+	must(t, err)
+	defer s.Close()
 	spoil := func(f func(*energy.KeyedFinding)) energy.KeyedFinding {
 		k := finding(1)
 		f(&k)
@@ -88,7 +92,7 @@ func TestFindingsThatCannotBeKept(t *testing.T) {
 	}}))
 	same(t, "kept", collect(t, s.Findings(time.Time{}, forever)), []energy.KeyedFinding{finding(0), longest})
 	same(t, "half-hours", len(collect(t, s.HalfHours(main_, time.Time{}, forever))), 1)
-	if !s.log.Handler().(*quiet).has("dropped") {
+	if !said.has("dropped") {
 		t.Error("nothing was said about it")
 	}
 }

@@ -144,6 +144,7 @@ func attach(path string, o Options) (_ *Store, err error) {
 		if s.db != nil {
 			s.quietly(func() { _ = s.db.Close() })
 		}
+		s.since.file.close()
 		_ = release(s.file) // bbolt has done so, unless it panicked
 	}
 	corrupt := func(why any) error {
@@ -179,6 +180,9 @@ func attach(path string, o Options) (_ *Store, err error) {
 	s.db.AllocSize = allocate
 	s.written.size = info.Size()
 	err = s.view("looking through the store", prepared)
+	if err == nil {
+		err = s.resume()
+	}
 	if err == nil {
 		err = s.mend()
 	}

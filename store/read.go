@@ -39,7 +39,25 @@ func (s *Store) entries(k energy.Key, from, to time.Time) iter.Seq2[entry, error
 // hour at a time; otherwise as HalfHours.
 func (s *Store) Samples(k energy.Key, from, to time.Time) iter.Seq2[energy.Sample, error] {
 	lo, hi := bounds(from, to)
-	return slots(s, k, "samples", lo, hi, hourMillis, hourShelf, decodeHour, func(s *energy.Sample) int64 { return s.At.UnixMilli() })
+	return func(yield func(energy.Sample, error) bool) {
+		newer := s.since.samplesOf(k, lo, hi) // first: what leaves there is in the file by then
+		for one, err := range slots(s, k, "samples", lo, hi, hourMillis, hourShelf, decodeHour, func(s *energy.Sample) int64 { return s.At.UnixMilli() }) {
+			for err == nil && len(newer) > 0 && !newer[0].At.After(one.At) {
+				if newer[0].At.Before(one.At) && !yield(newer[0], nil) {
+					return
+				}
+				newer = newer[1:] // of two at one instant the first that was kept stays
+			}
+			if !yield(one, err) {
+				return
+			}
+		}
+		for _, one := range newer {
+			if !yield(one, nil) {
+				return
+			}
+		}
+	}
 }
 
 // bounds turns [from, to) into Unix milliseconds. A bound within a millisecond
@@ -164,6 +182,7 @@ func (s *Store) SetMeta(name string, v []byte) error {
 func (s *Store) SamplesAround(k energy.Key, at time.Time) (before, after energy.Sample, err error) {
 	_, from := bounds(at, at.Add(1)) // stored instants are whole milliseconds: this one is the first after
 	slot := int32(floorDiv(from, hourMillis))
+	newer := s.since.samplesOf(k, earliest, latest+1)
 	err = s.view("reading samples", func(tx *bolt.Tx) error {
 		r, ok, err := findRegister(tx, k)
 		if !ok || err != nil {
@@ -195,5 +214,16 @@ func (s *Store) SamplesAround(k energy.Key, at time.Time) (before, after energy.
 		}
 		return nil
 	})
+	for _, one := range newer {
+		switch {
+		case err != nil:
+		case one.At.UnixMilli() < from:
+			if one.At.After(before.At) && at.Sub(one.At) <= s.o.KeepSamples+time.Hour {
+				before = one
+			}
+		case after.At.IsZero() || one.At.Before(after.At):
+			after = one
+		}
+	}
 	return before, after, err
 }

@@ -45,6 +45,8 @@ type Options struct {
 	Now           func() time.Time // the clock that dates corrections and files set aside; nil means time.Now
 	Logger        *slog.Logger     // nil means slog.Default()
 	LeaveDamaged  bool             // a corrupt file is ErrDamaged and stays where it is: for those who only want to look
+
+	wrap func(slotFile) slotFile // of tests: what stands between the store and its checkpoint file
 }
 
 func (o Options) filled() Options {
@@ -108,6 +110,7 @@ type Store struct {
 
 	written counters
 	offered map[uint32]*window // guarded by write; what Pending handed out: see window
+	since   since              // guarded by write; what was committed since bbolt's last transaction
 }
 
 // Close lets go of the file. A store that was found damaged is let go of
@@ -115,6 +118,10 @@ type Store struct {
 func (s *Store) Close() (err error) {
 	s.write.Lock()
 	defer s.write.Unlock()
+	if !s.o.LeaveDamaged {
+		s.takeIn()
+	}
+	defer s.since.file.close()
 	dead := s.dead.Load()
 	closed := fmt.Errorf("%w: %s", errClosed, s.path)
 	s.begin.Lock()
@@ -135,6 +142,17 @@ func (s *Store) Close() (err error) {
 		return fmt.Errorf("closing the store %s: %w", s.path, err)
 	}
 	return nil
+}
+
+// takeIn has bbolt take in what lies in the checkpoint, so that a store at rest
+// is one whole file. Where it cannot, the checkpoint stays what it is.
+func (s *Store) takeIn() {
+	if s.since.touched == 0 || s.dead.Load() != nil || s.stuck.Load() != nil {
+		return
+	}
+	if err := s.transact("closing the store", func(tx *bolt.Tx) error { return s.fold(tx, true) }, true); err != nil {
+		s.log.Warn("the store is closed with its checkpoint beside it", "path", s.path, "cause", err)
+	}
 }
 
 var errClosed = errors.New("the store is closed")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // outbox is what the uplink asks of a store, in its words (uplink.Outbox).
@@ -65,10 +66,10 @@ func (q *quiet) has(s string) bool {
 	return false
 }
 
-func newLogger(h slog.Handler) *slog.Logger { return slog.New(h) }
+func newLogger(h slog.Handler) *slog.Logger { return slog.New(record.Handler(nil, h)) }
 
 func options() Options {
-	return Options{Logger: slog.New(&quiet{}), Now: func() time.Time { return day0.AddDate(0, 1, 0) }}
+	return Options{Logger: newLogger(&quiet{}), Now: func() time.Time { return day0.AddDate(0, 1, 0) }}
 }
 
 func mustOpen(t testing.TB, path string) (*Store, Report) {

@@ -53,7 +53,14 @@ func (s *Store) update(what string, f func(*bolt.Tx) error) error {
 }
 
 // updateLocked is update for callers that hold s.write.
-func (s *Store) updateLocked(what string, f func(*bolt.Tx) error) (err error) {
+func (s *Store) updateLocked(what string, f func(*bolt.Tx) error) error {
+	return s.transact(what, f, false)
+}
+
+// transact runs f in a write transaction. Folds says that f takes in what was
+// committed since the last one that did; else the checkpoint goes along with
+// the transaction.
+func (s *Store) transact(what string, f func(*bolt.Tx) error, folds bool) (err error) {
 	if e := s.stuck.Load(); e != nil {
 		return *e
 	}
@@ -81,17 +88,25 @@ func (s *Store) updateLocked(what string, f func(*bolt.Tx) error) (err error) {
 		}
 		return err
 	}
+	on, folded, err := s.rebase(tx, folds)
+	if err != nil {
+		_ = tx.Rollback()
+		return err
+	}
 	committing = true
 	if err := checkFreelist(s.file); err != nil {
 		panic(err)
 	}
 	if err := tx.Commit(); err != nil {
+		m, unread := readMeta(s.file)
+		s.since.doubt = unread != nil || m.txid != s.since.on.txid
 		if isFull(err) {
 			return fmt.Errorf("%s in %s: %w (%v): free some space; nothing already stored is lost", what, s.path, ErrFull, err)
 		}
 		return fmt.Errorf("%s in %s: %w", what, s.path, err)
 	}
 	s.count(tx)
+	s.rebased(on, folded)
 	return nil
 }
 

@@ -39,7 +39,7 @@ func TestWrittenIsWhatWasWritten(t *testing.T) {
 	}
 	var said Written
 	_, line, _ := strings.Cut(string(out), "written: ")
-	if _, err := fmt.Sscanf(line, "{%d %d %d}", &said.Commits, &said.Syncs, &said.Bytes); err != nil {
+	if _, err := fmt.Sscanf(line, "{%d %d %d %d}", &said.Commits, &said.Checkpoints, &said.Syncs, &said.Bytes); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	calls, err := os.ReadFile(trace)

@@ -10,6 +10,7 @@ import (
 const (
 	firstPause = 2 * time.Second
 	maxPause   = 5 * time.Minute
+	keyPause   = 30 * time.Second // at most, where the gateway's own key cannot be used: the token may be back, and no server is troubled
 )
 
 // backoff is how long to wait after failures in a row: twice as long each
@@ -23,6 +24,9 @@ func (b *backoff) reset() { b.failures = 0 }
 // not be cut short since the server asked for it.
 func (b *backoff) next(err error) (pause, firm time.Duration) {
 	d := min(firstPause<<min(b.failures, 16), maxPause)
+	if words, _ := keyTrouble(err); words != "" {
+		d = min(d, keyPause)
+	}
 	b.failures++
 	pause = d/2 + rand.N(d/2)
 	var r *refusal

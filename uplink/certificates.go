@@ -19,9 +19,10 @@ type CertificateStatus struct {
 	Kind     string    `json:"kind"` // client or signing
 	Serial   string    `json:"serial"`
 	NotAfter time.Time `json:"notAfter"`
-	RenewAt  time.Time `json:"renewAt"`  // two thirds of its life
-	KeyStore string    `json:"keyStore"` // where its key lives: file or tpm
-	State    string    `json:"state"`    // valid, renewing, failing (the renewal), expired or revoked
+	RenewAt  time.Time `json:"renewAt"`         // two thirds of its life
+	KeyStore string    `json:"keyStore"`        // where its key lives: file, tpm or pkcs11
+	Token    string    `json:"token,omitempty"` // of pkcs11: the token's label and serial number
+	State    string    `json:"state"`           // valid, renewing, failing (the renewal), no key (it cannot be used now), expired or revoked
 	Failures int       `json:"failures,omitempty"`
 	Since    time.Time `json:"since,omitzero"` // of the first failure in a row
 	Error    string    `json:"error,omitempty"`
@@ -32,7 +33,8 @@ type CertificateStatus struct {
 // held is what the client knows of a certificate in use.
 type held struct {
 	leaf     *x509.Certificate
-	keys     string // where its key lives
+	keys     string // where its key lives,
+	token    string // and in which token
 	told     bool   // that it has ended is in the log
 	failures int
 	since    time.Time
@@ -48,7 +50,7 @@ func (c *Client) certificatesLocked() (out []CertificateStatus) {
 		if h.leaf == nil {
 			continue
 		}
-		s := CertificateStatus{Kind: string(k), Serial: h.leaf.SerialNumber.String(), NotAfter: h.leaf.NotAfter.UTC(), RenewAt: renewAt(h.leaf).UTC(), KeyStore: h.keys,
+		s := CertificateStatus{Kind: string(k), Serial: h.leaf.SerialNumber.String(), NotAfter: h.leaf.NotAfter.UTC(), RenewAt: renewAt(h.leaf).UTC(), KeyStore: h.keys, Token: h.token,
 			State: "valid", Failures: h.failures, Since: h.since, Error: h.problem, NextTry: h.next}
 		again := fmt.Sprintf("Make a new code for this gateway in the directory, then type it on this gateway's own page, or run: perseus-agent enroll --url %s --code CODE", c.folder.Directory)
 		switch {
@@ -67,6 +69,9 @@ func (c *Client) certificatesLocked() (out []CertificateStatus) {
 				k, minute(s.NotAfter), h.failures, minute(h.since), h.problem, minute(h.next))
 		case !now.Before(s.RenewAt):
 			s.State = "renewing"
+		}
+		if words := c.keyTroubleLocked(k); words != "" && s.Words == "" {
+			s.State, s.Words = "no key", words
 		}
 		out = append(out, s)
 	}
@@ -87,7 +92,7 @@ func (c *Client) noteCertificate(k kind, p *pair) {
 	if h.leaf == nil || !h.leaf.Equal(leaf) {
 		h.told = false
 	}
-	h.leaf, h.keys = leaf, keystore.KindOf(p.key)
+	h.leaf, h.keys, h.token = leaf, keystore.KindOf(p.key), keystore.TokenOf(p.key)
 	if !h.told && c.now().After(leaf.NotAfter) {
 		h.told = true
 		c.log.Error("this gateway's certificate has ended: nothing can be sent until it is enrolled with a new code; readings are kept", "kind", k, "ended", leaf.NotAfter, "serial", leaf.SerialNumber)
@@ -102,7 +107,7 @@ func (c *Client) renewalWorked(k kind) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := c.state.certificates[k]
-	c.state.certificates[k] = held{leaf: h.leaf, keys: h.keys, told: h.told}
+	c.state.certificates[k] = held{leaf: h.leaf, keys: h.keys, token: h.token, told: h.told}
 }
 
 // renewalFailed notes why, and says when to try again.

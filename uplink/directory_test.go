@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"io"
 	"log"
 	"math/big"
 	"net/http"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 const goodCode = "7K2M-9KXA-34TE"
@@ -124,7 +124,7 @@ func serve(t *testing.T, pki *identitytest.PKI, clients *x509.CertPool, h http.H
 	s := httptest.NewUnstartedServer(h)
 	s.TLS = identity.ServerTLS(leaf.Get, clients)
 	s.TLS.Certificates = []tls.Certificate{*leaf.TLS()}
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Config.ErrorLog = log.New(record.Writer(t, "errors of a server", nil), "", 0)
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s.URL

@@ -25,7 +25,7 @@ type EnrollRequest struct {
 	Code      string            // the one-time code, as a person typed it, or what its QR code holds
 	Dir       string            // identity folder; made if need be
 	CAFile    string            // PEM of the authority of a private directory and relay; empty: what was given when Dir was enrolled there, or the system's
-	Keys      string            // where the keys are made: auto (also empty), file or tpm (keystore.Open)
+	Keys      string            // where the keys are made: auto (also empty), file, tpm or pkcs11 (keystore.Open)
 	Force     bool              // replace a working identity
 	Other     bool              // become another gateway than this one has been
 	Now       func() time.Time  // nil: time.Now
@@ -105,7 +105,7 @@ func Enroll(ctx context.Context, r EnrollRequest) (e Enrolment, err error) {
 	// The keys are on the disk before the code is spent: a folder that cannot
 	// be written costs no code.
 	dir := filepath.Join(r.Dir, enrolmentNew)
-	client, signing, err := newKeys(dir, r.Keys, code)
+	client, signing, err := newKeys(dir, r.Keys, r.Dir, code)
 	if err != nil {
 		return e, fmt.Errorf("identity folder: %w", err)
 	}
@@ -115,7 +115,7 @@ func Enroll(ctx context.Context, r EnrollRequest) (e Enrolment, err error) {
 	}
 	defer func() {
 		if err != nil {
-			os.RemoveAll(dir)
+			err = errors.Join(err, removeKeys(dir, r.Keys, r.Dir))
 		}
 	}()
 	if err != nil {
@@ -154,25 +154,25 @@ func privateFolder(dir string) error {
 
 // newKeys gives the two keys on their way: those of an earlier attempt with the
 // same code, or two that are made and kept now.
-func newKeys(dir, kind, code string) (client, signing crypto.Signer, err error) {
+func newKeys(dir, kind, home, code string) (client, signing crypto.Signer, err error) {
 	sum := sha256.Sum256([]byte(code))
 	mark := hex.EncodeToString(sum[:])
 	at := func(name string) string { return filepath.Join(dir, name) }
 	if b, err := os.ReadFile(at(codeFile)); err == nil && string(b) == mark {
-		client, err1 := keystore.Read(at(clientKeyFile), kind)
-		signing, err2 := keystore.Read(at(signingKeyFile), kind)
+		client, err1 := keystore.Read(at(clientKeyFile), kind, home)
+		signing, err2 := keystore.Read(at(signingKeyFile), kind, home)
 		if err1 == nil && err2 == nil && keystore.Check(client) == nil && keystore.Check(signing) == nil {
 			return client, signing, nil
 		}
 	}
-	if err := os.RemoveAll(dir); err != nil {
+	store, err := keystore.Open(kind, home) // before the keys of an earlier attempt go
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := removeKeys(dir, kind, home); err != nil {
 		return nil, nil, err
 	}
 	if err := privateFolder(dir); err != nil {
-		return nil, nil, err
-	}
-	store, err := keystore.Open(kind)
-	if err != nil {
 		return nil, nil, err
 	}
 	if client, err = store.Make(at(clientKeyFile)); err != nil {

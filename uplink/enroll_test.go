@@ -5,11 +5,9 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,6 +22,8 @@ import (
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
 	"github.com/perseus-edge/perseus-edge/identity/keystore"
 	"github.com/perseus-edge/perseus-edge/identity/keystore/keystoretest"
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // From a code to a delivered half-hour, over real mutual TLS.
@@ -31,10 +31,11 @@ func TestEnrollAndDeliver(t *testing.T) {
 	keyStores(t, enrollAndDeliver)
 }
 
-// keyStores runs a test with keys in files and in a TPM.
+// keyStores runs a test with keys in files, in a TPM and in a token.
 func keyStores(t *testing.T, f func(t *testing.T, kind string)) {
 	t.Run("file", func(t *testing.T) { f(t, keystore.File) })
 	t.Run("tpm", func(t *testing.T) { f(t, keystoretest.SoftwareTPM(t)) })
+	t.Run("pkcs11", func(t *testing.T) { f(t, keystoretest.NewToken(t, "Gateway 1").Kind) })
 }
 
 func enrollAndDeliver(t *testing.T, kind string) {
@@ -64,7 +65,7 @@ func enrollAndDeliver(t *testing.T, kind string) {
 	relay.grant(grantOf("g1", mainImport))
 	done := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
-	c, err := New(Config{Dir: dir, Outbox: &ackOutbox{out, done}, Logger: slog.New(slog.DiscardHandler), Site: Site{Name: "Shop"}, Keys: kind})
+	c, err := New(Config{Dir: dir, Outbox: &ackOutbox{out, done}, Logger: record.Logger(t), Site: Site{Name: "Shop"}, Keys: kind})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func TestEnrollKeepsWhatWorks(t *testing.T) {
 	if err := enroll(false, goodCode); !errors.Is(err, ErrEnrolled) || d.used {
 		t.Errorf("got %v, code used %v", err, d.used)
 	}
-	other, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	other, _ := newkey.Make(elliptic.P256())
 	for name, c := range map[string]struct {
 		code  string
 		spoil func(map[string]string)
@@ -189,7 +190,7 @@ func TestEnrollKeepsWhatWorks(t *testing.T) {
 	if snapshot(t, dir) == before {
 		t.Error("force changed nothing")
 	}
-	if err := tidyEnrolments(dir); err != nil { // as the uplink does at its start
+	if err := tidyEnrolments(dir, ""); err != nil { // as the uplink does at its start
 		t.Fatal(err)
 	}
 	modes(t, dir)
@@ -403,7 +404,7 @@ func TestEnrollKilled(t *testing.T) {
 		if err == nil && e.Gateway != gatewayURL {
 			t.Fatalf("%+v", e)
 		}
-		if err := tidyEnrolments(dir); err != nil {
+		if err := tidyEnrolments(dir, ""); err != nil {
 			t.Fatal(err)
 		}
 		before = serial()

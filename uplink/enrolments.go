@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/keystore"
 )
 
 // An identity is many files, and must be replaced as one. Each enrolment has a
@@ -86,19 +87,22 @@ func adoptEnrolment(home string) error {
 
 // tidyEnrolments removes the enrolments before the one in use: nobody needs
 // their keys.
-func tidyEnrolments(home string) error {
+func tidyEnrolments(home, keys string) error {
 	in, _, err := inUse(home)
 	if err != nil || in == 1 {
 		return err
 	}
 	numbers, err := enrolments(home)
-	errs := []error{err, forgetRenewals(home)}
-	for _, name := range []string{gatewayFile, clientKeyFile, signingKeyFile, clientCertFile, signingCertFile, signingRootFile, serverCAFile, revokedFile} {
+	errs := []error{err, forgetRenewals(home, keys, home)}
+	for _, name := range []string{clientKeyFile, signingKeyFile} {
+		errs = append(errs, keystore.Forget(filepath.Join(home, name), keys, home))
+	}
+	for _, name := range []string{gatewayFile, clientCertFile, signingCertFile, signingRootFile, serverCAFile, revokedFile} {
 		errs = append(errs, removed(filepath.Join(home, name)))
 	}
 	for _, n := range numbers {
 		if n < in {
-			errs = append(errs, os.RemoveAll(enrolmentDir(home, n)))
+			errs = append(errs, removeKeys(enrolmentDir(home, n), keys, home))
 		}
 	}
 	return errors.Join(errs...)

@@ -20,7 +20,8 @@ func offline(err error) bool {
 	if errors.As(err, &r) {
 		return false
 	}
-	return kindOf(err) != ""
+	words, which := keyTrouble(err)
+	return kindOf(err) != "" && (words == "" || which == clientKind)
 }
 
 // kindOf sorts the errors of a connection; empty when it is not one.
@@ -33,7 +34,10 @@ func kindOf(err error) string {
 		alert     tls.AlertError
 		network   net.Error
 	)
+	words, _ := keyTrouble(err)
 	switch {
+	case words != "":
+		return "key"
 	case errors.As(err, &authority):
 		return "authority"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
@@ -106,6 +110,9 @@ func explain(err error, server, since string, now time.Time) string {
 		return explainRefusal(r, err, server)
 	}
 	switch kindOf(err) {
+	case "key":
+		words, _ := keyTrouble(err)
+		return words
 	case "authority":
 		return server + " shows a certificate of an authority that this gateway does not trust: check the address; a private authority is named with --ca at enrolment"
 	case "date":

@@ -46,6 +46,9 @@ func (c *Client) loadGrants() {
 	if err == nil {
 		h.set, err = c.verify(h.Raw, h.Received)
 	}
+	if err == nil { // what is new in it was kept before it was
+		_, err = c.endLocked(h.set.Grants)
+	}
 	if err != nil {
 		c.log.Warn("the kept grants cannot be used: nothing is sent until the relay gives them again", "err", err)
 		return
@@ -122,6 +125,7 @@ func (c *Client) fetchGrants(ctx context.Context, wait time.Duration, etag strin
 	if wait > 0 {
 		h.Set("Prefer", fmt.Sprintf("wait=%d", int(wait/time.Second)))
 	}
+	c.tellEnded(h)
 	a, err := do(pctx, c.http, http.MethodGet, c.relay+"/gateway/v1/grants", h, nil, grant.MaxRaw)
 	close(done)
 	if recalled = <-said; recalled && err != nil {
@@ -161,6 +165,7 @@ func (c *Client) take(raw []byte, etag string) (fresh bool, err error) {
 			s.Issued.Format(time.RFC3339), old.Format(time.RFC3339))
 	}
 	fresh = string(c.held.Raw) != string(raw)
+	over, overErr := c.endLocked(s.Grants)
 	gone := forgotten(c.held.set.Grants, s.Grants)
 	c.held = heldSet{set: s, Raw: slices.Clone(raw), ETag: etag, Received: now.UTC()}
 	kept, jsonErr := json.Marshal(c.held)
@@ -177,7 +182,10 @@ func (c *Client) take(raw []byte, etag string) (fresh bool, err error) {
 	if err := c.reopen(gone); err != nil {
 		return true, err
 	}
-	if err := errors.Join(jsonErr, c.out.SetMeta(metaGrants, kept)); err != nil {
+	if over != nil {
+		overErr = errors.Join(overErr, c.out.SetMeta(metaEnded, over))
+	}
+	if err := errors.Join(overErr, jsonErr, c.out.SetMeta(metaGrants, kept)); err != nil {
 		return true, fmt.Errorf("the grants could not be kept, they hold until the next start: %w", err)
 	}
 	return true, nil

@@ -3,12 +3,12 @@ package uplink
 import (
 	"crypto/ecdsa"
 	"iter"
-	"log/slog"
 	"reflect"
 	"testing"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 	"github.com/perseus-edge/perseus-edge/uplink/month"
@@ -141,7 +141,7 @@ func (o readable) HalfHours(k energy.Key, from, to time.Time) iter.Seq2[energy.H
 func TestWhenMonthsAreStated(t *testing.T) {
 	r := newRig(t, 1)
 	now := noon.AddDate(0, 0, 20) // 12 December
-	c, err := New(Config{Dir: r.dir, Outbox: readable{r.out}, HTTP: r.wire, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)})
+	c, err := New(Config{Dir: r.dir, Outbox: readable{r.out}, HTTP: r.wire, Now: func() time.Time { return now }, Logger: record.Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

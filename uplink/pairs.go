@@ -86,7 +86,7 @@ func (f *folder) load(k kind, dir string) (*pair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s certificate: %w", k, err)
 	}
-	key, err := keystore.Read(filepath.Join(dir, string(k)+".key"), f.keys)
+	key, err := keystore.Read(filepath.Join(dir, string(k)+".key"), f.keys, f.home)
 	if err != nil {
 		return nil, fmt.Errorf("%s certificate: %w", k, err)
 	}
@@ -125,13 +125,13 @@ func renewals(dir string, k kind) (numbers []int, err error) {
 func (f *folder) newKey(k kind) (crypto.Signer, error) {
 	dir := f.path(string(k) + newFolder)
 	path := filepath.Join(dir, string(k)+".key")
-	if key, err := keystore.Read(path, f.keys); err == nil && keystore.Check(key) == nil {
+	if key, err := keystore.Read(path, f.keys, f.home); err == nil && keystore.Check(key) == nil {
 		return key, nil
 	}
 	if err := privateFolder(dir); err != nil {
 		return nil, err
 	}
-	store, err := keystore.Open(f.keys)
+	store, err := keystore.Open(f.keys, f.home)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +148,30 @@ func (f *folder) keep(k kind, chain []*x509.Certificate) (*pair, error) {
 }
 
 // discard gives up the pair on its way.
-func (f *folder) discard(k kind) error { return os.RemoveAll(f.path(string(k) + newFolder)) }
+func (f *folder) discard(k kind) error {
+	return f.drop(f.path(string(k) + newFolder))
+}
+
+func (f *folder) drop(dir string) error { return removeKeys(dir, f.keys, f.home) }
+
+// removeKeys removes a folder with all in it. Keys that live in a token are
+// destroyed there, now or when it is back (keystore.Forget).
+func removeKeys(dir, keys, home string) error {
+	var errs []error
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && filepath.Ext(path) == ".key" {
+			errs = append(errs, keystore.Forget(path, keys, home))
+		}
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
 
 // adopt brings the new pair into use, in one step.
 func (f *folder) adopt(k kind) error {
@@ -174,27 +197,27 @@ func (f *folder) tidy(k kind) error {
 		return err
 	}
 	numbers, err := renewals(f.dir, k)
-	errs := []error{err, removed(f.path(string(k) + ".key")), removed(f.path(string(k) + ".pem"))}
+	errs := []error{err, keystore.Forget(f.path(string(k)+".key"), f.keys, f.home), removed(f.path(string(k) + ".pem"))}
 	for _, n := range numbers {
 		if n < in {
-			errs = append(errs, os.RemoveAll(f.path(fmt.Sprintf("%s-%d", k, n))))
+			errs = append(errs, f.drop(f.path(fmt.Sprintf("%s-%d", k, n))))
 		}
 	}
 	return errors.Join(errs...)
 }
 
 // forgetRenewals removes all renewed pairs of an enrolment.
-func forgetRenewals(dir string) error {
+func forgetRenewals(dir, keys, home string) error {
 	for _, k := range kinds {
 		numbers, err := renewals(dir, k)
 		if err != nil {
 			return err
 		}
-		if err := os.RemoveAll(filepath.Join(dir, string(k)+newFolder)); err != nil {
+		if err := removeKeys(filepath.Join(dir, string(k)+newFolder), keys, home); err != nil {
 			return err
 		}
 		for _, n := range numbers {
-			if err := os.RemoveAll(filepath.Join(dir, fmt.Sprintf("%s-%d", k, n))); err != nil {
+			if err := removeKeys(filepath.Join(dir, fmt.Sprintf("%s-%d", k, n)), keys, home); err != nil {
 				return err
 			}
 		}

@@ -57,7 +57,7 @@ func (f *folder) revoked(serial *big.Int) bool {
 // keepIdentity renews the gateway's certificates at two thirds of their life,
 // until ctx ends or the gateway is enrolled anew, which it reports by replaced.
 func (c *Client) keepIdentity(ctx context.Context, replaced func()) {
-	if err := tidyEnrolments(c.folder.home); err != nil {
+	if err := tidyEnrolments(c.folder.home, c.folder.keys); err != nil {
 		c.log.Warn("an earlier identity could not be removed", "err", err)
 	}
 	for _, k := range kinds {
@@ -65,6 +65,7 @@ func (c *Client) keepIdentity(ctx context.Context, replaced func()) {
 			c.log.Warn("an earlier certificate could not be removed", "kind", k, "err", err)
 		}
 	}
+	c.tidyTokens()
 	look := map[kind]time.Time{}
 	last := c.now()
 	for {
@@ -184,6 +185,7 @@ func (c *Client) renewNow(ctx context.Context, k kind, cur, next *pair) (err err
 	if err := c.folder.tidy(k); err != nil {
 		c.log.Warn("an earlier certificate could not be removed", "kind", k, "err", err)
 	}
+	c.tidyTokens()
 	return nil
 }
 

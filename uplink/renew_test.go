@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // memEST renews certificates, and can be made to go wrong.
@@ -147,7 +147,7 @@ func newRenewal(t *testing.T) *renewal {
 func (r *renewal) open(t *testing.T) {
 	t.Helper()
 	var err error
-	r.Client, err = New(Config{Dir: r.dir, Keys: r.keys, Outbox: r.out, Logger: slog.New(slog.DiscardHandler), Site: Site{Name: "Shop"}, Now: func() time.Time {
+	r.Client, err = New(Config{Dir: r.dir, Keys: r.keys, Outbox: r.out, Logger: record.Logger(t), Site: Site{Name: "Shop"}, Now: func() time.Time {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		return r.clock
@@ -190,7 +190,7 @@ func serveAsking(t *testing.T, pki *identitytest.PKI, h http.Handler) string {
 	s := httptest.NewUnstartedServer(h)
 	s.TLS = identity.AskingTLS(leaf.Get, pki.ClientCA.Pool())
 	s.TLS.Certificates = []tls.Certificate{*leaf.TLS()}
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Config.ErrorLog = log.New(record.Writer(t, "errors of a server", nil), "", 0)
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s.URL

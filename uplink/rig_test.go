@@ -3,8 +3,6 @@ package uplink
 import (
 	"context"
 	"encoding/json"
-	"io"
-	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -17,6 +15,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
@@ -80,7 +79,7 @@ func (r *rig) client() *Client {
 func (r *rig) start() *Client {
 	r.t.Helper()
 	c, err := New(Config{
-		Dir: r.dir, Outbox: r.out, Now: func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }, HTTP: r.wire, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Dir: r.dir, Outbox: r.out, Now: func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }, HTTP: r.wire, Logger: record.Logger(r.t),
 		Site: Site{Name: "Riverside Unit 4", Outcode: "SW8", Meters: []SiteMeter{{ID: "main", Type: "electricity", Measures: []energy.Measure{energy.Import}}}},
 	})
 	if err != nil {

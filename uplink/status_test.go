@@ -1,7 +1,6 @@
 package uplink
 
 import (
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // What the relay's TLS says no to is said in words that help.
@@ -39,7 +39,7 @@ func TestStatusOverTLS(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, serverCAFile), identity.EncodeCertificates(c.trust.ServerCA.Root), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			client, err := New(Config{URL: serve(t, c.server, pki.ClientCA.Pool(), relay), Dir: dir, Outbox: newOutbox(), Logger: slog.New(slog.DiscardHandler),
+			client, err := New(Config{URL: serve(t, c.server, pki.ClientCA.Pool(), relay), Dir: dir, Outbox: newOutbox(), Logger: record.Logger(t),
 				Site: Site{Meters: []SiteMeter{{ID: "main", Type: "electricity", Measures: []energy.Measure{energy.Import}}}}})
 			if err != nil {
 				t.Fatal(err)

@@ -33,7 +33,7 @@ type Config struct {
 	Now    func() time.Time  // nil: time.Now
 	Logger *slog.Logger      // nil: slog.Default
 	HTTP   http.RoundTripper // nil: mutual TLS with the identity in Dir
-	Keys   string            // where the keys of renewed certificates are made: auto (also empty), file or tpm (keystore.Open)
+	Keys   string            // where the keys of renewed certificates are made: auto (also empty), file, tpm or pkcs11 (keystore.Open)
 }
 
 // Site is what the relay is told of a gateway.
@@ -75,8 +75,10 @@ type Client struct {
 	registered []byte        // hash of the site as last registered; nil: not yet
 	lost       []energy.Span // what the relay deleted and the outbox does not know of yet; pollGrants alone uses it
 	held       heldSet
-	latest     time.Time // see mark.go
-	keptLatest time.Time // as it is in the outbox
+	ended      map[string]ended // withdrawals seen, by the grant's identifier; see ended.go
+	undone     []string         // of those, what the relay takes for permitted
+	latest     time.Time        // see mark.go
+	keptLatest time.Time        // as it is in the outbox
 	inFlight   *flight
 	state      state
 }
@@ -131,7 +133,7 @@ func New(c Config) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		if keystore.KindOf(p.key) == keystore.TPM { // which may have been cleared, or be another machine's
+		if keystore.KindOf(p.key) != keystore.File { // the TPM may have been cleared, or be another machine's; the token may be out
 			if err := keystore.Check(p.key); err != nil {
 				return nil, fmt.Errorf("%s certificate: %w", k, err)
 			}
@@ -139,6 +141,7 @@ func New(c Config) (*Client, error) {
 		cl.noteCertificate(k, p)
 	}
 	cl.loadLatest()
+	cl.loadEnded()
 	cl.loadGrants()
 	return cl, nil
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // at makes a clock whose sources are these variables.
@@ -25,7 +27,7 @@ func (h *hand) clock(o Options) *Clock {
 	o.Wall = func() time.Time { return h.wall }
 	o.Mono = func() time.Duration { return h.mono }
 	o.Sync = func() Sync { return h.sync }
-	o.Logger = slog.New(slog.DiscardHandler)
+	o.Logger = record.Logger(nil)
 	return New(o)
 }
 
@@ -80,7 +82,7 @@ func TestInABubble(t *testing.T) {
 		ahead := time.Duration(0)
 		c := New(Options{
 			Wall: func() time.Time { return time.Now().Add(ahead) }, Sync: func() Sync { return Sync{Synchronised: true} },
-			Logger: slog.New(slog.DiscardHandler),
+			Logger: record.Logger(t),
 		})
 		start := c.Now()
 		time.Sleep(time.Hour)
@@ -100,7 +102,7 @@ func TestInABubble(t *testing.T) {
 
 // The machine's own sources, whatever they say: a clock that runs.
 func TestSystemClock(t *testing.T) {
-	c := New(Options{Policy: Always, Logger: slog.New(slog.DiscardHandler)})
+	c := New(Options{Policy: Always, Logger: record.Logger(t)})
 	a := c.Now()
 	if d := time.Since(a).Abs(); d > time.Minute || a.Location() != time.UTC || !c.Trusted() {
 		t.Errorf("off by %s, %+v", d, c.Status())
@@ -122,7 +124,7 @@ func TestLookIsRepeated(t *testing.T) {
 		New(Options{
 			Wall: func() time.Time { reads++; mono += took; return day(noon) },
 			Mono: func() time.Duration { return mono },
-			Sync: func() Sync { return Sync{} }, Logger: slog.New(slog.DiscardHandler),
+			Sync: func() Sync { return Sync{} }, Logger: record.Logger(t),
 		})
 		if reads != want {
 			t.Errorf("%s between two readings: %d looks, want %d", took, reads, want)
@@ -135,7 +137,7 @@ func TestDefaultLogger(t *testing.T) {
 	var out bytes.Buffer
 	before := slog.Default()
 	defer slog.SetDefault(before)
-	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
+	slog.SetDefault(slog.New(record.Handler(t, slog.NewTextHandler(&out, nil))))
 	New(Options{Wall: func() time.Time { return day(noon) }, Sync: func() Sync { return Sync{Board: true} }})
 	if !strings.Contains(out.String(), "not trusted yet") {
 		t.Errorf("logged %q", out.String())
@@ -154,7 +156,7 @@ func TestLookIsTakenAtOnce(t *testing.T) {
 			return w.wall
 		},
 		Mono: func() time.Duration { return w.mono },
-		Sync: func() Sync { return w.sync }, Logger: slog.New(slog.DiscardHandler),
+		Sync: func() Sync { return w.sync }, Logger: record.Logger(t),
 	})
 	if ch, ok := c.Check(); ok || reads != 3 {
 		t.Errorf("%+v after %d reads", ch, reads)
@@ -165,7 +167,7 @@ func TestLookIsTakenAtOnce(t *testing.T) {
 }
 
 func TestNowAllocatesNothingAndNeverGoesBackAmongGoroutines(t *testing.T) {
-	c := New(Options{Policy: Always, Logger: slog.New(slog.DiscardHandler)})
+	c := New(Options{Policy: Always, Logger: record.Logger(t)})
 	if n := testing.AllocsPerRun(100, func() { c.Now() }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // Trees as they are found on machines, and what they say.
@@ -122,7 +123,7 @@ func TestSystemMonoCountsFromBoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	var k kept
-	c := New(Options{Policy: Always, Logger: slog.New(slog.DiscardHandler)})
+	c := New(Options{Policy: Always, Logger: record.Logger(t)})
 	if err := json.Unmarshal(c.Kept(), &k); err != nil {
 		t.Fatal(err)
 	}

@@ -2,9 +2,10 @@ package clock
 
 import (
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
+
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // world is a gateway's clocks as they are in truth.
@@ -50,7 +51,7 @@ func (w *world) start() {
 	w.opt.Wall = func() time.Time { return w.truth.Add(w.ahead) }
 	w.opt.Mono = func() time.Duration { return w.mono }
 	w.opt.Sync = func() Sync { return w.sync }
-	w.opt.Logger = slog.New(slog.DiscardHandler)
+	w.opt.Logger = record.Logger(nil)
 	w.c = New(w.opt)
 }
 

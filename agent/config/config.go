@@ -59,7 +59,7 @@ type Web struct {
 type Uplink struct {
 	URL       string // https://host; empty: the relay that the directory names at enrolment
 	Directory string // https://host of the directory where the gateway is enrolled; empty: who enrols it says
-	KeyStore  string // where the gateway's keys are made: "auto" (the default), "file", "tpm" or "tpm:PATH", see identity/keystore
+	KeyStore  string // where the gateway's keys are made: "auto" (the default), "file", "tpm", "tpm:PATH", "pkcs11" or a PKCS#11 URI, see identity/keystore
 	Identity  string // folder of the gateway's keys and certificates; /var/lib/perseus-edge/identity by default
 	CA        string // PEM file with the root of a private relay's server certificate, handed to `enroll`; empty: the system's roots
 }
@@ -107,7 +107,7 @@ type Meter struct {
 	Device    string        // on a bus that speaks by itself: its name there
 	Metadata  string        // udmi: path of the device's metadata.json, or empty
 	Serial    string        // as printed on the meter, or empty
-	Registers []Register    // ordered by measure, one per measure; none for a virtual meter
+	Registers []Register    // ordered by measure, one per measure; none for a virtual meter. Not to be changed: meters that are read alike share them
 	Line      int
 
 	CT, VT    string  // transformers, "200/5" and "11000/110"; empty where there are none

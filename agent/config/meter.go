@@ -74,6 +74,7 @@ func (p *parse) meter(n ast.Node) {
 	if m.CheckMeter != "" {
 		p.later = append(p.later, func() { p.checkMeter(o["check_meter"], name, m) })
 	}
+	m.Registers = p.alike.share(m.Registers)
 	p.cfg.Meters = append(p.cfg.Meters, m)
 }
 

@@ -93,9 +93,12 @@ meters:
 		`f.yaml:1:7: site: an uplink needs the outcode, the first half of the postcode, such as {name: ..., outcode: SW8}`}},
 	{"uplink not https", "site: {name: A, outcode: SW8}\nuplink: {url: \"http://r\"}\n" + tail, []string{
 		`f.yaml:2:15: uplink: url "http://r": write https://host or https://host:port`}},
+	{"a token", "site: {name: A, outcode: SW8}\nuplink: {key_store: \"pkcs11:tokn=x?pin-source=/p\"}\n" + tail, []string{
+		`f.yaml:2:21: uplink: key_store "pkcs11:...": "tokn" is not known: use token=, serial=, then ? and module-path=, pin-source= with & between them`,
+	}},
 	{"enrolment", "site: {name: A, outcode: SW8}\nuplink: {directory: \"http://d\", key_store: usb}\nweb: {enroll: wan, names: [\"http://x\"]}\n" + tail, []string{
 		`f.yaml:2:21: uplink: directory "http://d": write https://host or https://host:port`,
-		`f.yaml:2:44: uplink: key_store "usb": use auto, file or tpm`,
+		`f.yaml:2:44: uplink: key_store "usb": use auto, file, tpm or pkcs11`,
 		`f.yaml:3:15: web: enroll: unknown "wan": did you mean "lan"?`,
 		`f.yaml:3:28: web: names: "http://x": write a host name such as gateway.example.org`}},
 	{"buses", `site: {name: A}

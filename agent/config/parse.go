@@ -62,6 +62,7 @@ func Parse(name string, data []byte) (*Config, error) {
 		e.sort()
 		return nil, e
 	}
+	p.cfg.pack()
 	return p.cfg, nil
 }
 
@@ -76,6 +77,7 @@ type parse struct {
 
 	nodes    map[string]ast.Node // of the virtual meters, by id
 	chosenOf map[string]ast.Node // their measures, where the file chooses
+	alike    alike               // registers, for meters that are read alike
 	later    []func()            // what can be checked only when all meters are known
 }
 
@@ -113,7 +115,9 @@ func (p *parse) root(body ast.Node) {
 		p.at(body, "meters is missing: say which meters to read")
 		return
 	}
-	for _, n := range p.list(o["meters"], "meters") {
+	meters := p.list(o["meters"], "meters")
+	p.cfg.Meters = make([]Meter, 0, len(meters)) // of no more room than it takes: there are thousands
+	for _, n := range meters {
 		p.meter(n)
 	}
 	p.resolve()

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"io"
 	"log"
 	"testing"
 
@@ -9,6 +8,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // image is a device that has only the registers somebody published.
@@ -119,7 +119,7 @@ func TestTemplatesReadWhatWasPublished(t *testing.T) {
 func serve(t *testing.T, d image) (url string) {
 	t.Helper()
 	url = "tcp://" + ports.Address(t)
-	s, err := wire.NewServer(&wire.ServerConfiguration{URL: url, Logger: log.New(io.Discard, "", 0)}, d)
+	s, err := wire.NewServer(&wire.ServerConfiguration{URL: url, Logger: log.New(record.Writer(t, "errors of a server", nil), "", 0)}, d)
 	if err == nil {
 		err = s.Start()
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/energy"
+	_ "github.com/perseus-edge/perseus-edge/internal/secrets/record" // of what the tests make and log
 )
 
 func TestUnits(t *testing.T) {

@@ -25,7 +25,7 @@ import (
 //go:embed enrol.html
 var enrolText string
 
-// enrolTime bounds an enrolment: the directory's answer and a slow TPM.
+// enrolTime bounds an enrolment: the directory's answer and a slow TPM or token.
 const enrolTime = 2 * time.Minute
 
 // maxEnrolForm bounds the body of the form.
@@ -107,10 +107,14 @@ func certificateFacts(cs []uplink.CertificateStatus) (out []factView) {
 	places := map[string]string{"file": "in files that the agent alone can read", "tpm": "in this machine's TPM"}
 	words := ""
 	for _, c := range cs {
-		if w := places[c.KeyStore]; words == "" {
+		w := places[c.KeyStore]
+		if c.Token != "" {
+			w = "in the token " + c.Token
+		}
+		if words == "" {
 			words = w
-		} else if w != words {
-			words = "partly in files, partly in this machine's TPM"
+		} else if w != words && w != "" {
+			words = "partly " + words + ", partly " + w
 		}
 	}
 	if words != "" {

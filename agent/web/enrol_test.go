@@ -209,6 +209,14 @@ func TestIdentityInWords(t *testing.T) {
 				{Kind: "client", State: state, NotAfter: at, RenewAt: at.AddDate(0, -4, 0), KeyStore: store, Words: "old words"},
 				{Kind: "signing", State: "valid", NotAfter: at, RenewAt: at.AddDate(0, -4, 0), KeyStore: store}}}
 	}
+	inBoth := func(s *uplink.Status) *uplink.Status {
+		s.Certificates[1].KeyStore, s.Certificates[1].Token = "pkcs11", "Gateway 1, serial number 12"
+		return s
+	}
+	inToken := func(s *uplink.Status) *uplink.Status {
+		s.Certificates[0].Token = "Gateway 1, serial number 12"
+		return inBoth(s)
+	}
 	for name, x := range map[string]struct {
 		u     *agent.UplinkStatus
 		form  bool
@@ -219,6 +227,8 @@ func TestIdentityInWords(t *testing.T) {
 		"not enrolled": {&agent.UplinkStatus{State: "not enrolled"}, true, []string{"not enrolled yet", "Readings are kept here"}, []string{"Run by"}},
 		"enrolled":     {&agent.UplinkStatus{State: "sending", Status: detail("valid", "file")}, false, []string{"Perse &amp; Co", "https://d.example/g/1", "good until 1 March 2027, renewed by itself from 1 November 2026", "in files that the agent alone can read"}, []string{"<form"}},
 		"in a TPM":     {&agent.UplinkStatus{State: "sending", Status: detail("valid", "tpm")}, false, []string{"in this machine&#39;s TPM"}, []string{"<form"}},
+		"in a token":   {&agent.UplinkStatus{State: "sending", Status: inToken(detail("valid", "pkcs11"))}, false, []string{"in the token Gateway 1, serial number 12"}, []string{"<form", "partly"}},
+		"in both":      {&agent.UplinkStatus{State: "sending", Status: inBoth(detail("valid", "file"))}, false, []string{"partly in files that the agent alone can read, partly in the token Gateway 1, serial number 12"}, []string{"<form"}},
 		"revoked":      {&agent.UplinkStatus{State: "revoked", Status: detail("revoked", "file")}, true, []string{"identity was revoked", "Perse &amp; Co", `value="https://d.example"`, "Readings are kept here"}, []string{"good until", "old words"}},
 		"expired":      {&agent.UplinkStatus{State: "expired", Status: detail("expired", "file")}, true, []string{"identity has run out", "for a new code"}, []string{"good until"}},
 		"unusable":     {&agent.UplinkStatus{State: "cannot begin", Reason: "the TPM was cleared"}, true, []string{"The TPM was cleared.", "a new code"}, nil},

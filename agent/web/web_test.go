@@ -24,10 +24,11 @@ import (
 	"github.com/perseus-edge/perseus-edge/drivers/modbus"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/energy/virtual"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
-var quiet = slog.New(slog.DiscardHandler)
+var quiet = record.Logger(nil)
 
 // steady is a bus whose first meter draws 6 kW and whose second is dead.
 type steady struct{}

@@ -10,6 +10,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent"
 	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/identity/keystore"
 )
 
 var checkCommand = command{
@@ -93,6 +94,10 @@ func explain(w io.Writer, c *config.Config) {
 		fmt.Fprintln(w, "Send nothing: there is no uplink in the configuration.")
 	} else {
 		fmt.Fprintf(w, "Send to %s what a permission covers, and nothing else, with the identity in %s.\n", first(c.Uplink.URL, "the relay that the directory names at enrolment"), c.Uplink.Identity)
+		fmt.Fprintf(w, "New keys are made %s.\n", keystore.Describe(c.Uplink.KeyStore))
+		if err := keystore.LookForToken(c.Uplink.KeyStore); err != nil {
+			fmt.Fprintf(w, "    that token cannot be used here and now, and without it nothing is sent: %v\n", err)
+		}
 	}
 	if budget := busBudget(c); budget != "" {
 		fmt.Fprintf(w, "\nNote: %s", budget)

@@ -9,13 +9,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // cli calls the program as main does.
 func cli(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(args, &out, &errs)
+	code = run(args, &out, record.Writer(t, "perseus-agent", &errs))
 	return code, out.String(), errs.String()
 }
 
@@ -82,8 +84,10 @@ func TestUsage(t *testing.T) {
 		{[]string{"enroll", "--config", good}, usage, "give --url and --code"},
 		{[]string{"enroll", "--config", good, "--identity", t.TempDir(), "--url", "http://x", "--code", "7K2M-9KXA-34TE"}, failed, "https"},
 		{[]string{"enroll", "--config", good, "--url", "https://x", "--code", "7K2M-9KXA-34TF"}, usage, "one character is wrong or two changed places"},
-		{[]string{"enroll", "--config", good, "--url", "https://x", "--code", "7K2M-9KXA-34TE", "--key-store", "usb"}, usage, "--key-store \"usb\": use auto, file or tpm"},
+		{[]string{"enroll", "--config", good, "--url", "https://x", "--code", "7K2M-9KXA-34TE", "--key-store", "usb"}, usage, "--key-store \"usb\": use auto, file, tpm or pkcs11"},
 		{[]string{"enroll", "--config", good, "--identity", t.TempDir(), "--url", "https://x", "--code", "7K2M-9KXA-34TE", "--key-store", "tpm:/nowhere"}, failed, "there is no TPM at /nowhere"},
+		{[]string{"enroll", "--config", good, "--identity", t.TempDir(), "--url", "https://x", "--code", "7K2M-9KXA-34TE", "--key-store", "pkcs11:token=x?module-path=/nowhere.so"}, failed, "no PKCS#11 module at /nowhere.so: install the token's driver"},
+		{[]string{"enroll", "--config", good, "--url", "https://x", "--code", "7K2M-9KXA-34TE", "--key-store", "pkcs11:token=x?pin-value=31415926"}, usage, "--key-store \"pkcs11:...\": a PIN does not belong there"},
 		{[]string{"enroll", "--config", good, "--identity", t.TempDir(), "--code", "https://127.0.0.1:1/enrol#7k2m9kxa34te"}, failed, "the directory https://127.0.0.1:1 does not answer at its port"},
 		{[]string{"probe", "--config", good}, failed, "1 of 1 register could not be read"},
 	} {

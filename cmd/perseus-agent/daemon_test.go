@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/internal/ports"
 	"github.com/perseus-edge/perseus-edge/internal/rehearsal"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/sim/meter"
 )
 
@@ -46,7 +47,7 @@ func TestDaemon(t *testing.T) {
 	ended := make(chan error, 1)
 	once := sync.OnceFunc(func() { close(ready) })
 	go func() {
-		ended <- serve(ctx, filepath.Base(cfg), rehearsal.Clock{}, slog.New(slog.DiscardHandler), func(state string) {
+		ended <- serve(ctx, filepath.Base(cfg), rehearsal.Clock{}, record.Logger(t), func(state string) {
 			if state == "READY=1" {
 				once()
 			}
@@ -128,14 +129,19 @@ func TestProgramStopsOnSIGTERM(t *testing.T) {
 		t.Skip("builds the program")
 	}
 	bin := filepath.Join(t.TempDir(), "perseus-agent")
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	cmd := exec.Command(bin, "run", "--config", configured(t, ports.Address(t), simulated(t)))
-	log, err := cmd.StderrPipe()
+	flags, err := record.BuildFlags()
 	if err != nil {
 		t.Fatal(err)
 	}
+	if out, err := exec.Command("go", append(append([]string{"build", "-buildvcs=false", "-o", bin}, flags...), ".")...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	cmd := exec.Command(bin, "run", "--config", configured(t, ports.Address(t), simulated(t)))
+	pipe, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := io.TeeReader(pipe, record.Writer(t, "perseus-agent run", nil))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ var enrollCommand = command{
 	name: "enroll", short: "give this gateway its identity, with a code from the directory",
 	long: `Makes this gateway's keys, which never leave it, and has the directory issue certificates for them against a one-time code.
 --code also takes the whole address that the QR code holds; --url is then not needed. Where the directory's answer is lost, the same command gets it again.
-The keys are made in a file that the agent's account alone can read, or in the machine's TPM 2.0 (uplink: key_store, or --key-store).
+The keys are made in a file that the agent's account alone can read, in the machine's TPM 2.0, or in a PKCS#11 token (uplink: key_store, or --key-store).
 The identity goes into the folder that the configuration names (uplink: identity). A running agent takes it up by itself, and renews the certificates at two thirds of their life. A gateway whose certificates have ended or were revoked is enrolled again the same way, with a new code.`,
 	run: func(in *invocation) error {
 		file := in.configFlag()
@@ -27,7 +27,7 @@ The identity goes into the folder that the configuration names (uplink: identity
 		code := in.String("code", "", "the one-time `CODE`, such as "+identity.ExampleEnrolCode+", or what its QR code holds")
 		ca := in.String("ca", "", "PEM `FILE` of the authority of a private directory and relay")
 		dir := in.String("identity", "", "`FOLDER` for the identity, where the configuration does not say")
-		keys := in.String("key-store", "", "where the keys are made: `auto`, file or tpm")
+		keys := in.String("key-store", "", "where the keys are made: `auto`, file, tpm, pkcs11, or a PKCS#11 URI that names a token")
 		force := in.Bool("force", false, "replace a working identity")
 		other := in.Bool("other-gateway", false, "become another gateway than this one has been, of another business, say")
 		if err := in.parse(0, 0); err != nil {
@@ -65,7 +65,7 @@ The identity goes into the folder that the configuration names (uplink: identity
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
-		if (*keys == "" || *keys == keystore.Auto) && forAnother(into) {
+		if (*keys == "" || *keys == keystore.Auto) && !keystore.TokenMeant() && forAnother(into) {
 			// Whether that account may use the TPM cannot be tried from here.
 			*keys = keystore.File
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent"
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
@@ -42,7 +42,7 @@ func gasConfigured(t *testing.T, zone string) string {
 	_, of := gasManual(t)
 	missing := of[len(of)-1]
 	missing.Start, missing.Energy, missing.Quality, missing.Evidence.Rule = missing.Start.Add(energy.Period), 0, energy.Missing, energy.RuleNone
-	s, _, err := store.Open(filepath.Join(dir, "agent.db"), store.Options{KeepHalfHours: 3660 * 24 * time.Hour, Logger: slog.New(slog.DiscardHandler)})
+	s, _, err := store.Open(filepath.Join(dir, "agent.db"), store.Options{KeepHalfHours: 3660 * 24 * time.Hour, Logger: record.Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,23 +3,34 @@ package main
 import (
 	"context"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
+
+	"github.com/perseus-edge/perseus-edge/store"
 )
 
 // giver returns memory that is free to the system: what it took to read the
 // configuration, to commit, to show a page. Polls allocate nothing, so that Go
-// by itself would not come to collect it for minutes, and then keep it.
+// by itself would not come to collect it for minutes, and then keep it. And of
+// the program and the store the system keeps every page mapped that was ever read.
 type giver struct {
 	stored chan struct{}
 	give   func()
+	store  atomic.Pointer[store.Store] // nil before it is opened
 }
 
 func newGiver() *giver {
-	return &giver{stored: make(chan struct{}, 1), give: func() {
+	g := &giver{stored: make(chan struct{}, 1)}
+	g.give = func() {
 		// Twice: what lies in pools (bbolt's pages are some MiB) outlives one collection.
 		debug.FreeOSMemory()
 		debug.FreeOSMemory()
-	}}
+		if s := g.store.Load(); s != nil {
+			s.LetGo()
+		}
+		letGoOfProgram() // last: collecting reads in all of it
+	}
+	return g
 }
 
 // told lets it know that a commit is over. It never blocks.

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/web"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/energy/validate"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
@@ -47,7 +47,7 @@ func keptStore(t *testing.T, cfg string) {
 	}
 	r.HalfHours = []store.KeyedHalfHour{{Key: k, HalfHour: energy.HalfHour{Start: jan5, Energy: 250_000, Cumulative: -1, TakenAt: jan5.Add(time.Hour), Quality: energy.Measured,
 		Flags: energy.Flags(0).With(5).With(16), Evidence: energy.Evidence{Rule: energy.RuleImported}}}}
-	s, _, err := store.Open(filepath.Join(filepath.Dir(cfg), "agent.db"), store.Options{KeepHalfHours: 3660 * 24 * time.Hour, Logger: slog.New(slog.DiscardHandler)})
+	s, _, err := store.Open(filepath.Join(filepath.Dir(cfg), "agent.db"), store.Options{KeepHalfHours: 3660 * 24 * time.Hour, Logger: record.Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/web"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/energy/validate"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
@@ -147,7 +147,7 @@ func TestWorkedExampleOfTheManual(t *testing.T) {
 	}
 	round.Statements = chain
 	cfg := configured(t, "127.0.0.1:1", "127.0.0.1:1")
-	s, _, err := store.Open(filepath.Join(filepath.Dir(cfg), "agent.db"), store.Options{KeepHalfHours: 3660 * 24 * time.Hour, Logger: slog.New(slog.DiscardHandler)})
+	s, _, err := store.Open(filepath.Join(filepath.Dir(cfg), "agent.db"), store.Options{KeepHalfHours: 3660 * 24 * time.Hour, Logger: record.Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
@@ -56,7 +57,7 @@ func hear(t *testing.T, c *net.UnixConn) string {
 func getenv(m map[string]string) func(string) string { return func(k string) string { return m[k] } }
 
 func TestNotifier(t *testing.T) {
-	log := slog.New(slog.DiscardHandler)
+	log := record.Logger(t)
 	if notifier(getenv(nil), log) != nil {
 		t.Error("a notifier without a NOTIFY_SOCKET")
 	}
@@ -72,7 +73,7 @@ func TestNotifier(t *testing.T) {
 	}
 	// Nobody there: one warning, and the agent goes on.
 	var out strings.Builder
-	notify := notifier(getenv(map[string]string{"NOTIFY_SOCKET": filepath.Join(t.TempDir(), "nobody")}), slog.New(slog.NewTextHandler(&out, nil)))
+	notify := notifier(getenv(map[string]string{"NOTIFY_SOCKET": filepath.Join(t.TempDir(), "nobody")}), slog.New(record.Handler(t, slog.NewTextHandler(&out, nil))))
 	notify("READY=1")
 	notify("WATCHDOG=1")
 	if strings.Count(out.String(), "level=WARN") != 1 {
@@ -106,7 +107,7 @@ func TestProgramUnderAManager(t *testing.T) {
 	cmd := exec.Command(os.Args[0], "run", "--config", configured(t, page, simulated(t)))
 	cmd.Env = append(os.Environ(), "PERSEUS_TEST_AS_PROGRAM=1", "NOTIFY_SOCKET="+socket, "WATCHDOG_USEC=100000")
 	var said strings.Builder
-	cmd.Stderr = &said
+	cmd.Stderr = record.Writer(t, "perseus-agent run", &said)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -180,9 +181,9 @@ func TestSilenceWhenABusHangs(t *testing.T) {
 		var last time.Time
 		var one sync.Mutex // Notify is called by more than one goroutine
 		heard := map[string]int{}
-		notify := notifier(getenv(map[string]string{"NOTIFY_SOCKET": name}), slog.New(slog.DiscardHandler))
+		notify := notifier(getenv(map[string]string{"NOTIFY_SOCKET": name}), record.Logger(t))
 		a, err := agent.New(agent.Options{
-			Config: cfg, Store: s, Opened: opened, Logger: slog.New(slog.DiscardHandler), Watchdog: 30 * time.Second,
+			Config: cfg, Store: s, Opened: opened, Logger: record.Logger(t), Watchdog: 30 * time.Second,
 			Drivers: map[string]agent.Factory{"modbus": func(config.Bus, []config.Meter, func() time.Time, *slog.Logger) (drivers.Poller, error) {
 				return stuckPoller{start.Add(10 * time.Minute), forget}, nil
 			}},

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/sim/fault"
 	"github.com/perseus-edge/perseus-edge/sim/site"
 )
@@ -52,7 +52,7 @@ meters:
 					t.Fatal(err)
 				}
 			}
-			s, err := site.New(site.Options{Text: []byte(meters), Dir: t.TempDir(), PortBase: base, Faults: faults, Now: clock, Out: io.Discard})
+			s, err := site.New(site.Options{Text: []byte(meters), Dir: t.TempDir(), PortBase: base, Faults: faults, Now: clock, Out: record.Writer(t, "perseus-sim", nil)})
 			if err != nil {
 				t.Fatal(err)
 			}

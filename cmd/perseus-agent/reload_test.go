@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/internal/ports"
 	"github.com/perseus-edge/perseus-edge/internal/rehearsal"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // A changed configuration is taken over without a restart, one with a mistake
@@ -28,7 +28,7 @@ func TestReload(t *testing.T) {
 	ready := make(chan struct{}, 8)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- serve(ctx, cfg, rehearsal.Clock{}, slog.New(slog.DiscardHandler), func(state string) {
+		ended <- serve(ctx, cfg, rehearsal.Clock{}, record.Logger(t), func(state string) {
 			if strings.HasPrefix(state, "STATUS=") || state == "WATCHDOG=1" {
 				return
 			}

@@ -70,6 +70,7 @@ func serve(ctx context.Context, file string, rehearse rehearsal.Clock, log *slog
 	if err != nil {
 		return err
 	}
+	give.store.Store(s)
 	d := &supervisor{file: file, rehearse: rehearse, store: s, opened: opened, clock: dating(rehearse, cfg, s, log), log: log, notify: notify, stored: give.told, asked: make(chan chan error)}
 	return errors.Join(d.run(ctx, cfg), s.Close())
 }

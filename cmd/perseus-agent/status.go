@@ -15,6 +15,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity/keystore"
 	"github.com/perseus-edge/perseus-edge/store"
+	"github.com/perseus-edge/perseus-edge/uplink"
 )
 
 var statusCommand = command{
@@ -111,11 +112,19 @@ func printUplink(w io.Writer, u *agent.UplinkStatus, now time.Time) {
 	fmt.Fprintf(w, "  enrolled as %s for %s\n", u.Gateway, first(u.Organisation, "an organisation not named"))
 	fmt.Fprintf(w, "  relay %s, batch %d stored there, %s to be sent\n", u.Relay, u.Acknowledged, waits(u.Pending))
 	for _, c := range u.Certificates {
-		fmt.Fprintf(w, "  %s certificate: %s, ends on %s, to be renewed on %s, key store: %s\n", c.Kind, c.State, stamp(c.NotAfter), stamp(c.RenewAt), first(c.KeyStore, keystore.File))
+		fmt.Fprintf(w, "  %s certificate: %s, ends on %s, to be renewed on %s, key store: %s\n", c.Kind, c.State, stamp(c.NotAfter), stamp(c.RenewAt), keyPlace(c))
 	}
 	for _, line := range permissions(u.Grants, now) {
 		fmt.Fprintf(w, "  %s\n", line)
 	}
+}
+
+// keyPlace is where the key of a certificate lives.
+func keyPlace(c uplink.CertificateStatus) string {
+	if c.Token != "" {
+		return c.KeyStore + ", token " + c.Token
+	}
+	return first(c.KeyStore, keystore.File)
 }
 
 // waits and have are counts with their verbs.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/crypto/acme"
 
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
@@ -40,7 +40,7 @@ func TestServerCertificateByACME(t *testing.T) {
 		t.Fatalf("%d %s", answer.StatusCode, body)
 	}
 
-	account, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	account, err := newkey.Make(elliptic.P256())
 	if err != nil {
 		t.Fatal(err)
 	}

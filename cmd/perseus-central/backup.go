@@ -20,6 +20,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/dump"
 	"github.com/perseus-edge/perseus-edge/relay/migrations"
+	"github.com/perseus-edge/perseus-edge/relay/permission"
 )
 
 // backupOut is what backup and restore print.
@@ -88,8 +89,12 @@ func backup(f *flag.FlagSet) databaseFunc {
 // hasDirectory reports whether a database has a directory's tables: a relay's
 // alone has none, and no audit log.
 func hasDirectory(ctx context.Context, tx *sql.Tx, d database.Dialect) (bool, error) {
+	return hasTable(ctx, tx, d, "directory_audit_head")
+}
+
+func hasTable(ctx context.Context, tx *sql.Tx, d database.Dialect, name string) (bool, error) {
 	tables, err := dump.Tables(ctx, tx, d)
-	return slices.Contains(tables, "directory_audit_head"), err
+	return slices.Contains(tables, name), err
 }
 
 // restore puts a backup into an empty database, of either kind.
@@ -126,6 +131,13 @@ func restore(f *flag.FlagSet) databaseFunc {
 		sets := map[string]fs.FS{"directory": directory.Migrations(), "relay": migrations.Files}
 		s, err := dump.Restore(ctx, db, file, sets, func(tx *sql.Tx) error {
 			ctx := audit.WithActor(ctx, operator())
+			if relay, err := hasTable(ctx, tx, db.Dialect, "oauth_tokens"); err != nil {
+				return err
+			} else if relay && !*moved {
+				if err := permission.Restored(ctx, tx); err != nil {
+					return err
+				}
+			}
 			there, err := hasDirectory(ctx, tx, db.Dialect)
 			if err != nil || !there {
 				return err

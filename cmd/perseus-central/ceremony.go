@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
 	"github.com/perseus-edge/perseus-edge/identity"
 )
 
@@ -25,7 +25,7 @@ func (l *listFlag) Set(s string) error {
 // ceremonySign runs on a machine without a network: it needs no configuration
 // and no database.
 func ceremonySign(f *flag.FlagSet) func(out io.Writer) error {
-	var c directory.Ceremony
+	var c ca.Ceremony
 	var revoke, present listFlag
 	f.StringVar(&c.Organisation, "organisation", "", "the trust framework's `name`, in every authority's name")
 	f.StringVar(&c.Offline, "offline", "", "`folder` of the roots' keys, on a medium that is taken out afterwards")
@@ -57,7 +57,7 @@ func ceremonySign(f *flag.FlagSet) func(out io.Writer) error {
 		if err != nil {
 			machine = "unknown"
 		}
-		text := c.Protocol(steps, directory.Minutes{Program: "perseus-central " + version(), Machine: machine, Present: present})
+		text := c.Protocol(steps, ca.Minutes{Program: "perseus-central " + version(), Machine: machine, Present: present})
 		path := filepath.Join(c.Out, "protocol-"+c.Now.UTC().Format("20060102T150405Z")+".txt")
 		if err := identity.WriteFile(path, []byte(text), 0o644); err != nil {
 			return err
@@ -77,19 +77,19 @@ func ceremonyRequest(f *flag.FlagSet) func(*config, io.Writer) error {
 		}
 		dir, keys := c.path(c.Directory.Authorities), c.issuerKeys()
 		made := 0
-		for _, h := range directory.Hierarchies {
+		for _, h := range ca.Hierarchies {
 			address := keys[h]
 			if address == "" {
 				address = "file:" + filepath.Join(string(h), "issuer.key")
 			}
-			key, new, err := directory.EnsureKey(address, dir)
+			key, new, err := ca.EnsureKey(address, dir)
 			if err != nil {
 				return fmt.Errorf("%s issuer: %w", h, err)
 			}
 			if new {
 				made++
 			}
-			if err := directory.RequestIssuer(*to, h, key); err != nil {
+			if err := ca.RequestIssuer(*to, h, key); err != nil {
 				return err
 			}
 		}
@@ -105,7 +105,7 @@ func ceremonyInstall(f *flag.FlagSet) func(*config, io.Writer) error {
 		if *from == "" {
 			return fmt.Errorf("%w: give --from FOLDER", errUsage)
 		}
-		written, err := directory.InstallAuthorities(c.path(c.Directory.Authorities), *from, c.issuerKeys())
+		written, err := ca.InstallAuthorities(c.path(c.Directory.Authorities), *from, c.issuerKeys())
 		if err != nil {
 			return err
 		}

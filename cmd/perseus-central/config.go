@@ -66,6 +66,9 @@ type relayConfig struct {
 	// How long raw half-hours are kept after their collection, e.g. 180d (the
 	// default; the scheme's limit is six months). Monthly emissions stay.
 	Retention duration `yaml:"retention"`
+	// How long they outlive the permission that covered them, where it ran out
+	// and no other covers them, e.g. 30d (the default).
+	KeepExpired duration `yaml:"keep_expired"`
 }
 
 type carbonConfig struct {

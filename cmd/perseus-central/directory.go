@@ -13,13 +13,18 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
+	"github.com/perseus-edge/perseus-edge/directory/registry"
+	"github.com/perseus-edge/perseus-edge/directory/server"
+	"github.com/perseus-edge/perseus-edge/directory/web"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 )
 
 // openDirectory opens the database and the directory upon it.
 func openDirectory(ctx context.Context, c *config) (*database.DB, *directory.Service, error) {
-	authorities, err := directory.OpenAuthorities(c.path(c.Directory.Authorities), c.issuerKeys())
+	authorities, err := ca.OpenAuthorities(c.path(c.Directory.Authorities), c.issuerKeys())
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w (perseus-central init makes authorities for a first try, perseus-central ceremony those of a trust framework)", err)
 	}
@@ -30,13 +35,18 @@ func openDirectory(ctx context.Context, c *config) (*database.DB, *directory.Ser
 	dir, err := directory.New(directory.Config{
 		DB: db.DB, Migrate: func(ctx context.Context, files fs.FS) error { return db.Migrate(ctx, "directory", files) },
 		BaseURL: c.Directory.URL, Authorities: authorities, Scheme: c.scheme, RelayURL: c.Relay.Server, StatusURL: c.Directory.StatusURL,
-		ACME: directory.ACMEConfig{Validator: c.acmeValidator()},
 	})
 	if err != nil {
 		db.Close()
 		return nil, nil, err
 	}
 	return db, dir, nil
+}
+
+// openServer makes what serves the directory, with the registry's terms (nil: none
+// are known).
+func openServer(c *config, dir *directory.Service, terms *registry.Terms) (*server.Server, error) {
+	return server.New(dir, server.Config{Terms: terms, ManagePath: web.Prefix + "/", ACME: server.ACMEConfig{Validator: c.acmeValidator()}})
 }
 
 // The files of the relay's identity folder.
@@ -62,7 +72,7 @@ func initialise(ctx context.Context, c *config, out io.Writer) error {
 	}
 	folder := c.path(c.Directory.Authorities)
 	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
-		if _, err := directory.CreateAuthorities(folder, c.Directory.Operator, time.Now(), c.statusURL()); err != nil {
+		if _, err := ca.CreateAuthorities(folder, c.Directory.Operator, time.Now(), c.statusURL()); err != nil {
 			return err
 		}
 		fmt.Fprintf(out, "made the certificate authorities in %s: move its folder offline/ to a safe\n", folder)
@@ -86,12 +96,12 @@ func initialise(ctx context.Context, c *config, out io.Writer) error {
 func initRelay(ctx context.Context, c *config, dir *directory.Service) error {
 	roles := roleFlag{"edp", "cap"}.urls(c)
 	_, err := dir.AddMember(ctx, directory.Member{ID: c.Relay.Member, LegalName: c.Relay.Organisation, Roles: roles})
-	if err != nil && !errors.Is(err, directory.ErrExists) {
+	if err != nil && !errors.Is(err, fault.ErrExists) {
 		return err
 	}
 	_, err = dir.AddApplication(ctx, directory.Application{ID: relayApplication, Member: c.Relay.Member, Name: c.Relay.Organisation + " relay", Roles: roles,
 		MessageDelivery: c.Relay.Server + "/messages"})
-	if err != nil && !errors.Is(err, directory.ErrExists) {
+	if err != nil && !errors.Is(err, fault.ErrExists) {
 		return err
 	}
 	for _, s := range []directory.DataService{
@@ -99,7 +109,7 @@ func initRelay(ctx context.Context, c *config, dir *directory.Service) error {
 		{ID: relayApplication + "-emissions", Title: "Emissions data", ConformsTo: c.scheme.StandardEmissions()},
 	} {
 		s.Application, s.Endpoint, s.OAuthIssuer = relayApplication, c.Relay.Server, c.Relay.Issuer
-		if _, err := dir.AddDataService(ctx, s); err != nil && !errors.Is(err, directory.ErrExists) {
+		if _, err := dir.AddDataService(ctx, s); err != nil && !errors.Is(err, fault.ErrExists) {
 			return err
 		}
 	}
@@ -107,7 +117,7 @@ func initRelay(ctx context.Context, c *config, dir *directory.Service) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
-	for h, file := range map[directory.Hierarchy]string{directory.Client: clientRoot, directory.Signing: signingRoot, directory.Server: serverRoot} {
+	for h, file := range map[ca.Hierarchy]string{ca.Client: clientRoot, ca.Signing: signingRoot, ca.Server: serverRoot} {
 		b, err := os.ReadFile(c.path(filepath.Join(c.Directory.Authorities, string(h), "root.pem")))
 		if err != nil {
 			return err

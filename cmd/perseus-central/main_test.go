@@ -15,6 +15,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 const example = `database: sqlite:central.db
@@ -49,7 +50,7 @@ func write(t *testing.T, text string) string {
 func call(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	code = run(t.Context(), args, &o, &e)
+	code = run(t.Context(), args, &o, record.Writer(t, "perseus-central", &e))
 	return code, o.String(), e.String()
 }
 
@@ -132,7 +133,9 @@ func TestFromNothingToServing(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan int)
 	var log bytes.Buffer
-	go func() { done <- run(ctx, []string{"serve", "--config", path}, &log, &log) }()
+	go func() {
+		done <- run(ctx, []string{"serve", "--config", path}, record.Writer(t, "perseus-central serve", &log), record.Writer(t, "perseus-central serve", &log))
+	}()
 	roots, err := identity.ReadCertificates(filepath.Join(dir, "authorities", "server", "root.pem"))
 	if err != nil {
 		t.Fatal(err)

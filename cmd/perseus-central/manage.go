@@ -78,7 +78,6 @@ func manage(c *config, dir *directory.Service, public http.Handler) (http.Handle
 	if err != nil {
 		return nil, nil, err
 	}
-	dir.ManagePath = web.Prefix + "/"
 	pages := app.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// No mux: it would redirect OCSP requests that have two slashes in a row.

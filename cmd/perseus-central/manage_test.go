@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // TestFirstAdministrator: from nothing to the page on which the first
@@ -48,7 +49,9 @@ func TestFirstAdministrator(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan int, 1)
 	var log bytes.Buffer
-	go func() { done <- run(ctx, []string{"serve", "--config", path}, io.Discard, &log) }()
+	go func() {
+		done <- run(ctx, []string{"serve", "--config", path}, record.Writer(t, "perseus-central serve", nil), record.Writer(t, "perseus-central serve", &log))
+	}()
 	roots, err := identity.ReadCertificates(filepath.Join(dir, "authorities", "server", "root.pem"))
 	if err != nil {
 		t.Fatal(err)

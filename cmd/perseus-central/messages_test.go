@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // A client of a served relay hears of a withdrawal at the address that its
@@ -74,7 +75,9 @@ func TestServeTellsTheClient(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan int)
 	var log bytes.Buffer
-	go func() { done <- run(ctx, []string{"serve", "--config", path}, &log, &log) }()
+	go func() {
+		done <- run(ctx, []string{"serve", "--config", path}, record.Writer(t, "perseus-central serve", &log), record.Writer(t, "perseus-central serve", &log))
+	}()
 	defer func() {
 		stop()
 		if code := <-done; code != 0 {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/migrations"
 )
@@ -108,7 +108,7 @@ func TestMetrics(t *testing.T) {
 	defer db.Close()
 	scrape := func() (int, string) {
 		rec := httptest.NewRecorder()
-		metricsHandler(db, slog.New(slog.DiscardHandler)).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+		metricsHandler(db, record.Logger(t)).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
 		return rec.Code, rec.Body.String()
 	}
 	if code, body := scrape(); code != 500 || strings.Contains(body, "SQL") {
@@ -171,7 +171,7 @@ func TestMessagesNeedAnIdentity(t *testing.T) {
 	if _, err := find(t.Context(), "https://elsewhere.example/a/"+relayApplication); err == nil {
 		t.Error("an application of another directory was found")
 	}
-	logger := slog.New(slog.DiscardHandler)
+	logger := record.Logger(t)
 	d, err := messageDelivery(c, dir, logger)
 	if err != nil || d == nil {
 		t.Errorf("after init: %v, %v", d, err)

@@ -171,6 +171,9 @@ func (p *provenanceRun) steps(files []string) ([]provenance.VerifiedStep, scheme
 	if err := json.Unmarshal(raw, &a); err != nil {
 		return nil, sc, a, fmt.Errorf("%s: not JSON: %w", name, err)
 	}
+	if err := provenance.Unambiguous(raw); err != nil {
+		return nil, sc, a, fmt.Errorf("%s: %w", name, err)
+	}
 	if a.Provenance == nil {
 		a.Provenance, a.Data = raw, nil
 	}
@@ -245,6 +248,9 @@ func (p *provenanceRun) halfHours(steps []provenance.VerifiedStep, raw json.RawM
 	}
 	fmt.Fprintf(p.stdout, "data: the %d half-hours are those that %s signed\n", c.Served, c.Provider)
 	fmt.Fprintf(p.stdout, "gateway: %s signed %d of them itself, and that it has none for %d others of the time\n", c.Gateway, c.Stated, c.Absent)
+	if len(c.Meters) > 1 {
+		fmt.Fprintf(p.stdout, "  it calls the meter by %d names (%q): it has lost its store meanwhile, or these are half-hours of several meters\n", len(c.Meters), c.Meters)
+	}
 	for i, u := range c.Unstated {
 		if i == 10 {
 			fmt.Fprintf(p.stdout, "  and %d stretches more\n", len(c.Unstated)-i)

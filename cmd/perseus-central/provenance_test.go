@@ -17,6 +17,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/provenance"
 	"github.com/perseus-edge/perseus-edge/uplink/month"
 )
@@ -73,7 +74,7 @@ func (d *desk) run(status int, args ...string) (stdout, stderr string) {
 		}
 	}
 	var out, errs bytes.Buffer
-	if got := run(context.Background(), append([]string{"provenance"}, args...), &out, &errs); got != status {
+	if got := run(context.Background(), append([]string{"provenance"}, args...), &out, record.Writer(d.t, "perseus-central provenance", &errs)); got != status {
 		d.t.Fatalf("provenance %v: exit %d, want %d\n%s%s", args, got, status, out.String(), errs.String())
 	}
 	return out.String(), errs.String()

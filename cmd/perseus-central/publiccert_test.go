@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // TestPublicCertificate: people's browsers, and their passkeys, need a
@@ -41,7 +41,9 @@ func TestPublicCertificate(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan int, 1)
 	var log bytes.Buffer
-	go func() { done <- run(ctx, []string{"serve", "--config", path}, io.Discard, &log) }()
+	go func() {
+		done <- run(ctx, []string{"serve", "--config", path}, record.Writer(t, "perseus-central serve", nil), record.Writer(t, "perseus-central serve", &log))
+	}()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: identity.Pool(public.ServerCA.Root)}, DisableKeepAlives: true}}
 	status(t, client, fmt.Sprintf("https://localhost:%d/healthz", p[0])) // until it listens
 	shown := func(port int) string {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/relay"
 	"github.com/perseus-edge/perseus-edge/relay/database"
@@ -56,7 +57,7 @@ func relaySites(ctx context.Context, c *config, db *database.DB, dir *directory.
 	}
 	r, err := relay.New(ctx, relay.Config{
 		DB: db, Scheme: c.scheme, Issuer: c.Relay.Issuer, Server: c.Relay.Server, Organisation: c.Relay.Organisation, Members: c.Relay.Gateways,
-		SigningRoots: identity.Pool(signingRoots...), Signer: key, Chain: chain, SealKey: seal, History: time.Duration(c.Relay.History), Retention: time.Duration(c.Relay.Retention),
+		SigningRoots: identity.Pool(signingRoots...), Signer: key, Chain: chain, SealKey: seal, History: time.Duration(c.Relay.History), Retention: time.Duration(c.Relay.Retention), KeepExpired: time.Duration(c.Relay.KeepExpired),
 		Carbon:  neso.Config{BaseURL: c.Relay.Carbon.URL, Interval: time.Duration(float64(time.Second) / c.Relay.Carbon.PerSecond)},
 		Revoked: revocations.Revoked, Words: words, Logger: logger,
 		Messages: messages, WithdrawalSubject: c.Relay.Messages.Subject, KeepEnded: time.Duration(c.Relay.KeepRecords),
@@ -151,7 +152,7 @@ func revocationLists(c *config, dir *directory.Service, logger *slog.Logger) (*i
 	if err != nil {
 		return nil, err
 	}
-	for _, h := range []directory.Hierarchy{directory.Client, directory.Signing} {
+	for _, h := range []ca.Hierarchy{ca.Client, ca.Signing} {
 		s := identity.CRLSource{Name: string(h)}
 		if dir != nil {
 			s.Issuer = dir.Authorities.Of(h).Issuer

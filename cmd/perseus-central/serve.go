@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/expiry"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 )
@@ -52,8 +54,11 @@ func serve(ctx context.Context, c *config, stderr io.Writer) error {
 	}
 	var sites []site
 	if dir != nil {
-		dir.Terms = terms
-		handler, more, err := termsSites(ctx, c, dir)
+		front, err := openServer(c, dir, terms)
+		if err != nil {
+			return err
+		}
+		handler, more, err := termsSites(ctx, c, front)
 		if err != nil {
 			return err
 		}
@@ -69,16 +74,16 @@ func serve(ctx context.Context, c *config, stderr io.Writer) error {
 		background = append(background, sweep, dir.KeepNoting)
 		sites = append(sites, site{"directory", c.Directory.Listen, c.Directory.URL, handler, identity.AskingTLS(cert, dir.Authorities.Client.Pool())})
 		if c.Directory.StatusListen != "" {
-			sites = append(sites, site{"status", c.Directory.StatusListen, c.Directory.StatusURL, dir.StatusHandler(), nil})
+			sites = append(sites, site{"status", c.Directory.StatusListen, c.Directory.StatusURL, front.StatusHandler(), nil})
 		}
 		if c.Directory.Warnings.configured() {
 			ways, err := c.warnings()
 			if err != nil {
 				return err
 			}
-			background = append(background, func(ctx context.Context) error { return dir.KeepWarning(ctx, ways) })
+			background = append(background, func(ctx context.Context) error { return expiry.New(dir).Keep(ctx, ways) })
 		}
-		if folder := c.path(c.Directory.Authorities); directory.RootKeysHere(folder) {
+		if folder := c.path(c.Directory.Authorities); ca.RootKeysHere(folder) {
 			logger.Warn("the roots' keys are on this machine: move the folder offline to a medium that is locked away", "folder", folder)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/qr"
 )
 
 // codeFlag is where the QR code of an enrolment code goes.
@@ -29,12 +30,12 @@ func (q *codeFlag) shown(d *directory.Service, g directory.Gateway, c directory.
 	var err error
 	switch filepath.Ext(q.path) {
 	case ".png":
-		drawn, err = directory.QRPNG(c.Link, 400)
+		drawn, err = qr.PNG(c.Link, 400)
 	case ".svg":
-		svg, e := directory.QRSVG(c.Link, "enrolment code of gateway "+g.Name)
+		svg, e := qr.SVG(c.Link, "enrolment code of gateway "+g.Name)
 		drawn, err = []byte(svg), e
 	default:
-		text, e := directory.QRText(c.Link)
+		text, e := qr.Text(c.Link)
 		drawn, err = []byte(text), e
 	}
 	if err == nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // pipes is a listener without a network: the time of a test's bubble holds for
@@ -80,7 +80,7 @@ func TestSlowClients(t *testing.T) {
 					}
 					handled <- time.Since(begin)
 				})
-				srv := site{handler: mux, tls: identity.ServerTLS(server.Get, pki.ClientCA.Pool())}.server(t.Context(), slog.New(slog.DiscardHandler))
+				srv := site{handler: mux, tls: identity.ServerTLS(server.Get, pki.ClientCA.Pool())}.server(t.Context(), record.Logger(t))
 				closed := make(chan time.Duration, 1)
 				srv.ConnState = func(_ net.Conn, s http.ConnState) {
 					if s == http.StateClosed {
@@ -138,7 +138,7 @@ func TestGiantHeader(t *testing.T) {
 	pki := identitytest.New(t)
 	server := pki.Server("relay.example")
 	synctest.Test(t, func(t *testing.T) {
-		srv := site{handler: http.NotFoundHandler(), tls: identity.ServerTLS(server.Get, nil)}.server(t.Context(), slog.New(slog.DiscardHandler))
+		srv := site{handler: http.NotFoundHandler(), tls: identity.ServerTLS(server.Get, nil)}.server(t.Context(), record.Logger(t))
 		l := pipes{make(chan net.Conn), make(chan struct{})}
 		go srv.ServeTLS(l, "", "")
 		here, there := net.Pipe()

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net/url"
 
-	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
 )
 
 // checkStatus checks where certificates' status can be asked for, and the
@@ -26,7 +26,7 @@ func (c *config) checkStatus() error {
 		}
 	}
 	for h := range d.IssuerKeys {
-		if h != string(directory.Client) && h != string(directory.Signing) && h != string(directory.Server) {
+		if h != string(ca.Client) && h != string(ca.Signing) && h != string(ca.Server) {
 			problems = append(problems, fmt.Errorf("directory.issuer_keys: %q: use client, signing and server", h))
 		}
 	}
@@ -41,10 +41,10 @@ func (c *config) statusURL() string {
 	return c.Directory.URL
 }
 
-func (c *config) issuerKeys() map[directory.Hierarchy]string {
-	keys := map[directory.Hierarchy]string{}
+func (c *config) issuerKeys() map[ca.Hierarchy]string {
+	keys := map[ca.Hierarchy]string{}
 	for h, address := range c.Directory.IssuerKeys {
-		keys[directory.Hierarchy(h)] = address
+		keys[ca.Hierarchy(h)] = address
 	}
 	return keys
 }

@@ -9,8 +9,8 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/registry"
+	"github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/identity"
 )
 
@@ -91,14 +91,14 @@ func words(t *registry.Terms) map[string]string {
 
 // termsSites serves the registry: below the directory's address (the handler
 // that is given back), or at an address of its own.
-func termsSites(ctx context.Context, c *config, dir *directory.Service) (http.Handler, []site, error) {
+func termsSites(ctx context.Context, c *config, front *server.Server) (http.Handler, []site, error) {
 	if !c.Terms.Serve {
-		return dir.Handler(), nil, nil
+		return front.Handler(), nil, nil
 	}
-	handler := dir.Terms.Handler()
+	handler := front.Terms.Handler()
 	if c.Terms.Listen == "" {
 		prefix := strings.TrimPrefix(c.scheme.Registry(), c.Directory.URL)
-		mine := dir.Handler()
+		mine := front.Handler()
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			// Compared as it came: ServeMux would redirect some of what has no place here.
 			if p := r.URL.EscapedPath(); p == prefix || strings.HasPrefix(p, prefix+"/") {
@@ -108,9 +108,9 @@ func termsSites(ctx context.Context, c *config, dir *directory.Service) (http.Ha
 			mine.ServeHTTP(w, r)
 		}), nil, nil
 	}
-	certs, err := dir.ServerCertificates(ctx, host(c.Registry))
+	certs, err := front.ServerCertificates(ctx, host(c.Registry))
 	if err != nil {
 		return nil, nil, err
 	}
-	return dir.Handler(), []site{{"registry", c.Terms.Listen, c.Registry, handler, identity.ServerTLS(certs.Certificate, nil)}}, nil
+	return front.Handler(), []site{{"registry", c.Terms.Listen, c.Registry, handler, identity.ServerTLS(certs.Certificate, nil)}}, nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // safeLog is a log that may be read while it is written, and waited for.
@@ -60,7 +61,9 @@ func serving(t *testing.T, path string, log *safeLog) (stop func()) {
 	before := len(log.String())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan int, 1)
-	go func() { done <- run(ctx, []string{"serve", "--config", path}, log, log) }()
+	go func() {
+		done <- run(ctx, []string{"serve", "--config", path}, record.Writer(t, "perseus-central serve", log), record.Writer(t, "perseus-central serve", log))
+	}()
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {

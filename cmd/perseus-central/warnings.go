@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/expiry"
 	"github.com/perseus-edge/perseus-edge/directory/notice"
 )
 
@@ -53,9 +54,9 @@ func (c *config) checkWarnings() error {
 }
 
 // warnings opens the ways to warn.
-func (c *config) warnings() (directory.Warnings, error) {
+func (c *config) warnings() (expiry.Warnings, error) {
 	w := c.Directory.Warnings
-	out := directory.Warnings{Days: w.Days, Operator: w.Operator}
+	out := expiry.Warnings{Days: w.Days, Operator: w.Operator}
 	if w.Mail.Server != "" {
 		var password []byte
 		var err error
@@ -108,7 +109,7 @@ func warningsSend(f *flag.FlagSet) adminFunc {
 		if *days > 0 {
 			w.Days = []int{*days}
 		}
-		n, err := d.Warn(ctx, w)
+		n, err := expiry.New(d).Warn(ctx, w)
 		return map[string]int{"sent": n}, err
 	}
 }

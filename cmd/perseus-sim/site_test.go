@@ -7,13 +7,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 func cli(args ...string) (code int, stdout, stderr string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // what would run is stopped at once
 	var out, errs bytes.Buffer
-	code = run(ctx, args, &out, &errs)
+	code = run(ctx, args, &out, record.Writer(nil, "perseus-sim", &errs))
 	return code, out.String(), errs.String()
 }
 

@@ -33,6 +33,8 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/acme"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 	"github.com/perseus-edge/perseus-edge/relay/database"
@@ -106,7 +108,7 @@ const (
 type world struct {
 	t       testing.TB
 	dsn     string
-	dir     *directory.Service
+	dir     *server.Server
 	app     directory.Application
 	service directory.DataService
 	url     string // of the directory
@@ -135,13 +137,13 @@ func (w *world) logged() string {
 	return w.log.String()
 }
 
-var authorities = sync.OnceValues(func() (*directory.Authorities, error) {
+var authorities = sync.OnceValues(func() (*ca.Authorities, error) {
 	dir, err := os.MkdirTemp("", "authorities")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	return directory.CreateAuthorities(filepath.Join(dir, "a"), "Example Framework", time.Now())
+	return ca.CreateAuthorities(filepath.Join(dir, "a"), "Example Framework", time.Now())
 })
 
 // onBoth runs a test on SQLite, and on PostgreSQL where there is one.
@@ -220,16 +222,16 @@ func newWorldAt(t testing.TB, dsn string, limits acme.Limits, port int) *world {
 }
 
 // open opens another process's directory on the same database.
-func (w *world) open() *directory.Service {
+func (w *world) open() *server.Server {
 	w.t.Helper()
 	db := must(database.Open(w.dsn))(w.t)
 	w.t.Cleanup(func() { db.Close() })
-	return must(directory.New(directory.Config{
+	dir := must(directory.New(directory.Config{
 		DB: db.DB, Migrate: func(ctx context.Context, files fs.FS) error { return db.Migrate(ctx, "directory", files) },
 		BaseURL: w.url, Authorities: must(authorities())(w.t), Scheme: must(scheme.New("https://registry.example.org"))(w.t),
 		RelayURL: "https://relay.example.org", Now: w.clock.now, Logger: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		ACME: directory.ACMEConfig{Limits: w.limits, Validator: acme.Validator{Resolver: w.dns, Port: w.port, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}},
 	}))(w.t)
+	return must(server.New(dir, server.Config{ACME: server.ACMEConfig{Limits: w.limits, Validator: acme.Validator{Resolver: w.dns, Port: w.port, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}}))(w.t)
 }
 
 // member has the member's web server answer with h.

@@ -21,8 +21,8 @@ import (
 	"go.uber.org/zap"
 	xacme "golang.org/x/crypto/acme"
 
-	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/acme"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
@@ -131,7 +131,7 @@ func (w *world) openssl(t *testing.T, chain []*x509.Certificate, complaint strin
 		}
 		return p
 	}
-	l := must(w.dir.CRL(t.Context(), directory.Server))(t)
+	l := must(w.dir.CRL(t.Context(), ca.Server))(t)
 	out, err := exec.Command("openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", chain[0].DNSNames[0], "-crl_check",
 		"-attime", fmt.Sprint(w.clock.now().Add(time.Second).Unix()),
 		"-CAfile", write("root.pem", identity.EncodeCertificates(w.dir.Authorities.Server.Root)),

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
 )
 
 func revocation(c *x509.Certificate, more string) string {
@@ -19,7 +19,7 @@ func revocation(c *x509.Certificate, more string) string {
 // revoked reports whether the directory's list has a certificate.
 func (w *world) revoked(t *testing.T, c *x509.Certificate) bool {
 	t.Helper()
-	l := must(w.dir.CRL(t.Context(), directory.Server))(t)
+	l := must(w.dir.CRL(t.Context(), ca.Server))(t)
 	crl := must(x509.ParseRevocationList(l.DER))(t)
 	for _, e := range crl.RevokedCertificateEntries {
 		if e.SerialNumber.Cmp(c.SerialNumber) == 0 {

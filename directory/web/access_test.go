@@ -12,6 +12,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/account"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
 )
 
 // TestAccess opens every page as: nobody; an owner of another organisation; an
@@ -36,7 +37,7 @@ func TestAccess(t *testing.T) {
 			return d.ID
 		}
 		certificate := func() string {
-			c, err := w.dir.IssueTo(w.ctx(), "perse", w.perseApp.ID, directory.Client, "", []byte(w.csr()))
+			c, err := w.dir.IssueTo(w.ctx(), "perse", w.perseApp.ID, ca.Client, "", []byte(w.csr()))
 			w.must(err)
 			return c.Leaf.SerialNumber.String()
 		}
@@ -257,7 +258,7 @@ func TestOthersThings(t *testing.T) {
 		olive := w.signUp("olive@perse.example", "perse", false)
 		d, err := w.dir.AddDataService(w.ctx(), directory.DataService{Application: "perse-app", Title: "x", ConformsTo: "https://x.example/", Endpoint: "https://x.example/"})
 		w.must(err)
-		c, err := w.dir.IssueTo(w.ctx(), "perse", "perse-app", directory.Client, "", []byte(w.csr()))
+		c, err := w.dir.IssueTo(w.ctx(), "perse", "perse-app", ca.Client, "", []byte(w.csr()))
 		w.must(err)
 		serial := c.Leaf.SerialNumber.String()
 		g, _, err := w.dir.AddGateway(w.ctx(), directory.Gateway{Member: "perse", Name: "x", Site: "y"})
@@ -318,7 +319,7 @@ func TestUpload(t *testing.T) {
 	upload("../../etc/passwd", "nonsense").is(400, "")
 	upload("empty.csr", "").is(400, "Choose the file")
 	upload("huge.csr", strings.Repeat("x", maxBody)).is(413, "64 KiB")
-	if cs, err := w.dir.Certificates(w.ctx(), "perse-app"); err != nil || len(cs) != 1 || cs[0].Hierarchy != directory.Signing {
+	if cs, err := w.dir.Certificates(w.ctx(), "perse-app"); err != nil || len(cs) != 1 || cs[0].Hierarchy != ca.Signing {
 		t.Errorf("certificates %+v %v", cs, err)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/account"
+	"github.com/perseus-edge/perseus-edge/directory/answer"
 )
 
 // refusal is an error for the visitor's eyes.
@@ -44,7 +44,7 @@ func explain(err error) (status int, text string) {
 	case errors.Is(err, account.ErrNotFound):
 		return http.StatusNotFound, "There is nothing at this address."
 	}
-	status, text, ok := directory.Explain(err)
+	status, text, ok := answer.Explain(err)
 	switch {
 	case !ok:
 		return http.StatusInternalServerError, ""

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
 )
 
 func (v *visit) getApplications() error {
@@ -151,7 +152,7 @@ func (v *visit) service() (directory.DataService, directory.Application, error) 
 	}
 	at := slices.IndexFunc(ds, func(d directory.DataService) bool { return d.ID == v.r.PathValue("service") })
 	if at < 0 {
-		return directory.DataService{}, a, directory.ErrNotFound
+		return directory.DataService{}, a, fault.ErrNotFound
 	}
 	return ds[at], a, nil
 }
@@ -177,7 +178,7 @@ func (v *visit) postService() error {
 		case isNew:
 			return append(now, d), nil
 		case at < 0:
-			return nil, directory.ErrNotFound
+			return nil, fault.ErrNotFound
 		}
 		now[at] = d
 		return now, nil

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
 )
 
 // certificateView is a certificate and how it stands.
@@ -54,7 +56,7 @@ func (v *visit) postCertificate() error {
 	if strings.Contains(string(csr), "PRIVATE KEY") {
 		return v.applicationPage(&refusal{http.StatusBadRequest, "That is a private key. Keep it to yourself, it was not stored here: send the certificate request (CSR) that belongs to it. If others may have seen the key, make a new one."})
 	}
-	_, err := v.Directory.IssueTo(v.ctx(), v.member.ID, v.r.PathValue("id"), directory.Hierarchy(v.form("type")), v.form("label"), csr)
+	_, err := v.Directory.IssueTo(v.ctx(), v.member.ID, v.r.PathValue("id"), ca.Hierarchy(v.form("type")), v.form("label"), csr)
 	if err != nil {
 		return v.applicationPage(err)
 	}
@@ -65,11 +67,11 @@ func (v *visit) postCertificate() error {
 func (v *visit) getCertificate() error {
 	serial, ok := strings.CutSuffix(v.r.PathValue("file"), ".pem")
 	if !ok {
-		return directory.ErrNotFound
+		return fault.ErrNotFound
 	}
 	name, pem, err := v.Directory.CertificateFile(v.ctx(), v.member.ID, serial)
-	if errors.Is(err, directory.ErrInvalid) {
-		err = directory.ErrNotFound
+	if errors.Is(err, fault.ErrInvalid) {
+		err = fault.ErrNotFound
 	}
 	if err != nil {
 		return err
@@ -83,8 +85,8 @@ func (v *visit) getCertificate() error {
 
 func (v *visit) postRevoke() error {
 	err := v.Directory.RevokeOf(v.ctx(), v.member.ID, v.r.PathValue("serial"))
-	if errors.Is(err, directory.ErrInvalid) {
-		err = directory.ErrNotFound
+	if errors.Is(err, fault.ErrInvalid) {
+		err = fault.ErrNotFound
 	}
 	if err != nil {
 		return err

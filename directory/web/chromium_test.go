@@ -8,6 +8,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/account"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
 	"github.com/perseus-edge/perseus-edge/internal/chromium"
 )
 
@@ -200,7 +201,7 @@ func TestDesk(t *testing.T) {
 	w := onSQLite(t)
 	ada := w.signUp("ada@directory.example", "", true)
 	w.signUp("olive@perse.example", "perse", false)
-	_, err := w.dir.IssueTo(w.ctx(), "perse", "perse-app", directory.Signing, "records", []byte(w.csr()))
+	_, err := w.dir.IssueTo(w.ctx(), "perse", "perse-app", ca.Signing, "records", []byte(w.csr()))
 	w.must(err)
 	_, err = w.dir.MakeToken(w.ctx(), "perse", directory.Owner, "nightly job")
 	w.must(err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
 )
 
 // The tab of a page is marked, also on pages below it.
@@ -71,7 +72,7 @@ func TestManySites(t *testing.T) {
 // How a certificate stands: until its end, soon at its end, ended, revoked.
 func TestCertificateStates(t *testing.T) {
 	w := onSQLite(t)
-	c, err := w.dir.IssueTo(w.ctx(), "perse", "perse-app", directory.Client, "", []byte(w.csr()))
+	c, err := w.dir.IssueTo(w.ctx(), "perse", "perse-app", ca.Client, "", []byte(w.csr()))
 	w.must(err)
 	v := &visit{App: w.app}
 	for _, x := range []struct {

@@ -140,4 +140,4 @@ func ours(to string) bool {
 		!strings.ContainsAny(to, "\\\r\n\t") && !strings.Contains(u.Path, "//") && !slices.Contains(strings.Split(u.Path, "/"), "..")
 }
 
-func (v *visit) from() netip.Addr { return v.Directory.ClientAddress(v.r) }
+func (v *visit) from() netip.Addr { return v.ClientAddress(v.r) }

@@ -5,9 +5,9 @@ import (
 	"html/template"
 	"net/http"
 
-	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/account"
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/directory/qr"
 )
 
 // invitationPage is what the page of an invitation shows.
@@ -107,7 +107,7 @@ func (v *visit) appPage(email, secret string) (appPage, error) {
 	if err != nil {
 		return appPage{}, err
 	}
-	qr, err := directory.QRSVG(app.URL, "QR code for your authenticator app")
+	qr, err := qr.SVG(app.URL, "QR code for your authenticator app")
 	return appPage{Action: v.r.URL.Path, App: app, QR: qr}, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/qr"
 )
 
 // gatewayView is a gateway and how it stands.
@@ -87,7 +88,7 @@ func (v *visit) sitesPage(p sitesPage, wrong error) error {
 	}
 	p.Directory, p.States = v.Directory.BaseURL, states
 	if p.Code != nil {
-		if p.QR, err = directory.QRSVG(p.Code.Link, "QR code to set up the gateway"); err != nil {
+		if p.QR, err = qr.SVG(p.Code.Link, "QR code to set up the gateway"); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -23,7 +24,9 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/account"
+	"github.com/perseus-edge/perseus-edge/directory/answer"
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/directory/fault"
 )
 
 // Prefix is the path below which all pages are.
@@ -37,6 +40,11 @@ type Config struct {
 	Directory *directory.Service
 	Accounts  *account.Service
 	Logger    *slog.Logger // nil: slog.Default()
+
+	// ClientAddress says from which address a request comes, for the limits on
+	// guessing. Nil: the connection's remote address, which is right unless a
+	// proxy stands in front.
+	ClientAddress func(*http.Request) netip.Addr
 
 	// Mail sends a message to one person. Nil: there is no mail; links are
 	// shown to who makes them, to be handed over.
@@ -58,6 +66,9 @@ func New(c Config) (*App, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.ClientAddress == nil {
+		c.ClientAddress = answer.RemoteAddress
 	}
 	a := &App{Config: c, sessions: c.Accounts.NewSessions(), mailing: make(chan struct{}, 8)}
 	if u, err := url.Parse(c.Directory.BaseURL); err == nil { // on localhost other programs may speak http
@@ -100,7 +111,7 @@ func (a *App) Handler() http.Handler {
 		mux.Handle(r.method+" "+Prefix+r.path, a.serve(r))
 	}
 	mux.Handle("GET "+Prefix, http.RedirectHandler(Prefix+"/", http.StatusMovedPermanently))
-	mux.Handle(Prefix+"/", a.serve(route{need: anybody, handle: func(*visit) error { return directory.ErrNotFound }}))
+	mux.Handle(Prefix+"/", a.serve(route{need: anybody, handle: func(*visit) error { return fault.ErrNotFound }}))
 	for name, kind := range statics {
 		mux.Handle("GET "+Prefix+"/static/"+name, serveStatic(name, kind))
 	}
@@ -206,13 +217,13 @@ func (v *visit) enter(r route) error {
 	case !v.signedIn():
 		return v.toSignIn()
 	case (r.need == admin || r.need == adminSoon) && !v.who.Administrator:
-		return directory.ErrNotFound
+		return fault.ErrNotFound
 	}
 	if r.need == owner || v.r.PathValue("member") != "" {
 		id := v.r.PathValue("member")
 		ok, err := v.Accounts.MayActFor(v.ctx(), v.who, id)
 		if err == nil && !ok {
-			err = directory.ErrNotFound // another's is as unknown as none
+			err = fault.ErrNotFound // another's is as unknown as none
 		}
 		if err == nil {
 			v.member, err = v.Directory.Member(v.ctx(), id)

@@ -26,6 +26,8 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/account"
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 	"github.com/perseus-edge/perseus-edge/relay/database"
@@ -95,13 +97,13 @@ func (w *world) pass(d time.Duration) {
 
 var start = time.Now().UTC().Truncate(time.Second)
 
-var authorities = sync.OnceValues(func() (*directory.Authorities, error) {
+var authorities = sync.OnceValues(func() (*ca.Authorities, error) {
 	dir, err := os.MkdirTemp("", "authorities")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	return directory.CreateAuthorities(filepath.Join(dir, "a"), "Example Framework", start)
+	return ca.CreateAuthorities(filepath.Join(dir, "a"), "Example Framework", start)
 })
 
 func onBoth(t *testing.T, f func(t *testing.T, w *world)) {
@@ -144,7 +146,9 @@ func newWorld(t *testing.T, db *database.DB) *world {
 	w.must(err)
 	mux := http.NewServeMux()
 	mux.Handle(Prefix+"/", w.app.Handler())
-	mux.Handle("/", w.dir.Handler())
+	front, err := server.New(w.dir, server.Config{})
+	w.must(err)
+	mux.Handle("/", front.Handler())
 	handler = mux
 
 	w.edp, w.cap, w.fsp = sc.Role(scheme.EDP), sc.Role(scheme.CAP), sc.Role(scheme.FSP)

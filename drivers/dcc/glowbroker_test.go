@@ -2,7 +2,6 @@ package dcc
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // limit bounds each wait of these tests; none takes nearly as long.
@@ -49,7 +49,7 @@ func (s *subscriptions) OnSubscribed(_ *mochi.Client, pk packets.Packet, _ []byt
 
 func newBroker(t *testing.T, address string, refuse bool) *testBroker {
 	t.Helper()
-	b := &testBroker{Server: mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)}), subscribed: make(chan string, 100)}
+	b := &testBroker{Server: mochi.New(&mochi.Options{InlineClient: true, Logger: record.Logger(t)}), subscribed: make(chan string, 100)}
 	var hook mochi.Hook = &subscriptions{to: b.subscribed, refuse: refuse}
 	if err := b.AddHook(hook, nil); err != nil {
 		t.Fatal(err)

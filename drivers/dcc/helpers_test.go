@@ -2,7 +2,6 @@ package dcc
 
 import (
 	"errors"
-	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // now is when these tests happen.
@@ -126,7 +126,7 @@ func sum(m map[time.Time]int64) (total int64) {
 	return total
 }
 
-var quiet = slog.New(slog.DiscardHandler)
+var quiet = record.Logger(nil)
 
 var errFull = errors.New("the disk is full")
 

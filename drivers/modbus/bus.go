@@ -98,12 +98,10 @@ func New(c Config) (*Bus, error) {
 		dev := &b.devices[i]
 		dev.meter, dev.unit = d.Meter, d.Unit
 		dev.beside.from = len(d.Points) - d.Checks
-		for _, p := range d.Points {
-			cp, err := p.compile()
-			if err != nil {
-				return nil, fmt.Errorf("meter %s: %s register at %#04x: %w", d.Meter, p.Measure, p.Address, err)
-			}
-			dev.points = append(dev.points, cp)
+		if i > 0 && sameSlice(d.Points, c.Devices[i-1].Points) {
+			dev.points = b.devices[i-1].points // nobody changes them
+		} else if dev.points, err = compile(d); err != nil {
+			return nil, err
 		}
 		if d.SunSpec == nil {
 			dev.requests, dev.bridge = plan(dev.points, false), newBridge(dev.points)
@@ -121,10 +119,26 @@ func New(c Config) (*Bus, error) {
 			dev.serial = &s
 		}
 	}
+	b.cfg.Devices = nil // their memory is free: there are thousands
 	b.client = newClient(b.target, b.cfg, b.counts)
 	b.rtu, _ = b.client.(*rtuClient)
 	return b, nil
 }
+
+// compile makes the points of a device ready for the wire.
+func compile(d Device) ([]point, error) {
+	out := make([]point, len(d.Points))
+	for k, p := range d.Points {
+		var err error
+		if out[k], err = p.compile(); err != nil {
+			return nil, fmt.Errorf("meter %s: %s register at %#04x: %w", d.Meter, p.Measure, p.Address, err)
+		}
+	}
+	return out, nil
+}
+
+// sameSlice reports whether two devices share their points.
+func sameSlice(a, b []Point) bool { return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0] }
 
 // Poll reads every point of one device; see drivers.Poller. When it fails, dst
 // holds what was read before the wire went down.

@@ -3,7 +3,6 @@ package modbus
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // pty makes a serial port without an adapter: what is written to the far end
@@ -97,7 +97,7 @@ func TestPlainLibrariesOnTheSameSerialPort(t *testing.T) {
 			}
 		},
 		"simonvetter rtu": func(t *testing.T, path string, timeout time.Duration) func(uint8, uint16) ([]byte, error) {
-			c, err := wire.NewClient(&wire.ClientConfiguration{URL: "rtu://" + path, Speed: 115200, Timeout: timeout, Logger: log.New(io.Discard, "", 0)})
+			c, err := wire.NewClient(&wire.ClientConfiguration{URL: "rtu://" + path, Speed: 115200, Timeout: timeout, Logger: log.New(record.Writer(t, "errors of a server", nil), "", 0)})
 			if err == nil {
 				err = c.Open()
 			}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	wire "github.com/simonvetter/modbus"
+
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 var reads = flag.Int("reads", 50, "registers to read in each mode, in real time")
@@ -141,7 +143,7 @@ func TestPlainLibraryBehindAConverter(t *testing.T) {
 // plain1000 reads with the library alone.
 func plain1000(t *testing.T, url string, timeout time.Duration) (sum tally) {
 	t.Helper()
-	c, err := wire.NewClient(&wire.ClientConfiguration{URL: url, Speed: 115200, Timeout: timeout, Logger: log.New(io.Discard, "", 0)})
+	c, err := wire.NewClient(&wire.ClientConfiguration{URL: url, Speed: 115200, Timeout: timeout, Logger: log.New(record.Writer(t, "errors of a server", nil), "", 0)})
 	if err == nil {
 		err = c.Open()
 	}

@@ -1,7 +1,6 @@
 package modbus
 
 import (
-	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
@@ -21,6 +20,7 @@ import (
 	wire "github.com/simonvetter/modbus"
 
 	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
 )
 
@@ -38,7 +38,7 @@ func (registers) HandleInputRegisters(r *wire.InputRegistersRequest) (out []uint
 // both as PEM files and gives their names.
 func certificate(t *testing.T, dir, name string) (cert, key string) {
 	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	k, err := newkey.Make(elliptic.P256())
 	if err != nil {
 		t.Fatal(err)
 	}

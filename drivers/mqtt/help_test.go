@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // patience bounds each wait of these tests; none takes nearly as long.
@@ -61,7 +61,7 @@ func newTestBroker(t *testing.T, address string) *testBroker {
 
 func newGuardedBroker(t *testing.T, address string, r *rights, secure *tls.Config) *testBroker {
 	t.Helper()
-	s := mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
+	s := mochi.New(&mochi.Options{InlineClient: true, Logger: record.Logger(t)})
 	if err := s.AddHook(r, nil); err != nil {
 		t.Fatal(err)
 	}

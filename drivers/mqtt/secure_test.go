@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/drivers"
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
 )
 
 // authority is a root of these tests' own.
@@ -26,7 +27,7 @@ type authority struct {
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := newkey.Make(elliptic.P256())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func newAuthority(t *testing.T) *authority {
 
 func (a *authority) issue(t *testing.T, name string) tls.Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := newkey.Make(elliptic.P256())
 	if err != nil {
 		t.Fatal(err)
 	}

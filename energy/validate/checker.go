@@ -17,7 +17,7 @@ import (
 // A Checker is not safe for use by several goroutines.
 type Checker struct {
 	key energy.Key
-	o   Options
+	o   *Options // with its defaults; shared, see Checkers
 
 	last    energy.Sample // newest reading that had a value
 	seen    bool          // there is one
@@ -59,7 +59,8 @@ type slot struct {
 
 // New makes a Checker for one register.
 func New(k energy.Key, o Options) *Checker {
-	return &Checker{key: k, o: o.withDefaults(k.Measure), power: -1}
+	o = o.withDefaults(k.Measure)
+	return &Checker{key: k, o: &o, power: -1}
 }
 
 // on reports whether a rule is switched on.

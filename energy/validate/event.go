@@ -116,7 +116,11 @@ func (c *Checker) Change(at time.Time, found, expected string, dst []Finding) []
 
 // Learn takes what a device says of its own register: where it wraps (base
 // units; 0: never), and what one count is.
-func (c *Checker) Learn(modulus, step int64) { c.o.Modulus, c.o.Step = modulus, step }
+func (c *Checker) Learn(modulus, step int64) {
+	o := *c.o // others share it
+	o.Modulus, o.Step = modulus, step
+	c.o = &o
+}
 
 // amount writes an amount in base units; from 10,000 of them on as meters show
 // it, in thousands of them with three decimals.

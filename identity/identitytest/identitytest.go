@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
+	_ "github.com/perseus-edge/perseus-edge/internal/secrets/record" // of what the tests make and log
 )
 
 // PKI is a scheme's client, signing and server hierarchies.
@@ -182,7 +184,7 @@ func sign(t testing.TB, c, parent *x509.Certificate, pub *ecdsa.PublicKey, key *
 
 func newKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
 	t.Helper()
-	k, err := ecdsa.GenerateKey(curve, rand.Reader)
+	k, err := newkey.Make(curve)
 	must(t, err)
 	return k
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 const gateway = "https://directory.example/g/1"
@@ -30,7 +31,7 @@ func TestMutualTLS(t *testing.T) {
 	leaf := pki.Server("127.0.0.1")
 	srv.TLS = identity.ServerTLS(leaf.Get, pki.ClientCA.Pool())
 	srv.TLS.Certificates = []tls.Certificate{*leaf.TLS()} // or httptest adds its own
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.Config.ErrorLog = log.New(record.Writer(t, "errors of a server", nil), "", 0)
 	srv.StartTLS()
 	defer srv.Close()
 	get := func(leaf *identitytest.Leaf) (string, error) {

@@ -18,17 +18,18 @@ import (
 	"github.com/perseus-edge/perseus-edge/identity/keystore/keystoretest"
 )
 
-// kinds runs a test with files and with a TPM.
+// kinds runs a test with files, with a TPM and with a token.
 func kinds(t *testing.T, f func(t *testing.T, kind string)) {
 	t.Run("file", func(t *testing.T) { f(t, File) })
 	t.Run("tpm", func(t *testing.T) { f(t, keystoretest.SoftwareTPM(t)) })
+	t.Run("pkcs11", func(t *testing.T) { f(t, keystoretest.NewToken(t, "Gateway 1").Kind) })
 }
 
 // A key comes back from its file, signs what the other end checks, and its file
 // is its owner's alone.
 func TestKeys(t *testing.T) {
 	kinds(t, func(t *testing.T, kind string) {
-		s, err := Open(kind)
+		s, err := Open(kind, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +41,7 @@ func TestKeys(t *testing.T) {
 		if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != 0o600 {
 			t.Errorf("mode %v, %v", fi.Mode(), err)
 		}
-		key, err := Read(path, kind)
+		key, err := Read(path, kind, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +82,7 @@ func TestKeys(t *testing.T) {
 // The file of a TPM key is of no use to another TPM, and says what to do.
 func TestKeyOfAnotherTPM(t *testing.T) {
 	mine, theirs := keystoretest.SoftwareTPM(t), keystoretest.SoftwareTPM(t)
-	s, err := Open(mine)
+	s, err := Open(mine, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func TestKeyOfAnotherTPM(t *testing.T) {
 	} else if _, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
 		t.Error("the file has the key itself")
 	}
-	key, err := Read(path, theirs)
+	key, err := Read(path, theirs, "")
 	if err != nil {
 		t.Fatal(err) // the TPM is not asked yet
 	}
@@ -106,7 +107,7 @@ func TestKeyOfAnotherTPM(t *testing.T) {
 	if _, err := key.Sign(rand.Reader, digest[:], crypto.SHA384); err == nil {
 		t.Error("signed another digest")
 	}
-	key, err = Read(path, Auto)
+	key, err = Read(path, Auto, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +124,7 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for kind, want := range map[string]string{"floppy": "use auto, file, tpm", "tpm:": "use auto, file, tpm", "file:x": "use auto, file, tpm", "tpm:/nowhere/tpm": "no TPM at /nowhere/tpm", "tpm:" + file: "TPM"} {
-		if s, err := Open(kind); err == nil || !strings.Contains(err.Error(), want) {
+		if s, err := Open(kind, ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %+v, %v", kind, s, err)
 		}
 		if bad := CheckKind(kind) != nil; bad != strings.Contains(want, "use auto") {
@@ -132,7 +133,7 @@ func TestOpen(t *testing.T) {
 	}
 	if _, err := os.Stat(DefaultDevice); os.IsNotExist(err) {
 		for _, kind := range []string{"", Auto} {
-			s, err := Open(kind)
+			s, err := Open(kind, "")
 			if err != nil || s.Kind() != File || !strings.Contains(s.Why(), "no TPM") {
 				t.Errorf("%q: %+v, %v", kind, s, err)
 			}

@@ -7,10 +7,12 @@ import (
 	"bufio"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,10 +25,11 @@ import (
 type Page struct {
 	Complaints []string // of the content policy, and errors of scripts
 
-	t      testing.TB
-	ws     *websocket.Conn
-	id     int
-	events []event
+	t       testing.TB
+	ws      *websocket.Conn
+	id      int
+	events  []event
+	without bool // the pages' own scripts
 }
 
 type event struct {
@@ -170,9 +173,20 @@ func (p *Page) Open(url string) {
 	p.loaded()
 }
 
+// Scripts says whether the pages' own scripts run; at first they do.
+func (p *Page) Scripts(run bool) {
+	p.t.Helper()
+	p.without = !run
+	p.Call("Emulation.setScriptExecutionDisabled", map[string]any{"value": p.without})
+}
+
 // Eval gives what an expression is, as text.
 func (p *Page) Eval(expression string) string {
 	p.t.Helper()
+	if p.without { // an expression is a script too
+		p.Call("Emulation.setScriptExecutionDisabled", map[string]any{"value": false})
+		defer p.Call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true})
+	}
 	var r struct {
 		Result           struct{ Value any }
 		ExceptionDetails json.RawMessage
@@ -250,6 +264,44 @@ func (p *Page) Fits(width int) {
 	p.must(json.Unmarshal(p.Call("Page.getLayoutMetrics", nil), &m))
 	if m.CSSContentSize.Width > float64(width) {
 		p.t.Errorf("page %q is %v px wide, the window %d", p.Text("h1"), m.CSSContentSize.Width, width)
+	}
+}
+
+// Named asks the accessibility tree, which is what a screen reader is given, and
+// fails the test where there is something to operate without a name, or the page
+// lacks its landmarks or its one heading of the first level.
+func (p *Page) Named() {
+	p.t.Helper()
+	p.Call("Accessibility.enable", nil)
+	defer p.Call("Accessibility.disable", nil)
+	var tree struct {
+		Nodes []struct {
+			Ignored    bool
+			Role, Name struct{ Value string }
+			Properties []struct {
+				Name  string
+				Value struct{ Value any }
+			}
+		}
+	}
+	p.must(json.Unmarshal(p.Call("Accessibility.getFullAXTree", nil), &tree))
+	roles := map[string]int{}
+	for _, n := range tree.Nodes {
+		if n.Ignored {
+			continue
+		}
+		roles[n.Role.Value]++
+		if slices.Contains([]string{"button", "link", "textbox", "heading", "region", "image"}, n.Role.Value) && strings.TrimSpace(n.Name.Value) == "" {
+			p.t.Errorf("%s: a %s without a name", p.Text("h1"), n.Role.Value)
+		}
+		for _, x := range n.Properties {
+			if n.Role.Value == "heading" && x.Name == "level" {
+				roles["h"+fmt.Sprint(x.Value.Value)]++
+			}
+		}
+	}
+	if roles["main"] != 1 || roles["banner"] != 1 || roles["h1"] != 1 {
+		p.t.Errorf("%s: landmarks and headings: %v", p.Text("h1"), roles)
 	}
 }
 

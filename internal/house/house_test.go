@@ -16,30 +16,34 @@ const module = "github.com/perseus-edge/perseus-edge/"
 // allowed says which rooms a room may import, besides itself, identity (which
 // all may use) and energy's, uplink's and relay's own parts.
 var allowed = map[string][]string{
-	"identity":            {},
-	"energy":              {},
-	"drivers":             {"energy"},
-	"store":               {"energy"},
-	"uplink":              {"energy"},
-	"agent":               {"energy", "drivers", "store", "uplink", "configs", "internal/rehearsal"},
-	"configs":             {},
-	"packaging":           {},
-	"provenance":          {"energy", "uplink/month"}, // what an outsider needs to check half-hours against a gateway's statement
-	"directory":           {"configs"},
-	"relay":               {"energy", "uplink/batch", "uplink/grant", "uplink/month", "provenance", "configs"},
-	"sim":                 {"energy", "provenance", "drivers", "internal/rehearsal", "agent/config", "agent/scan"}, // its configuration, templates and signs: the simulator plays what the agent would read
-	"internal/rehearsal":  {},
-	"internal/bench":      {"*"},
-	"internal/chromium":   {},
-	"internal/house":      {},
-	"internal/mutate":     {},
-	"internal/peers":      {"internal/ports"}, // for tests alone
-	"internal/ports":      {},                 // for tests alone
-	"internal/simulation": {"*"},
-	"integration":         {"*"},
-	"cmd/perseus-agent":   {"agent", "drivers", "energy", "store", "uplink", "configs", "packaging", "internal/rehearsal"},
-	"cmd/perseus-central": {"directory", "relay", "provenance", "uplink/batch", "uplink/grant", "energy", "configs"},
-	"cmd/perseus-sim":     {"sim", "internal/rehearsal"},
+	"identity":                       {},
+	"identity/identitytest":          {"internal/secrets"},          // for tests alone
+	"identity/keystore/keystoretest": {"internal/secrets"},          // for tests alone
+	"relay/database/databasetest":    {"relay", "internal/secrets"}, // for tests alone
+	"energy":                         {},
+	"drivers":                        {"energy"},
+	"store":                          {"energy"},
+	"uplink":                         {"energy"},
+	"agent":                          {"energy", "drivers", "store", "uplink", "configs", "internal/rehearsal"},
+	"configs":                        {},
+	"packaging":                      {},
+	"provenance":                     {"energy", "uplink/month"}, // what an outsider needs to check half-hours against a gateway's statement
+	"directory":                      {"configs"},
+	"relay":                          {"energy", "uplink/batch", "uplink/grant", "uplink/month", "provenance", "configs"},
+	"sim":                            {"energy", "provenance", "drivers", "internal/rehearsal", "agent/config", "agent/scan"}, // its configuration, templates and signs: the simulator plays what the agent would read
+	"internal/rehearsal":             {},
+	"internal/bench":                 {"*"},
+	"internal/chromium":              {},
+	"internal/house":                 {},
+	"internal/mutate":                {},
+	"internal/peers":                 {"internal/ports"}, // for tests alone
+	"internal/ports":                 {},                 // for tests alone
+	"internal/secrets":               {},                 // for tests alone
+	"internal/simulation":            {"*"},
+	"integration":                    {"*"},
+	"cmd/perseus-agent":              {"agent", "drivers", "energy", "store", "uplink", "configs", "packaging", "internal/rehearsal"},
+	"cmd/perseus-central":            {"directory", "relay", "provenance", "uplink/batch", "uplink/grant", "energy", "configs"},
+	"cmd/perseus-sim":                {"sim", "internal/rehearsal"},
 }
 
 type pkg struct {

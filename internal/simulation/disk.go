@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"errors"
-	"os"
 	"sync"
 	"time"
 
@@ -16,14 +15,15 @@ type disk struct {
 	*store.Store
 	path string
 	plan death
-	full *episodes // no room on the disk
-	kept func(r store.Round, sure bool)
+	full *episodes                              // no room on the disk
+	kept func(r store.Round, sure, folded bool) // folded: the store's file itself has all that was committed
 
 	mu      sync.Mutex
 	dead    bool
 	prunes  int
 	died    chan struct{}
-	torn    []byte    // what the file holds after a power cut within a call; nil: as it is
+	left    *files    // what its files hold when the power has gone; nil: it was stopped in order
+	lost    error     // why they could not be read
 	where   string    // the call at which it died
 	refused time.Time // when there was last no room
 }
@@ -83,24 +83,29 @@ func (d *disk) write(name string, single bool, do func() error) (err error, sure
 		_ = do()
 		return errDead, false
 	}
-	before, err := os.ReadFile(d.path)
+	before, err := filesAt(d.path)
 	if err != nil {
 		return err, true
 	}
 	_ = do()
-	after, err := os.ReadFile(d.path)
+	after, err := filesAt(d.path)
 	if err != nil {
 		return err, false
 	}
-	d.torn = tear(before, after, d.plan.noise)
+	d.left = tearBoth(before, after, d.plan.noise)
 	return errDead, false
 }
 
+// die ends it: whatever is done to the files later, by closing them, was not done.
 func (d *disk) die() {
-	if !d.dead {
-		d.dead = true
-		close(d.died)
+	if d.dead {
+		return
 	}
+	d.dead = true
+	if d.left == nil {
+		d.left, d.lost = filesAt(d.path)
+	}
+	close(d.died)
 }
 
 // kill ends it between two calls.
@@ -117,40 +122,12 @@ func (d *disk) gone() bool {
 	return d.dead
 }
 
-const (
-	page   = 4096 // of bbolt
-	sector = 512  // what a disk writes whole
-)
-
-// tear gives what a file can hold when the power goes within one transaction
-// of bbolt. It writes the changed pages, waits until they are on the disk, and
-// then one of the two meta pages. So either some sectors of the changed pages
-// are there, in any order, and no meta page; or all of them and part of it.
-func tear(before, after []byte, noise chance) []byte {
-	out := append([]byte(nil), before...)
-	if len(after) > len(out) { // the file grows before anything is written
-		out = append(out, make([]byte, len(after)-len(out))...)
-	}
-	all := noise.n(0, 2) == 0
-	for at := 2 * page; at+sector <= len(after); at += sector {
-		if all || noise.n(int64(at), 2) == 0 {
-			copy(out[at:at+sector], after[at:])
-		}
-	}
-	if all {
-		for meta := range 2 {
-			n := noise.n(int64(meta)+1, 100) // a meta page is 80 bytes: cut anywhere in it, or not at all
-			copy(out[meta*page:meta*page+int(n)], after[meta*page:])
-		}
-	}
-	return out
-}
-
 // Commit and the others below are the calls that write.
 func (d *disk) Commit(r store.Round) error {
+	before := d.Store.Written().Checkpoints
 	err, sure := d.write("commit", true, func() error { return d.Store.Commit(r) })
 	if err == nil || !sure {
-		d.kept(r, err == nil)
+		d.kept(r, err == nil, d.Store.Written().Checkpoints == before)
 	}
 	return err
 }

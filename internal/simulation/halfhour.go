@@ -158,7 +158,15 @@ func (o *oracle) substituted(w *watched, h *energy.HalfHour, wrong func(law, for
 // boundary, and what it should be.
 func (o *oracle) metered(w *watched, at time.Time, v int64) (m, truth int64) {
 	fit, counted := w.truth(at)
-	return w.metered(fit, w.unwrap(v, counted)), w.metered(fit, counted)
+	shown := w.unwrap(v, counted)
+	if fit > 0 && at.Equal(w.fits[fit-1].swap) {
+		// Exchanged on the boundary itself: it is named by either meter's reading.
+		closes := w.fits[fit-1].closes
+		if old := w.unwrap(v, closes); max(old-closes, closes-old) < max(shown-counted, counted-shown) {
+			return w.metered(fit-1, old), w.metered(fit-1, closes)
+		}
+	}
+	return w.metered(fit, shown), w.metered(fit, counted)
 }
 
 // sample gives what was counted at a place when it gave a sample that is

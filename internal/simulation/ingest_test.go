@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"log/slog"
 	"net/http"
 	"path/filepath"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/relay/migrations"
@@ -42,7 +42,7 @@ func newIngestion(t *testing.T, id Identity) *ingestion {
 		t.Fatal(err)
 	}
 	r := &ingestion{mux: http.NewServeMux(), client: id.Client}
-	r.service = ingest.New(ingest.Config{DB: db, SigningRoots: id.Roots, Members: []string{memberURL}, Permits: r, Logger: slog.New(slog.DiscardHandler)})
+	r.service = ingest.New(ingest.Config{DB: db, SigningRoots: id.Roots, Members: []string{memberURL}, Permits: r, Logger: record.Logger(t)})
 	r.service.Register(r.mux)
 	return r
 }

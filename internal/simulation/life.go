@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"testing/synctest"
@@ -71,8 +72,12 @@ func (s *site) life() error {
 		if err := os.Remove(s.path); err != nil {
 			return err
 		}
+		if c.n(n+7, 2) == 0 { // else the other store's checkpoint lies there
+			_ = os.Remove(s.path + checkpointSuffix)
+		}
 		clear(s.saved)
 		clear(s.maybe)
+		clear(s.whole)
 		s.result.Lost++
 	}
 	st, report, err := store.Open(s.path, store.Options{Now: s.wall, Logger: s.Logger, KeepHalfHours: s.config.Store.KeepHalfHours, KeepSamples: s.config.Store.KeepSamples})
@@ -99,10 +104,13 @@ func (s *site) life() error {
 		return fmt.Errorf("closing the store: %w", err)
 	}
 	s.Logger.Info("simulation: a life ends", "life", s.live, "kind", plan.kind, "call", s.disk.where)
-	if s.disk.torn != nil {
-		if err := os.WriteFile(s.path, s.disk.torn, 0o600); err != nil {
-			return err
-		}
+	if err := s.disk.lost; err != nil {
+		return err
+	}
+	if left := s.disk.left; left == nil {
+		maps.Copy(s.whole, s.saved)
+	} else if err := s.powerGone(left, c); err != nil {
+		return err
 	}
 	s.oracle.died(s.saved, s.maybe)
 	cut := plan.kind >= cutBefore
@@ -113,6 +121,27 @@ func (s *site) life() error {
 		s.clock.reboot()
 	}
 	return nil
+}
+
+// powerGone puts on the disk what is there after the power was cut. Now and then
+// the checkpoint has come to harm besides: then what was committed since the
+// store's file took it in may be lost, and no more.
+func (s *site) powerGone(left *files, c chance) error {
+	if before := s.paper; !s.Quiet && len(left.checkpoint) > 0 {
+		s.paper = left.checkpoint
+		if noise := c.of("spoilt", int(s.live)); noise.n(1, 12) == 0 {
+			left.checkpoint = spoil(left.checkpoint, before, noise)
+			s.result.Spoilt++
+			for k, at := range s.saved {
+				if at.After(s.maybe[k]) {
+					s.maybe[k] = at
+				}
+			}
+			clear(s.saved)
+			maps.Copy(s.saved, s.whole)
+		}
+	}
+	return left.restore(s.path)
 }
 
 func (s *site) downtime(c chance, n int64) time.Duration {
@@ -187,8 +216,11 @@ func (s *site) check(last bool) {
 }
 
 // committed notes what the store took.
-func (s *site) committed(r store.Round, sure bool) {
+func (s *site) committed(r store.Round, sure, folded bool) {
 	s.result.Commits++
+	if !folded {
+		s.result.Checkpoints++
+	}
 	s.Trace.round(&r)
 	s.oracle.committed(r, sure)
 	for i := range r.Samples {
@@ -200,6 +232,11 @@ func (s *site) committed(r store.Round, sure bool) {
 	if s.trust != nil && !s.trust.Trusted() {
 		return // what was read lies on a shelf
 	}
+	defer func() {
+		if sure && folded {
+			maps.Copy(s.whole, s.saved)
+		}
+	}()
 	for i := range r.States {
 		if sure {
 			s.saved[r.States[i].Key] = time.Now()

@@ -65,6 +65,33 @@ func TestRedated(t *testing.T) {
 	}
 }
 
+// A register at the very instant of an exchange may be the old meter's closing
+// reading or the new one's opening reading: both say the same of what was counted.
+// (Seed 50105 took the closing reading for the new meter's.)
+func TestMeteredAtTheExchange(t *testing.T) {
+	swap := epoch.Add(time.Hour)
+	w := &watched{channel: &channel{register: register{modulus: 1_000_000, fits: []fitting{
+		{shows: 100, closes: 161_990, swap: swap, removed: swap},
+		{shows: 1_760, fitted: swap.Add(time.Minute)},
+	}}}}
+	for _, c := range []struct {
+		at     time.Time
+		shown  int64
+		counts int64
+	}{
+		{swap, 161_990, 161_890},
+		{swap, 161_980, 161_880}, // 10 Wh short of it: said as it is
+		{swap, 1_760, 161_890},
+		{swap, 1_770, 161_900},
+		{swap.Add(1), 161_990, 161_890 + 161_990 - 1_760}, // a nanosecond later only the new one counts
+	} {
+		m, truth := new(oracle).metered(w, c.at, c.shown)
+		if m != c.counts || truth != 161_890 {
+			t.Errorf("%s, %d shown: %d counted, true %d", c.at, c.shown, m, truth)
+		}
+	}
+}
+
 // What stays unknown between two meters when some of the exchanges between
 // them are stated.
 func TestDark(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/uplink"
 )
 
@@ -96,7 +97,7 @@ func logger(t *testing.T) *slog.Logger {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slog.New(slog.NewTextHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return slog.New(record.Handler(t, slog.NewTextHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug})))
 }
 
 func TestSimulation(t *testing.T) {

@@ -47,6 +47,8 @@ type Result struct {
 	Carried     int
 	Again       int
 	SetAside    int
+	Checkpoints int // commits that went beside the store's file
+	Spoilt      int // checkpoint files that came to harm
 	Lost        int // stores that were lost with their disk
 }
 
@@ -75,6 +77,8 @@ type site struct {
 	permission permission
 	saved      map[energy.Key]time.Time // up to when what the agent was given is kept
 	maybe      map[energy.Key]time.Time // and up to when it may be
+	whole      map[energy.Key]time.Time // up to when it is in the store's file itself
+	paper      []byte                   // the checkpoint file as some life left it
 	path       string
 	live       int64
 }
@@ -124,7 +128,7 @@ func (s *site) report(law, what string) {
 }
 
 func newSite(o Options) *site {
-	s := &site{Options: o, chance: chance(mix(o.Seed)), calm: &calm{}, path: filepath.Join(o.Dir, "agent.db"), saved: map[energy.Key]time.Time{}, maybe: map[energy.Key]time.Time{}, meters: map[string]*meter{}}
+	s := &site{Options: o, chance: chance(mix(o.Seed)), calm: &calm{}, path: filepath.Join(o.Dir, "agent.db"), saved: map[energy.Key]time.Time{}, maybe: map[energy.Key]time.Time{}, whole: map[energy.Key]time.Time{}, meters: map[string]*meter{}}
 	s.begin = time.Now()
 	s.end = s.begin.AddDate(0, 0, o.Days)
 	s.calm.spans = []span{{s.begin, s.begin.Add(3 * time.Hour)}, {s.end.Add(-12 * time.Hour), s.end.AddDate(1, 0, 0)}}

@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -20,6 +18,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/provenance"
 	"github.com/perseus-edge/perseus-edge/relay/bank"
 	"github.com/perseus-edge/perseus-edge/relay/emissions"
@@ -99,7 +98,7 @@ func newWorld(t testing.TB) *world {
 		CheckToken: func(r *http.Request) (bank.Access, error) { return w.access, w.refuse },
 		Emissions:  w, Scheme: sc, Application: relayURL, Service: "https://relay.example/emissions",
 		Signer: provenance.Signer{Key: signer.Key, Chain: signer.Chain}, Now: func() time.Time { return w.now },
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger: record.Logger(t),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -414,7 +413,7 @@ func TestOverMutualTLS(t *testing.T) {
 	srv := httptest.NewUnstartedServer(w.mux)
 	srv.TLS = identity.ServerTLS(server.Get, w.signing.ClientCA.Pool())
 	srv.TLS.Certificates = []tls.Certificate{*server.TLS()}
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.Config.ErrorLog = log.New(record.Writer(t, "errors of a server", nil), "", 0)
 	srv.StartTLS()
 	defer srv.Close()
 	ask := func(l *identitytest.Leaf) (int, error) {

@@ -2,9 +2,7 @@ package bank_test
 
 import (
 	"context"
-	"io"
 	"iter"
-	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +14,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/configs"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/provenance"
 	"github.com/perseus-edge/perseus-edge/relay/bank"
 	"github.com/perseus-edge/perseus-edge/relay/database"
@@ -41,7 +40,7 @@ func readingAt(at time.Time) int64 { return 300 + at.Unix()/1800%700 }
 // real cache and calculation: the bank's table is the sum, to the gram.
 func TestYear(t *testing.T) {
 	w := newWorld(t)
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet := record.Logger(t)
 	clock := func() time.Time { return w.now }
 	db, err := database.Open("sqlite:" + filepath.Join(t.TempDir(), "relay.db"))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
@@ -32,6 +33,10 @@ var errNotFound = fail(http.StatusNotFound, "not_found", "no such data source or
 // licence that covers consumption. Then it runs h and writes its error.
 func (s *Service) handle(h func(http.ResponseWriter, *http.Request, permission.Access) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		// From before the token is looked at: what comes after, the reading and
+		// signing too, may be slow. Where it cannot be set (a test's recorder) there
+		// is no line to be slow.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
 		a, err := s.access(r)
 		if err == nil {
 			err = h(w, r, a)

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
@@ -45,7 +45,7 @@ func TestFromGatewayToProvider(t *testing.T) {
 		client := pki.Client(clientURL, "Carbon Ltd", "https://directory.example/m/cap", sch.Role(scheme.CAP))
 		live := grant.Grant{ID: "p1", Gateway: gatewayURL, From: monday, Granted: monday, Expires: monday.AddDate(1, 0, 0),
 			Covers: []grant.Cover{{Meter: "main", Measure: energy.Import}}}
-		log, permits := slog.New(slog.DiscardHandler), &always{[]grant.Grant{live}}
+		log, permits := record.Logger(t), &always{[]grant.Grant{live}}
 		in := ingest.New(ingest.Config{DB: db, SigningRoots: pki.SigningCA.Pool(), Members: []string{member}, Permits: permits, Now: now, Logger: log})
 		out, err := New(Config{
 			Access: func(*http.Request) (permission.Access, error) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/provenance"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
@@ -40,7 +41,7 @@ func newFull(t *testing.T, db *database.DB) *full {
 	}
 	const member = "https://directory.example/m/1"
 	relay := f.pki.Signing("https://directory.example/a/relay", "Relay Ltd", member, f.scheme.Role(scheme.EDP))
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := slog.New(record.Handler(t, slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	config := ingest.Config{DB: db, SigningRoots: f.pki.SigningCA.Pool(), Members: []string{member}, TrustFramework: f.scheme.TrustFramework(), Now: now, Logger: log}
 	if f.people, err = permission.New(permission.Config{DB: db, Issuer: "https://people.example", Server: "https://relay.example", Scheme: f.scheme, Organisation: "Relay Ltd",
 		Sites: ingest.New(config), SealKey: make([]byte, 32), Signer: relay.Key, Chain: relay.Chain, Now: now, Logger: log}); err != nil {

@@ -62,7 +62,7 @@ func NewRecorder(sc scheme.Scheme, service string, signer provenance.Signer, has
 			Details:   &provenance.Details{MeteringPeriod: &provenance.Period{From: from, To: to}},
 			Assurance: assurance,
 			Extra: map[string]any{
-				"perseus-edge:batches": named, provenance.HalfHoursSHA256: s.SHA256,
+				"perseus-edge:batches": named, provenance.HalfHoursSHA256: s.SHA256, provenance.HalfHoursType: s.Type,
 				provenance.HalfHoursQualities: append([]provenance.QualityRun{}, s.Qualities...), provenance.HalfHoursStatements: proofs,
 			},
 		})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
@@ -34,7 +33,6 @@ func (s *Service) sources(w http.ResponseWriter, r *http.Request, a permission.A
 		return err
 	}
 	s.log.Info("consumption: data sources listed", "permission", a.Permission, "client", a.Client, "sources", len(list))
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime)) // see send
 	writeJSON(w, http.StatusOK, map[string][]source{"data": list})
 	return nil
 }

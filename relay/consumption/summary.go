@@ -16,6 +16,7 @@ import (
 type Summary struct {
 	Path         string // of the request, within the API
 	Measure      string // as the API names it: "import" or "export"
+	Type         string // "electricity" or "gas"
 	Outcode      string
 	Expected     int       // half-hours in the window asked for
 	Present      int       // of these, how many are served

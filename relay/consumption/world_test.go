@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/relay/permission"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
@@ -91,16 +91,17 @@ func (s *store) put(k energy.Key, first time.Time, n int) {
 
 // world is the API on a store in memory, with a client that may ask.
 type world struct {
-	t      *testing.T
-	scheme scheme.Scheme
-	store  *store
-	mux    *http.ServeMux
-	now    time.Time
-	access permission.Access
-	denied error // of the token check
-	peer   *x509.Certificate
-	cap    *x509.Certificate
-	fsp    *x509.Certificate
+	t       *testing.T
+	scheme  scheme.Scheme
+	store   *store
+	mux     *http.ServeMux
+	now     time.Time
+	access  permission.Access
+	denied  error  // of the token check
+	checked func() // called by it
+	peer    *x509.Certificate
+	cap     *x509.Certificate
+	fsp     *x509.Certificate
 
 	signed []Summary // what provenance was asked for
 	spans  [][2]time.Time
@@ -138,8 +139,13 @@ func newWorld(t *testing.T) *world {
 		From: monday.AddDate(0, -13, 0), Granted: monday, Expires: monday.AddDate(1, 0, 0),
 	}
 	s, err := New(Config{
-		Access: func(*http.Request) (permission.Access, error) { return w.access, w.denied },
-		Store:  w.store, Scheme: sch, Now: func() time.Time { return w.now }, Logger: slog.New(slog.DiscardHandler),
+		Access: func(*http.Request) (permission.Access, error) {
+			if w.checked != nil {
+				w.checked()
+			}
+			return w.access, w.denied
+		},
+		Store: w.store, Scheme: sch, Now: func() time.Time { return w.now }, Logger: record.Logger(t),
 		Provenance: ProvenanceFunc(func(_ context.Context, a permission.Access, gateway string, k energy.Key, from, to time.Time, sum Summary) (json.RawMessage, error) {
 			if a.Permission != w.access.Permission || gateway != gatewayURL {
 				t.Errorf("provenance for %s, %s", a.Permission, gateway)

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -18,6 +17,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/provenance"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
@@ -59,7 +59,7 @@ func newYear(t testing.TB, db *database.DB) *year {
 	y.cap = y.pki.Client(clientURL, "Carbon Ltd", "https://directory.example/m/cap", sch.Role(scheme.CAP)).Cert()
 	relay := y.pki.Signing("https://directory.example/a/relay", "Relay Ltd", member, sch.Role(scheme.EDP))
 	live := grant.Grant{ID: "p1", Gateway: gatewayURL, From: y.first, Granted: y.first, Expires: y.end.AddDate(1, 0, 0), Covers: []grant.Cover{{Meter: "main", Measure: energy.Import}}}
-	log := slog.New(slog.DiscardHandler)
+	log := record.Logger(t)
 	in := ingest.New(ingest.Config{DB: db, SigningRoots: y.pki.SigningCA.Pool(), Members: []string{member}, Permits: &always{[]grant.Grant{live}}, TrustFramework: sch.TrustFramework(), Now: now, Logger: log})
 	out, err := New(Config{
 		Access: func(*http.Request) (permission.Access, error) {

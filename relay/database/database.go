@@ -143,14 +143,11 @@ func ready(db *DB, name string) (*DB, error) {
 // time (the others wait here rather than at the file's lock); on PostgreSQL as
 // many as leave each of them a second connection for reading besides.
 func (db *DB) Write(ctx context.Context, f func(*sql.Tx) error) error {
-	if db.writers != nil { // nil in a DB that was not made by Open
-		select {
-		case db.writers <- struct{}{}:
-			defer func() { <-db.writers }()
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	release, err := db.turn(ctx)
+	if err != nil {
+		return err
 	}
+	defer release()
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -160,4 +157,17 @@ func (db *DB) Write(ctx context.Context, f func(*sql.Tx) error) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+// turn waits until a writer may begin.
+func (db *DB) turn(ctx context.Context) (release func(), err error) {
+	if db.writers == nil { // a DB that was not made by Open
+		return func() {}, nil
+	}
+	select {
+	case db.writers <- struct{}{}:
+		return func() { <-db.writers }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }

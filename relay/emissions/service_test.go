@@ -2,9 +2,7 @@ package emissions_test
 
 import (
 	"context"
-	"io"
 	"iter"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/configs"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 	"github.com/perseus-edge/perseus-edge/relay/emissions"
@@ -24,7 +23,7 @@ import (
 
 const gateway = "https://directory.example/g/1"
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quiet = record.Logger(nil)
 
 func date(s string) time.Time {
 	t, err := time.Parse("2006-01-02 15:04", s)

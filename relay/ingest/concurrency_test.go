@@ -135,6 +135,9 @@ func TestGatewaysAtOnce(t *testing.T) {
 		if n := w.rows(`SELECT COUNT(DISTINCT id) FROM register`); n != 4*parallel {
 			t.Errorf("%d registers, want %d", n, 4*parallel)
 		}
+		if n := w.rows(`SELECT COUNT(*) FROM day WHERE register NOT IN (SELECT id FROM register)`); n != 0 { // what no constraint says; see migration 10
+			t.Errorf("%d days of registers that are not there", n)
+		}
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
 )
 
@@ -68,14 +69,14 @@ type deletion struct {
 }
 
 func (d *deletion) run(ctx context.Context) error {
-	var registers map[int64]energy.Key
-	err := d.s.db.Write(ctx, func(tx *sql.Tx) (err error) {
+	registers := map[int64]energy.Key{}
+	err := d.s.db.WriteTx(ctx, func(tx *database.Tx) error {
+		clear(registers)
 		// Under the lock: a batch that was let in before the withdrawal is stored by now.
-		if _, _, err := d.s.lockHead(ctx, tx, d.Gateway); err != nil {
+		if err := d.s.lockHead(ctx, tx, d.Gateway); err != nil {
 			return err
 		}
-		registers, err = registersOf(ctx, tx, d.Gateway)
-		return err
+		return tx.Together(registersOf(d.Gateway, func(id int64, k energy.Key) { registers[id] = k }))
 	})
 	if err != nil {
 		return err
@@ -95,23 +96,19 @@ func (d *deletion) run(ctx context.Context) error {
 	return d.finish(ctx)
 }
 
-func registersOf(ctx context.Context, q rowsQuerier, gateway string) (map[int64]energy.Key, error) {
-	rows, err := q.QueryContext(ctx, `SELECT id, meter, measure FROM register WHERE gateway = $1`, gateway)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	out := map[int64]energy.Key{}
-	for rows.Next() {
-		var id, measure int64
-		var k energy.Key
-		if err := rows.Scan(&id, &k.Meter, &measure); err != nil {
-			return nil, err
-		}
-		k.Measure = energy.Measure(measure)
-		out[id] = k
-	}
-	return out, rows.Err()
+// registersOf reads the registers of a gateway.
+func registersOf(gateway string, each func(id int64, k energy.Key)) database.Statement {
+	return database.Statement{SQL: `SELECT id, meter, measure FROM register WHERE gateway = $1`, Args: []any{gateway},
+		Row: func(scan func(...any) error) error {
+			var id, measure int64
+			var k energy.Key
+			if err := scan(&id, &k.Meter, &measure); err != nil {
+				return err
+			}
+			k.Measure = energy.Measure(measure)
+			each(id, k)
+			return nil
+		}}
 }
 
 // write runs one transaction of the deletion under the gateway's lock. f works
@@ -120,7 +117,7 @@ func (d *deletion) write(ctx context.Context, f func(tx *sql.Tx, v verdict, gone
 	var gone Deletion
 	err := d.s.db.Write(ctx, func(tx *sql.Tx) error {
 		gone = Deletion{}
-		if _, _, err := d.s.lockHead(ctx, tx, d.Gateway); err != nil {
+		if err := d.s.lockHead(ctx, tx, d.Gateway); err != nil {
 			return err
 		}
 		v, err := d.judge(ctx)

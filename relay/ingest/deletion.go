@@ -18,6 +18,7 @@ type Reason string
 const (
 	Withdrawal Reason = "withdrawal" // no live permission covers it
 	Retention  Reason = "retention"  // it was kept as long as it may be
+	Expiry     Reason = "expiry"     // the permission that covered it ran out, see KeepExpired
 )
 
 // Deletion is what one deletion did: it is kept for ever, as the proof that

@@ -45,6 +45,7 @@ type Config struct {
 
 	TrustFramework string        // optional; URL: statements of months under another one are passed over
 	Retention      time.Duration // optional; how long after their collection half-hours are kept; DefaultRetention if 0
+	KeepExpired    time.Duration // optional; how long half-hours outlive the permission that ran out; DefaultKeepExpired if 0
 	// Attest signs for a deletion; optional. What it returns is kept with it.
 	Attest func(Deletion) (json.RawMessage, error)
 
@@ -55,9 +56,10 @@ type Config struct {
 // Service is the relay's receiving side. Make it with New; its methods may be
 // called from many goroutines, and several processes may share one database.
 type Service struct {
-	c   Config
-	db  *database.DB
-	log *slog.Logger
+	c       Config
+	db      *database.DB
+	log     *slog.Logger
+	signers signers
 }
 
 // New makes a Service.
@@ -74,6 +76,9 @@ func New(c Config) *Service {
 	if c.Retention <= 0 {
 		c.Retention = DefaultRetention
 	}
+	if c.KeepExpired <= 0 {
+		c.KeepExpired = DefaultKeepExpired
+	}
 	return &Service{c: c, db: c.DB, log: c.Logger}
 }
 
@@ -89,6 +94,7 @@ type Site struct {
 	Gateway, Member string // URLs
 	Name            string
 	Outcode         string // of the site's postcode, e.g. "SW8"
+	CodeVersion     string // another one whenever the gateway's code is; not for the outside
 	Meters          []Meter
 }
 

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -23,6 +22,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/migrations"
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
@@ -73,7 +73,7 @@ func serveChild(dir string) error {
 	mux := http.NewServeMux()
 	New(Config{
 		DB: db, SigningRoots: identity.Pool(roots[0]), Members: []string{memberURL}, Permits: p,
-		Now: func() time.Time { return monday.AddDate(0, 6, 0) }, Logger: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return monday.AddDate(0, 6, 0) }, Logger: record.Logger(nil),
 	}).Register(mux)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -106,7 +106,7 @@ func (k *killed) round(n int, d time.Duration) {
 	cmd := exec.Command(os.Args[0], "-test.run=^$")
 	cmd.Env = append(os.Environ(), childDir+"="+k.dir)
 	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	cmd.Stderr = record.Writer(k.t, "a child that is killed", &stderr)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		k.t.Fatal(err)

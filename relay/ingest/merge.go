@@ -2,85 +2,26 @@ package ingest
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
 	"github.com/perseus-edge/perseus-edge/uplink/month"
 )
 
-// mergeDays is how many day rows are read, changed and written together: in two
-// statements, not in two for each day, since on a database over the network it
-// is the round trips that cost.
-const mergeDays = 256
+// mergeDays is how many day rows are read, changed and written together: not
+// each by itself, since on a database over the network it is the round trips
+// that cost. As many take 2 MiB of memory; the batch of a gateway that catches
+// up has 1,240.
+const mergeDays = 1024
 
-// merge writes a batch's half-hours into the day rows. The caller holds the
-// lock of the gateway's head.
-func merge(ctx context.Context, tx *sql.Tx, b *batch.Batch, received time.Time) error {
-	m := &merging{tx: tx, days: map[dayKey]*loaded{}, past: map[dayKey]bool{}, now: month.Of(received)}
-	var err error
-	if m.good, err = stated(ctx, tx, b); err != nil {
-		return err
-	}
-	registers, err := registersOf(ctx, tx, b.Gateway)
-	if err != nil {
-		return err
-	}
-	ids := make(map[energy.Key]int64, len(registers))
-	for id, k := range registers {
-		ids[k] = id
-	}
-	for i := range b.Series {
-		s := &b.Series[i]
-		k := energy.Key{Meter: s.Meter, Measure: s.Measure}
-		id, ok := ids[k]
-		if !ok {
-			if id, err = registerID(ctx, tx, b.Gateway, k); err != nil {
-				return err
-			}
-			ids[k] = id
-		}
-		if err := m.plan(ctx, part{id: id, series: s, slots: slots(b, s, received)}); err != nil {
-			return err
-		}
-	}
-	if err := m.flush(ctx); err != nil {
-		return err
-	}
-	return m.notePast(ctx, received)
-}
-
-// part is the half-hours of a series from the n-th on.
+// part is a piece of a series: the half-hours of Values[from:upTo].
 type part struct {
-	id     int64
-	series *batch.Series
-	slots  []slot
-	from   int // the first of them that belongs to the part
-	upTo   int // and the one after the last
-}
-
-type dayKey struct{ register, day int64 }
-
-type loaded struct {
-	*day
-	changed bool
-}
-
-// merging is the work of a batch: parts that wait until enough days of them are
-// together.
-type merging struct {
-	tx    *sql.Tx
-	good  map[[2]int64]bool // stated months; see stated
-	parts []part
-	wants int // days of the parts
-	days  map[dayKey]*loaded
-	order []dayKey
-	past  map[dayKey]bool // register and first day of months that were over and have changed
-	now   month.Month
+	key        energy.Key
+	series     *batch.Series
+	from, upTo int
 }
 
 // day of the n-th half-hour of the part's series, and its place in it.
@@ -89,54 +30,108 @@ func (p part) day(n int) (int64, int) {
 	return at / perDay, int(at % perDay)
 }
 
-// plan takes in a series, cut so that no more than mergeDays wait at a time.
-func (m *merging) plan(ctx context.Context, p part) error {
-	for p.from < len(p.slots) {
-		first, place := p.day(p.from)
-		p.upTo = min(len(p.slots), p.from+perDay*(mergeDays-m.wants)-place)
-		last, _ := p.day(p.upTo - 1)
-		m.parts, m.wants = append(m.parts, p), m.wants+int(last-first)+1
-		if p.from = p.upTo; m.wants >= mergeDays {
-			if err := m.flush(ctx); err != nil {
-				return err
+// days are the first and the last day of the part.
+func (p part) days() (first, last int64) {
+	first, _ = p.day(p.from)
+	last, _ = p.day(p.upTo - 1)
+	return first, last
+}
+
+// cut divides a batch's half-hours so that no more than mergeDays days are
+// worked on at a time.
+func cut(b *batch.Batch) (out [][]part) {
+	var now []part
+	wants := 0
+	for i := range b.Series {
+		s := &b.Series[i]
+		p := part{key: energy.Key{Meter: s.Meter, Measure: s.Measure}, series: s}
+		for p.from < len(s.Values) {
+			first, place := p.day(p.from)
+			p.upTo = min(len(s.Values), p.from+perDay*(mergeDays-wants)-place)
+			last, _ := p.day(p.upTo - 1)
+			now, wants = append(now, p), wants+int(last-first)+1
+			if p.from = p.upTo; wants >= mergeDays {
+				out, now, wants = append(out, now), nil, 0
 			}
 		}
 	}
-	return nil
+	if len(now) > 0 {
+		out = append(out, now)
+	}
+	return out
 }
 
-// flush reads the days of the parts that wait, puts their half-hours in, and
-// writes what has changed.
-func (m *merging) flush(ctx context.Context) error {
-	if len(m.parts) == 0 {
-		return nil
-	}
-	if err := m.load(ctx); err != nil {
-		return err
-	}
-	for _, p := range m.parts {
+type dayKey struct{ register, day int64 }
+
+type loaded struct {
+	*day
+	stored  bool // there is a row
+	changed bool
+}
+
+// merging is the work of putting a batch's half-hours into the day rows. The
+// caller holds the lock of the gateway's head.
+type merging struct {
+	tx       *database.Tx
+	batch    *batch.Batch
+	received time.Time
+	now      month.Month // that it was received in
+
+	ids  map[energy.Key]int64 // registers of the gateway
+	good map[[2]int64]bool    // stated months; see stated
+	past map[dayKey]bool      // register and first day of months that were over and have changed
+
+	days    map[dayKey]*loaded
+	order   []dayKey
+	waiting []database.Statement // written with the next that are sent
+}
+
+func newMerging(tx *database.Tx, b *batch.Batch, received time.Time) *merging {
+	return &merging{tx: tx, batch: b, received: received, now: month.Of(received),
+		ids: map[energy.Key]int64{}, good: map[[2]int64]bool{}, past: map[dayKey]bool{}, days: map[dayKey]*loaded{}}
+}
+
+// known are the statements that read what a batch's gateway has: its registers,
+// and which of its months are stated.
+func (m *merging) known() []database.Statement {
+	return append(stated(m.batch, m.good), registersOf(m.batch.Gateway, func(id int64, k energy.Key) { m.ids[k] = id }))
+}
+
+// put puts the half-hours of parts, whose days were read, into these, and has
+// what changed wait to be written.
+func (m *merging) put(ctx context.Context, parts []part) error {
+	for _, p := range parts {
+		id, ok := m.ids[p.key]
+		if !ok {
+			var err error
+			if id, err = registerID(ctx, m.tx, m.batch.Gateway, p.key); err != nil {
+				return err
+			}
+			m.ids[p.key] = id
+		}
 		var d *loaded
+		all := slots(m.batch, p.series, m.received)
 		for n := p.from; n < p.upTo; n++ {
-			v := p.slots[n]
-			withdrawn := p.series.Values[n].Quality == energy.Missing && p.series.Values[n].Rule == energy.RuleWithdrawn
-			if v.batch == 0 && !withdrawn {
+			v := p.series.Values[n]
+			withdrawn := v.Quality == energy.Missing && v.Rule == energy.RuleWithdrawn
+			if v.Quality == energy.Missing && !withdrawn {
 				continue // missing does not undo what is known: the gateway may have lost its store since
 			}
 			number, at := p.day(n)
 			if d == nil || d.number != number {
-				d = m.at(dayKey{p.id, number})
+				d = m.at(dayKey{id, number})
 			}
 			if withdrawn {
 				d.changed = d.drop(at) || d.changed
 			} else {
-				d.changed = d.put(at, v) || d.changed
+				d.changed = d.put(at, all[n]) || d.changed
 			}
 		}
 	}
 	if err := m.write(ctx); err != nil {
 		return err
 	}
-	m.parts, m.wants, m.order = nil, 0, nil
+	m.order = m.order[:0]
 	clear(m.days)
 	return nil
 }
@@ -151,41 +146,23 @@ func (m *merging) at(k dayKey) *loaded {
 	return d
 }
 
-func (m *merging) load(ctx context.Context) error {
-	var where strings.Builder
-	args := make([]any, 0, 3*len(m.parts))
-	for i, p := range m.parts {
-		if i > 0 {
-			where.WriteString(" OR ")
-		}
-		n := len(args)
-		fmt.Fprintf(&where, "(register = $%d AND day >= $%d AND day <= $%d)", n+1, n+2, n+3)
-		first, _ := p.day(p.from)
-		last, _ := p.day(p.upTo - 1)
-		args = append(args, p.id, first, last)
-	}
-	rows, err := m.tx.QueryContext(ctx, `SELECT register, day, data FROM day WHERE `+where.String(), args...)
-	if err != nil {
+// took takes in a stored day. Parts that meet in one read it twice.
+func (m *merging) took(scan func(...any) error) error {
+	var k dayKey
+	var data []byte
+	if err := scan(&k.register, &k.day, &data); err != nil || m.days[k] != nil {
 		return err
 	}
-	defer rows.Close()
-	var data sql.RawBytes // decodeDay keeps none of it
-	for rows.Next() {
-		var k dayKey
-		if err := rows.Scan(&k.register, &k.day, &data); err != nil {
-			return err
-		}
-		d, err := decodeDay(k.day, data)
-		if err != nil {
-			return fmt.Errorf("ingest: register %d, day %d: %w", k.register, k.day, err)
-		}
-		m.days[k], m.order = &loaded{day: d}, append(m.order, k)
+	d, err := decodeDay(k.day, data)
+	if err != nil {
+		return fmt.Errorf("ingest: register %d, day %d: %w", k.register, k.day, err)
 	}
-	return rows.Err()
+	m.days[k], m.order = &loaded{day: d, stored: true}, append(m.order, k)
+	return nil
 }
 
 func (m *merging) write(ctx context.Context) error {
-	var args []any
+	var fresh, changed, empty dayList
 	for _, k := range m.order {
 		d := m.days[k]
 		if !d.changed {
@@ -197,60 +174,27 @@ func (m *merging) write(ctx context.Context) error {
 		if err := behind(ctx, m.tx, m.good, k.register, k.day); err != nil {
 			return err
 		}
-		if d.have == 0 { // of one that became empty no row stays
-			if _, err := m.tx.ExecContext(ctx, `DELETE FROM day WHERE register = $1 AND day = $2`, k.register, k.day); err != nil {
-				return err
-			}
-			continue
+		switch {
+		case d.have == 0: // of one that became empty no row stays
+			empty.add(k, nil)
+		case d.stored:
+			changed.add(k, d.encode())
+		default:
+			fresh.add(k, d.encode())
 		}
-		args = append(args, k.register, k.day, d.encode())
 	}
-	if len(args) == 0 {
-		return nil
-	}
-	_, err := m.tx.ExecContext(ctx, `INSERT INTO day (register, day, data) VALUES `+rowsOf3(len(args)/3)+
-		` ON CONFLICT (register, day) DO UPDATE SET data = excluded.data`, args...)
-	return err
+	m.waiting = append(m.waiting, writeDays(m.tx.Dialect, fresh, changed, empty)...)
+	return nil
 }
 
-// notePast notes the months that were over and have changed: see Changed.
-func (m *merging) notePast(ctx context.Context, received time.Time) error {
-	var args []any
-	insert := func() error {
-		if len(args) == 0 {
-			return nil
-		}
-		_, err := m.tx.ExecContext(ctx, `INSERT INTO month_changed (register, month, changed) VALUES `+rowsOf3(len(args)/3)+
-			` ON CONFLICT (register, month) DO UPDATE SET changed = excluded.changed`, args...)
-		args = args[:0]
-		return err
-	}
-	for k := range m.past {
-		if args = append(args, k.register, k.day*daySeconds, received.Unix()); len(args) >= 3*mergeDays {
-			if err := insert(); err != nil {
-				return err
-			}
-		}
-	}
-	return insert()
+// flush writes what waits, and more in the same round trip.
+func (m *merging) flush(more ...database.Statement) error {
+	all := append(m.waiting, more...)
+	m.waiting = nil
+	return m.tx.Together(all...)
 }
 
-// rowsOf3 is "($1, $2, $3), ($4, $5, $6)" for n rows.
-func rowsOf3(n int) string {
-	b := make([]byte, 0, n*20)
-	for i := range n {
-		if i > 0 {
-			b = append(b, ", "...)
-		}
-		for j := range 3 {
-			if j == 0 {
-				b = append(b, "($"...)
-			} else {
-				b = append(b, ", $"...)
-			}
-			b = strconv.AppendInt(b, int64(3*i+j+1), 10)
-		}
-		b = append(b, ')')
-	}
-	return string(b)
+// finish writes what waits and the last of all, and commits.
+func (m *merging) finish(last ...database.Statement) error {
+	return m.tx.Finish(append(m.waiting, last...)...)
 }

@@ -3,7 +3,6 @@ package ingest
 import (
 	"context"
 	"crypto/ecdsa"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
 	"github.com/perseus-edge/perseus-edge/uplink/month"
 )
@@ -82,7 +82,7 @@ func (s *Service) statementsOf(b *batch.Signed, pub *ecdsa.PublicKey) []carried 
 // keepStatements stores the statements of a batch whose half-hours are stored
 // already, in the same transaction. It returns those that are of other
 // half-hours than are here, where the gateway should send them again.
-func (s *Service) keepStatements(ctx context.Context, tx *sql.Tx, b *batch.Signed, all []carried, received time.Time) (refused []Refused, err error) {
+func (s *Service) keepStatements(ctx context.Context, tx database.Querier, b *batch.Signed, all []carried, received time.Time) (refused []Refused, err error) {
 	for _, c := range all {
 		id, err := registerID(ctx, tx, b.Gateway, c.key)
 		if err != nil {
@@ -127,13 +127,8 @@ func (s *Service) keepStatements(ctx context.Context, tx *sql.Tx, b *batch.Signe
 	return refused, nil
 }
 
-// rowsQuerier is a database or a transaction.
-type rowsQuerier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
 // monthValues reads a register's month as a statement speaks of it.
-func monthValues(ctx context.Context, q rowsQuerier, register int64, st month.Statement) ([]month.Value, error) {
+func monthValues(ctx context.Context, q database.Querier, register int64, st month.Statement) ([]month.Value, error) {
 	m := st.Month
 	out := make([]month.Value, m.HalfHours())
 	first := m.Start.Unix() / daySeconds
@@ -163,11 +158,11 @@ func monthValues(ctx context.Context, q rowsQuerier, register int64, st month.St
 	return out, rows.Err()
 }
 
-// stated are the months of a gateway's registers, among those that a batch
-// touches, of which there is a good statement.
-func stated(ctx context.Context, tx *sql.Tx, b *batch.Batch) (map[[2]int64]bool, error) {
+// stated reads which months of a gateway's registers, among those that a batch
+// touches, there is a good statement of.
+func stated(b *batch.Batch, into map[[2]int64]bool) []database.Statement {
 	if len(b.Series) == 0 {
-		return nil, nil
+		return nil
 	}
 	from, to := b.Series[0].First, b.Series[0].End()
 	for _, s := range b.Series {
@@ -178,25 +173,21 @@ func stated(ctx context.Context, tx *sql.Tx, b *batch.Batch) (map[[2]int64]bool,
 			to = s.End()
 		}
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT s.register, s.month FROM register r JOIN month_statement s ON s.register = r.id
-		WHERE r.gateway = $1 AND s.month >= $2 AND s.month < $3 AND s.state = $4`, b.Gateway, month.Of(from).Start.Unix(), to.Unix(), stateGood)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	out := map[[2]int64]bool{}
-	for rows.Next() {
-		var k [2]int64
-		if err := rows.Scan(&k[0], &k[1]); err != nil {
-			return nil, err
-		}
-		out[k] = true
-	}
-	return out, rows.Err()
+	return []database.Statement{{SQL: `SELECT s.register, s.month FROM register r JOIN month_statement s ON s.register = r.id
+		WHERE r.gateway = $1 AND s.month >= $2 AND s.month < $3 AND s.state = $4`,
+		Args: []any{b.Gateway, month.Of(from).Start.Unix(), to.Unix(), stateGood},
+		Row: func(scan func(...any) error) error {
+			var k [2]int64
+			if err := scan(&k[0], &k[1]); err != nil {
+				return err
+			}
+			into[k] = true
+			return nil
+		}}}
 }
 
 // behind notes that a half-hour of a stated month has changed.
-func behind(ctx context.Context, tx *sql.Tx, good map[[2]int64]bool, register, day int64) error {
+func behind(ctx context.Context, tx database.Querier, good map[[2]int64]bool, register, day int64) error {
 	k := [2]int64{register, month.Of(time.Unix(day*daySeconds, 0)).Start.Unix()}
 	if !good[k] {
 		return nil

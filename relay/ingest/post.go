@@ -3,10 +3,8 @@ package ingest
 import (
 	"context"
 	"crypto/ecdsa"
-	"database/sql"
 	"errors"
 	"io"
-	"math/big"
 	"mime"
 	"net/http"
 	"time"
@@ -54,24 +52,9 @@ func (s *Service) verify(ctx context.Context, raw []byte, peer identity.Peer, re
 	if err := checkTimes(&b.Batch, received); err != nil {
 		return nil, nil, refuse(http.StatusBadRequest, "invalid_batch", "%v", err)
 	}
-	var chain string
-	err = s.db.QueryRowContext(ctx, `SELECT chain FROM signing_certificate WHERE gateway = $1 AND serial = $2`,
-		b.Gateway, new(big.Int).SetBytes(b.Serial).String()).Scan(&chain)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil, refuse(http.StatusForbidden, "unknown_certificate", "the signing certificate is not known here: send PUT /gateway/v1/site first")
-	} else if err != nil {
-		return nil, nil, err
-	}
-	certificates, err := identity.ParseCertificates([]byte(chain))
+	key, err := s.signed(ctx, b, peer)
 	if err != nil {
 		return nil, nil, err
-	}
-	key, err := s.checkSigner(certificates, peer, b.Made)
-	if err != nil {
-		return nil, nil, refuse(http.StatusForbidden, "invalid_certificate", "%v", err)
-	}
-	if err := b.Verify(key); err != nil {
-		return nil, nil, refuse(http.StatusBadRequest, "invalid_batch", "%v", err)
 	}
 	return b, key, nil
 }

@@ -19,13 +19,20 @@ const DefaultRetention = 180 * 24 * time.Hour
 // retentionEvery is how often Run looks for what has been kept long enough.
 const retentionEvery = time.Hour
 
-// Run deletes what has been kept long enough, until ctx ends.
+// Run deletes what has been kept long enough, and what belongs to permissions
+// that ran out, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	t := time.NewTicker(retentionEvery)
 	defer t.Stop()
-	for {
+	for ended := 0; ; ended++ {
 		if _, err := s.DeleteExpired(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("ingest: what was kept long enough is not all deleted yet, will try again", "error", err)
+		}
+		if ended%int(endedEvery/retentionEvery) == 0 {
+			if _, err := s.DeleteEnded(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("ingest: the data of permissions that ran out is not all deleted yet, will try again", "error", err)
+				ended-- // with the next hour
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -26,7 +26,11 @@ func (s *Service) putSite(w http.ResponseWriter, r *http.Request, peer identity.
 	if err != nil {
 		return refuse(http.StatusBadRequest, "invalid_request", "%v", err)
 	}
-	if _, err := s.checkSigner(d.signing, peer, s.now()); err != nil {
+	signing, err := readSigner(d.signing)
+	if err == nil {
+		_, err = s.checkSigner(signing, peer, s.now())
+	}
+	if err != nil {
 		return refuse(http.StatusForbidden, "invalid_certificate", "%v", err)
 	}
 	if err := s.storeSite(r.Context(), peer, d); err != nil {
@@ -97,13 +101,16 @@ func (s *Service) SiteByCode(ctx context.Context, code string) (Site, error) {
 
 func (s *Service) site(ctx context.Context, where string, arg any) (Site, error) {
 	var site Site
-	err := s.db.QueryRowContext(ctx, `SELECT gateway, member, name, outcode FROM site WHERE `+where, arg).
-		Scan(&site.Gateway, &site.Member, &site.Name, &site.Outcode)
+	var code []byte
+	err := s.db.QueryRowContext(ctx, `SELECT gateway, member, name, outcode, code_hash FROM site WHERE `+where, arg).
+		Scan(&site.Gateway, &site.Member, &site.Name, &site.Outcode, &code)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Site{}, ErrNotFound
 	} else if err != nil {
 		return Site{}, fmt.Errorf("ingest: site: %w", err)
 	}
+	version := sha256.Sum256(code)
+	site.CodeVersion = base64.RawURLEncoding.EncodeToString(version[:15])
 	all, err := s.Meters(ctx, site.Gateway)
 	for _, m := range all {
 		if m.Listed {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
 )
 
@@ -21,10 +22,24 @@ import (
 // The head row is locked first. A withdrawal that was committed before is thus
 // seen by LiveGrants, and one that comes later deletes what it must after us,
 // because DeleteUncovered waits for the same lock.
+//
+// Where the database is over the network, round trips cost more than all else:
+// what is read goes with the lock, in the order in which it stands here, and
+// what is written goes together.
 func (s *Service) store(ctx context.Context, b *batch.Signed, statements []carried, received time.Time) (head uint64, refused []Refused, err error) {
-	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+	chunks := cut(&b.Batch)
+	err = s.db.WriteTx(ctx, func(tx *database.Tx) error {
 		refused = nil
-		sequence, hash, err := s.lockHead(ctx, tx, b.Gateway)
+		m := newMerging(tx, &b.Batch, received)
+		end := headOf{gateway: b.Gateway}
+		reads := append([]database.Statement{end.lock(tx.Dialect)}, m.known()...)
+		if len(chunks) > 0 {
+			reads = append(reads, readDays(tx.Dialect, b.Gateway, chunks[0], m.took)...)
+		}
+		if err := tx.Together(reads...); err != nil {
+			return err
+		}
+		sequence, hash, err := end.value()
 		if err != nil {
 			return err
 		}
@@ -55,42 +70,76 @@ func (s *Service) store(ctx context.Context, b *batch.Signed, statements []carri
 		if key, at, found := uncovered(&b.Batch, live, now); found {
 			return refuse(http.StatusForbidden, "no_permission", "no live permission covers %s at %s: nothing was stored", key, at.UTC().Format(time.RFC3339))
 		}
-		if err := merge(ctx, tx, &b.Batch, received); err != nil {
-			return err
+		for i, parts := range chunks {
+			if i > 0 {
+				if err := m.flush(readDays(tx.Dialect, b.Gateway, parts, m.took)...); err != nil {
+					return err
+				}
+			}
+			if err := m.put(ctx, parts); err != nil {
+				return err
+			}
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO batch (gateway, sequence, hash, received, body) VALUES ($1, $2, $3, $4, $5)`,
-			b.Gateway, int64(b.Sequence), own[:], received.Unix(), b.Raw()); err != nil {
-			return err
-		}
-		if refused, err = s.keepStatements(ctx, tx, b, statements, received); err != nil {
-			return err
+		if len(statements) > 0 { // they are held against what is stored
+			if err := m.flush(); err != nil {
+				return err
+			}
+			if refused, err = s.keepStatements(ctx, tx, b, statements, received); err != nil {
+				return err
+			}
 		}
 		head = b.Sequence
-		_, err = tx.ExecContext(ctx, `UPDATE head SET sequence = $1, hash = $2 WHERE gateway = $3`, int64(head), own[:], b.Gateway)
-		return err
+		return m.finish(append(notePast(tx.Dialect, m.past, received), database.Statement{
+			SQL:  `INSERT INTO batch (gateway, sequence, hash, received, body) VALUES ($1, $2, $3, $4, $5)`,
+			Args: []any{b.Gateway, int64(b.Sequence), own[:], received.Unix(), b.Raw()},
+		}, database.Statement{
+			SQL: `UPDATE head SET sequence = $1, hash = $2 WHERE gateway = $3`, Args: []any{int64(head), own[:], b.Gateway},
+		})...)
 	})
 	return head, refused, err
 }
 
-// lockHead locks a gateway's chain for the transaction and reads its end.
-func (s *Service) lockHead(ctx context.Context, tx *sql.Tx, gateway string) (uint64, batch.Hash, error) {
-	var sequence int64
-	var stored []byte
+// headOf is the end of a gateway's chain.
+type headOf struct {
+	gateway  string
+	found    bool
+	sequence int64
+	hash     []byte
+}
+
+// lock is the statement that locks the chain for the transaction and reads its
+// end.
+func (h *headOf) lock(on database.Dialect) database.Statement {
+	return database.Statement{SQL: `SELECT sequence, hash FROM head WHERE gateway = $1` + on.ForUpdate(), Args: []any{h.gateway},
+		Row: func(scan func(...any) error) error {
+			h.found = true
+			return scan(&h.sequence, &h.hash)
+		}}
+}
+
+func (h *headOf) value() (uint64, batch.Hash, error) {
 	var hash batch.Hash
-	err := tx.QueryRowContext(ctx, `SELECT sequence, hash FROM head WHERE gateway = $1`+s.db.ForUpdate(), gateway).Scan(&sequence, &stored)
-	if errors.Is(err, sql.ErrNoRows) {
+	if !h.found {
 		return 0, hash, ErrNotFound
-	} else if err != nil {
-		return 0, hash, err
 	}
-	if copy(hash[:], stored) != len(hash) || len(stored) != len(hash) {
-		return 0, hash, fmt.Errorf("ingest: head of %s: its hash has %d bytes", gateway, len(stored))
+	if copy(hash[:], h.hash) != len(hash) || len(h.hash) != len(hash) {
+		return 0, hash, fmt.Errorf("ingest: head of %s: its hash has %d bytes", h.gateway, len(h.hash))
 	}
-	return uint64(sequence), hash, nil
+	return uint64(h.sequence), hash, nil
+}
+
+// lockHead locks a gateway's chain for the transaction.
+func (s *Service) lockHead(ctx context.Context, tx database.Querier, gateway string) error {
+	var sequence int64
+	err := tx.QueryRowContext(ctx, `SELECT sequence FROM head WHERE gateway = $1`+s.db.ForUpdate(), gateway).Scan(&sequence)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
 }
 
 // registerID gives the number of a register, a new one when it has none yet.
-func registerID(ctx context.Context, tx *sql.Tx, gateway string, k energy.Key) (int64, error) {
+func registerID(ctx context.Context, tx database.Querier, gateway string, k energy.Key) (int64, error) {
 	for range 100 {
 		var id int64
 		err := tx.QueryRowContext(ctx, `SELECT id FROM register WHERE gateway = $1 AND meter = $2 AND measure = $3`,
@@ -108,55 +157,4 @@ func registerID(ctx context.Context, tx *sql.Tx, gateway string, k energy.Key) (
 		}
 	}
 	return 0, fmt.Errorf("ingest: no number to be had for register %s", k)
-}
-
-// dayRows reads and writes day rows within a transaction.
-type dayRows struct{ get, set, drop *sql.Stmt }
-
-func newDayRows(ctx context.Context, tx *sql.Tx) (*dayRows, error) {
-	get, err := tx.PrepareContext(ctx, `SELECT data FROM day WHERE register = $1 AND day = $2`)
-	if err != nil {
-		return nil, err
-	}
-	set, err := tx.PrepareContext(ctx, `INSERT INTO day (register, day, data) VALUES ($1, $2, $3)
-		ON CONFLICT (register, day) DO UPDATE SET data = excluded.data`)
-	if err != nil {
-		get.Close()
-		return nil, err
-	}
-	drop, err := tx.PrepareContext(ctx, `DELETE FROM day WHERE register = $1 AND day = $2`)
-	if err != nil {
-		get.Close()
-		set.Close()
-		return nil, err
-	}
-	return &dayRows{get, set, drop}, nil
-}
-
-func (r *dayRows) close() { r.get.Close(); r.set.Close(); r.drop.Close() }
-
-// read gives a stored day, an empty one when there is none.
-func (r *dayRows) read(ctx context.Context, register, number int64) (*day, error) {
-	var data []byte
-	err := r.get.QueryRowContext(ctx, register, number).Scan(&data)
-	if errors.Is(err, sql.ErrNoRows) {
-		return &day{number: number}, nil
-	} else if err != nil {
-		return nil, err
-	}
-	d, err := decodeDay(number, data)
-	if err != nil {
-		return nil, fmt.Errorf("ingest: register %d, day %d: %w", register, number, err)
-	}
-	return d, nil
-}
-
-// write stores a day; of one that became empty no row stays.
-func (r *dayRows) write(ctx context.Context, register int64, d *day) error {
-	if d.have == 0 {
-		_, err := r.drop.ExecContext(ctx, register, d.number)
-		return err
-	}
-	_, err := r.set.ExecContext(ctx, register, d.number, d.encode())
-	return err
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +17,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 	"github.com/perseus-edge/perseus-edge/relay/migrations"
@@ -128,7 +128,7 @@ func newWorld(t testing.TB, db *database.DB) *world {
 			defer w.mu.Unlock()
 			return slices.ContainsFunc(w.revoked, func(r *big.Int) bool { return r.Cmp(n) == 0 })
 		},
-		Now: w.now, Logger: slog.New(slog.DiscardHandler),
+		Now: w.now, Logger: record.Logger(t),
 	})
 	mux := http.NewServeMux()
 	w.service.Register(mux)

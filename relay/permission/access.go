@@ -35,8 +35,10 @@ func (s *Service) evidenceURL(key string) string { return s.issuer.String() + "/
 
 // CheckToken checks the bearer token of a request that came over mTLS: it must
 // be a live access token of a live permission, shown by the client that it was
-// given to. Roles, licence and covers are the caller's to check. Refusals are
-// *Error, to be sent with its Write.
+// given to. It ends with the refresh token beside it: where that is ended while
+// another transaction makes an access token of it, the two do not see one another.
+// Roles, licence and covers are the caller's to check. Refusals are *Error, to be
+// sent with its Write.
 func (s *Service) CheckToken(r *http.Request) (Access, error) {
 	client, err := s.peer(r)
 	if err != nil {
@@ -53,7 +55,8 @@ func (s *Service) CheckToken(r *http.Request) (Access, error) {
 	}
 	now := s.now()
 	p, err := scanRow(s.db.QueryRowContext(r.Context(), rowColumns+`JOIN oauth_tokens a ON a.permission = p.id
-		WHERE a.hash = $2 AND a.kind = 'access' AND a.client = $3 AND a.revoked = 0 AND a.expires > $1 AND p.revoked = 0 AND p.expires > $1`,
+		WHERE a.hash = $2 AND a.kind = 'access' AND a.client = $3 AND a.revoked = 0 AND a.expires > $1 AND p.revoked = 0 AND p.expires > $1
+			AND EXISTS (SELECT 1 FROM oauth_tokens f WHERE f.grant_id = a.grant_id AND f.kind = 'refresh' AND f.revoked = 0 AND f.expires > $1)`,
 		now.Unix(), hashOf(token), client.Application))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Access{}, unauthorized("invalid_token", "the access token is unknown, ended or not yours")

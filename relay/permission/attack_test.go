@@ -28,6 +28,8 @@ func TestAttacks(t *testing.T) {
 		{"run out on a kept-alive connection", attackExpired},
 		{"revoked on a kept-alive connection", attackRevoked},
 		{"TLS resumption after revocation", attackResumption},
+		{"revoked while the body comes", attackSlowBody},
+		{"revoked during a long poll", attackLongPoll},
 		{"scope", attackScope},
 		{"header smuggling", attackHeaders},
 		{"smuggled requests", attackSmuggling},

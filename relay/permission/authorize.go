@@ -28,7 +28,9 @@ type asked struct {
 // what is recorded when it agrees.
 type offer struct {
 	Site    Site
-	Code    string
+	Code    string // by which it was recognised, or
+	Held    string // what an account holds
+	Number  string // of that account
 	How     string // it was recognised
 	Text    string
 	Covers  []grant.Cover
@@ -42,8 +44,27 @@ func (s *Service) showAuthorize(w http.ResponseWriter, r *http.Request) {
 	a, ok := s.findRequest(w, r, r.URL.Query())
 	if ok {
 		leadsBack(w, a.RedirectURI)
-		s.render(w, r, http.StatusOK, "code", codePage{Asked: a, What: s.what(a.License, a.Parts)})
+		s.showCode(w, r, http.StatusOK, codePage{Asked: a})
 	}
+}
+
+// showCode asks which site it is: those of the account that the browser has
+// signed in to, or the one with a code.
+func (s *Service) showCode(w http.ResponseWriter, r *http.Request, status int, p codePage) {
+	p.What, p.Way = s.what(p.Asked.License, p.Asked.Parts), way{p.Asked.Client, p.Asked.URI}
+	x, err := s.session(r)
+	if err == nil && x != nil {
+		p.SignedIn = true
+		p.Sites, err = s.heldSites(r.Context(), x.ID)
+	} else if err == nil {
+		p.Challenge, err = s.accounts.Challenge()
+	}
+	if err != nil {
+		s.pageError(w, r, err)
+		return
+	}
+	withScript(w, p.Challenge.Options)
+	s.render(w, r, status, "code", p)
 }
 
 // postAuthorize takes the meter code, then the decision.
@@ -61,31 +82,30 @@ func (s *Service) postAuthorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	leadsBack(w, a.RedirectURI)
-	again := codePage{Asked: a, What: s.what(a.License, a.Parts), Code: cleanName(f.Get("code"))}
-	site, code, how, err := s.siteByCode(r, f.Get("code"))
+	again := codePage{Asked: a, Code: cleanName(f.Get("code"))}
+	x, err := s.shownBy(r, f)
 	var ue *userError
 	if errors.As(err, &ue) {
 		retryAfter(w, ue)
 		again.Problem = ue.say
-		s.render(w, r, ue.Status, "code", again)
+		s.showCode(w, r, ue.Status, again)
 		return
 	}
 	if err != nil {
 		s.pageError(w, r, err)
 		return
 	}
-	o, err := s.offer(r.Context(), a.request, site, code)
+	o, err := s.offer(r.Context(), a.request, x)
 	if err != nil {
 		s.pageError(w, r, err)
 		return
 	}
-	o.How = how
 	if len(o.Covers) == 0 {
 		again.Problem = sayOf("code.nometers")
-		s.render(w, r, http.StatusUnprocessableEntity, "code", again)
+		s.showCode(w, r, http.StatusUnprocessableEntity, again)
 		return
 	}
-	p := offerPage{Asked: a, Offer: o, What: again.What, Seen: o.digest(), Blocks: blocks(o.Text), Meters: meterLines(o.Covers),
+	p := offerPage{Asked: a, Offer: o, What: s.what(a.License, a.Parts), Seen: o.digest(), Blocks: blocks(o.Text), Meters: meterLines(o.Covers),
 		Receivers: s.receivers(a.License, s.partNames(a.ClientName, a.Parts))}
 	if f.Get("decision") == "agree" {
 		if f.Get("seen") == p.Seen {
@@ -127,9 +147,9 @@ func (s *Service) findRequest(w http.ResponseWriter, r *http.Request, f url.Valu
 }
 
 // offer puts together what a request would mean for a site.
-func (s *Service) offer(ctx context.Context, q request, site Site, code string) (offer, error) {
-	now := s.now()
-	o := offer{Site: site, Code: code, Covers: s.coversOf(site, q.License, q.Parts),
+func (s *Service) offer(ctx context.Context, q request, x shown) (offer, error) {
+	now, site := s.now(), x.Site
+	o := offer{Site: site, Code: x.Code, Held: x.Held, Number: x.Number, How: x.How, Covers: s.coversOf(site, q.License, q.Parts),
 		Text:    s.permissionText(q.License, s.partNames(q.ClientName, q.Parts)),
 		From:    energy.MonthStart(now.Add(-s.c.History)),
 		Expires: now.AddDate(1, 0, 0)}
@@ -225,7 +245,7 @@ func (s *Service) recordGrant(r *http.Request, tx *sql.Tx, a asked, o offer, cod
 		ON CONFLICT (client, license, gateway) WHERE revoked = 0 DO UPDATE
 		SET client_name = excluded.client_name, parts = excluded.parts, covers = excluded.covers, last_granted = excluded.last_granted, expires = excluded.expires
 		RETURNING id`,
-		newSecret(), a.Client, a.ClientName, a.Parts, a.License, o.Site.Gateway, s.seal.accountOf(o.Site.Gateway, a.Client), newSecret(),
+		newName(), a.Client, a.ClientName, a.Parts, a.License, o.Site.Gateway, s.seal.accountOf(o.Site.Gateway, a.Client), newSecret(),
 		covers, o.From.Unix(), now.Unix(), o.Expires.Unix()).Scan(&permission)
 	if err != nil {
 		return "", fmt.Errorf("record the permission: %w", err)
@@ -233,12 +253,12 @@ func (s *Service) recordGrant(r *http.Request, tx *sql.Tx, a asked, o offer, cod
 	if err := s.link(ctx, tx, permission, on); err != nil {
 		return "", err
 	}
-	entry := newSecret()
+	entry := newName()
 	_, err = tx.ExecContext(ctx, `INSERT INTO permission_grants
-		(id, permission, granted, expires, license, client_name, site_name, outcode, address, user_agent, words, covers, how)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)`,
+		(id, permission, granted, expires, license, client_name, site_name, outcode, address, user_agent, words, covers, how, signed_in)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)`,
 		entry, permission, now.Unix(), o.Expires.Unix(), a.License, a.ClientName, o.Site.Name, o.Site.Outcode,
-		addressText(s.c.Address(r)), strings.ToValidUTF8(clip(r.UserAgent(), maxAgent), ""), o.Text, covers, o.How)
+		addressText(s.c.Address(r)), strings.ToValidUTF8(clip(r.UserAgent(), maxAgent), ""), o.Text, covers, o.How, o.Number)
 	if err != nil {
 		return "", fmt.Errorf("log the grant: %w", err)
 	}

@@ -86,6 +86,9 @@ func (s *Service) readForm(w http.ResponseWriter, r *http.Request, needID bool) 
 		}
 		return client, nil, bad("invalid_request", "the form cannot be read")
 	}
+	if client, err = s.peer(r); err != nil { // the body may have taken its time
+		return client, nil, err
+	}
 	f := r.PostForm // never the query: tokens do not belong into addresses
 	for k, v := range f {
 		if len(v) != 1 {

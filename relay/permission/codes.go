@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/relay/account"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
 )
@@ -16,6 +17,7 @@ import (
 const (
 	howGateway = "gateway" // by the code that its gateway shows
 	howPrinted = "printed" // by a code that was printed for it, on a bill or a letter
+	howAccount = "account" // by an account that had shown such a code
 )
 
 // MaxPrinted is the longest that a printed code works.
@@ -41,16 +43,31 @@ func PrintCode(ctx context.Context, db *database.DB, now time.Time, gateway, not
 	return code, nil
 }
 
-// ForgetCodes ends every printed code of a gateway and gives how many.
+// ForgetCodes ends every printed code of a gateway, and what accounts hold of
+// its site by one, and gives how many codes it were.
 func ForgetCodes(ctx context.Context, db *database.DB, gateway string) (n int64, err error) {
 	err = db.Write(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `DELETE FROM permission_codes WHERE gateway = $1`, gateway)
 		if err == nil {
 			n, err = res.RowsAffected()
 		}
+		if err == nil {
+			_, err = account.EndHoldIn(ctx, tx, gateway, howPrinted)
+		}
 		return err
 	})
 	return n, err
+}
+
+// EndTenancy ends what the business that had a site until now can do with it
+// here: its printed codes, and what accounts hold of it. It gives how many of
+// each. The code that the gateway shows is the gateway's: it makes a new one,
+// which ends what accounts hold of the site too, and the old code with it.
+func EndTenancy(ctx context.Context, db *database.DB, gateway string) (codes, accounts int64, err error) {
+	if codes, err = ForgetCodes(ctx, db, gateway); err == nil {
+		accounts, err = account.EndHold(ctx, db, gateway, "")
+	}
+	return codes, accounts, err
 }
 
 // recognise finds the site of a code, and says what kind of code it is. Its

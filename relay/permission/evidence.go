@@ -72,7 +72,7 @@ func scanEntry(r *sql.Rows) (e grantEntry, err error) {
 		return e, err
 	}
 	e.Granted, e.Expires, e.Blocks, e.Agent = unix(granted), unix(expires), blocks(words), cleanAgent(e.Agent)
-	e.How = map[string]string{howGateway: "evidence.how.text", howPrinted: "evidence.how.printed"}[how]
+	e.How = map[string]string{howGateway: "evidence.how.text", howPrinted: "evidence.how.printed", howAccount: "evidence.how.account"}[how]
 	cs, err := decodeCovers(covers)
 	e.Meters = meterLines(cs)
 	return e, err

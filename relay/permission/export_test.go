@@ -8,6 +8,11 @@ import (
 // Sweep is one round of Run.
 func (s *Service) Sweep(ctx context.Context) error { return s.sweep(ctx) }
 
+// Forget is what forgetEnded does with one permission.
+func (s *Service) Forget(ctx context.Context, id string) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error { return s.forget(ctx, tx, id, s.now().Add(-s.c.KeepEnded)) })
+}
+
 // Waiting is how many requests of a gateway are held.
 func (s *Service) Waiting(gateway string) int {
 	s.hub.mu.Lock()

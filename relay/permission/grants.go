@@ -1,6 +1,7 @@
 package permission
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -28,7 +29,14 @@ func (s *Service) serveGrants(w http.ResponseWriter, r *http.Request) {
 	if err == nil && len(peer.Roles) > 0 {
 		err = &Error{Status: http.StatusForbidden, Code: "access_denied", Description: "this address is for gateways; your certificate is an application's"}
 	}
+	if err == nil {
+		err = s.within(r.Context(), "grants", peer.Application, cmp.Or(s.c.GrantsRate, defaultGrantsRate))
+	}
 	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if err := s.endTold(r.Context(), peer.Application, r.Header.Get(grant.WithdrawnHeader)); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -48,6 +56,9 @@ func (s *Service) serveGrants(w http.ResponseWriter, r *http.Request) {
 		}
 		w.WriteHeader(http.StatusNotModified)
 		return
+	}
+	if err == nil { // a minute may have gone by
+		_, err = s.gateway(r)
 	}
 	if err != nil {
 		s.fail(w, r, err)

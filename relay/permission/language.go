@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -166,10 +167,14 @@ func switchOf(r *http.Request, status int, to string) switcher {
 		return switcher{Link: (&url.URL{Path: r.URL.Path, RawQuery: q.Encode()}).String()}
 	}
 	sw := switcher{Action: r.URL.Path, Fields: []field{{"lang", to}}}
-	if r.PostForm.Get("sure") != "" { // it is done: on to the list
-		sw.Action = strings.TrimSuffix(sw.Action, "/withdraw")
+	base, last := path.Split(sw.Action)
+	switch {
+	case last == "make", last == "leave" && r.PostForm.Get("sure") != "": // it is done, or cannot be done again
+		return switcher{Link: (&url.URL{Path: base + "sign-in", RawQuery: url.Values{"lang": {to}}.Encode()}).String()}
+	case last == "accounts", last == "withdraw" && r.PostForm.Get("sure") != "": // it is done: on to the list
+		sw.Action = strings.TrimSuffix(base, "/")
 	}
-	for _, name := range []string{"client_id", "request_uri", "code", "permission"} {
+	for _, name := range []string{"client_id", "request_uri", "code", "site", "permission"} {
 		v := r.PostForm.Get(name)
 		if name == "code" {
 			v = cleanName(v) // as typed, and shown again

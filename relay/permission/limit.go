@@ -37,6 +37,11 @@ var (
 var (
 	defaultPushRate  = Rate{20, 1000}
 	defaultTokenRate = Rate{100, 2000}
+	// Messages of one application: a bank whose 100,000 customers withdraw in a night.
+	defaultMessageRate = Rate{20, 1000}
+	// One gateway's questions for its grants. It asks once a minute, and at once
+	// after each change.
+	defaultGrantsRate = Rate{0.5, 100}
 )
 
 // limits counts in the database, so that its bounds hold however many processes
@@ -99,10 +104,20 @@ func (l *limits) try(ctx context.Context, a netip.Addr, now time.Time) (back fun
 	}
 	key, _ := a.Prefix(bits) // the zero Prefix for the zero Addr: one key for all of those
 	// Everyone's first: a flood from many addresses then leaves no rows behind.
-	names := []string{everyone, "codes from " + key.String()}
+	return l.attempt(ctx, now, []allowance{{everyone, overallRate}, {"codes from " + key.String(), addressRate}})
+}
+
+// allowance is a name in the table of limits, and what it may.
+type allowance struct {
+	name string
+	Rate
+}
+
+// attempt takes one of each allowance, or none of them; see try.
+func (l *limits) attempt(ctx context.Context, now time.Time, of []allowance) (back func() error, wait time.Duration, err error) {
 	err = l.db.Write(ctx, func(tx *sql.Tx) (err error) {
-		for i, r := range []Rate{overallRate, addressRate} {
-			if wait, err = l.take(ctx, tx, names[i], r, 1, now); err == nil && wait > 0 {
+		for _, a := range of {
+			if wait, err = l.take(ctx, tx, a.name, a.Rate, 1, now); err == nil && wait > 0 {
 				err = errLimited
 			}
 			if err != nil {
@@ -119,8 +134,8 @@ func (l *limits) try(ctx context.Context, a netip.Addr, now time.Time) (back fun
 	}
 	return func() error {
 		return l.db.Write(ctx, func(tx *sql.Tx) error {
-			for i, r := range []Rate{overallRate, addressRate} {
-				if _, err := tx.ExecContext(ctx, `UPDATE limits SET full_at = full_at - $1 WHERE name = $2`, r.every().Milliseconds(), names[i]); err != nil {
+			for _, a := range of {
+				if _, err := tx.ExecContext(ctx, `UPDATE limits SET full_at = full_at - $1 WHERE name = $2`, a.every().Milliseconds(), a.name); err != nil {
 					return err
 				}
 			}
@@ -165,15 +180,20 @@ func (l *limits) request(ctx context.Context, kind, client string, r Rate, now t
 // limited refuses a client that asks too often.
 func (s *Service) limited(kind string, rate Rate, h formHandler) formHandler {
 	return func(w http.ResponseWriter, r *http.Request, client identity.Peer, f url.Values) error {
-		wait, err := s.limits.request(r.Context(), kind, client.Application, rate, s.c.Now())
-		if err != nil {
+		if err := s.within(r.Context(), kind, client.Application, rate); err != nil {
 			return err
-		}
-		if wait > 0 {
-			s.log.Warn("permission: a client asks too often", "kind", kind, "client", client.Application)
-			return &Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", Retry: wait,
-				Description: "this application asks too often: try again after the time in Retry-After"}
 		}
 		return h(w, r, client, f)
 	}
+}
+
+// within counts a request of a client, and refuses it where there were too many.
+func (s *Service) within(ctx context.Context, kind, client string, rate Rate) error {
+	wait, err := s.limits.request(ctx, kind, client, rate, s.c.Now())
+	if err == nil && wait > 0 {
+		s.log.Warn("permission: a client asks too often", "kind", kind, "client", client)
+		err = &Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", Retry: wait,
+			Description: "this application asks too often: try again after the time in Retry-After"}
+	}
+	return err
 }

@@ -5,21 +5,29 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // listPage shows every permission of a site.
 type listPage struct {
-	Site   Site
-	Code   string
-	Notice say
-	Items  []listItem
+	Site     Site
+	Code     string
+	Held     string // where an account shows it
+	Accounts int    // that hold the site
+	Notice   say
+	Items    []listItem
+	sure     *surePage // comes first
 }
 
 type listItem struct {
-	N         int // for identifiers on the page
+	N         string // for identifiers on the page
+	Code      string // by which the site is shown, or
+	Held      string
+	Sub       bool // below the heading of its site
 	Row       row
 	State, By string // keys
 	Live      bool   // data may flow
@@ -34,8 +42,8 @@ type listItem struct {
 
 // surePage asks before a withdrawal, and says what it will do.
 type surePage struct {
-	Code, ID, Name string
-	Others         []string // names of those whose permissions end too
+	Code, Held, ID, Name string
+	Others               []string // names of those whose permissions end too
 }
 
 // showPermissions asks for the meter code.
@@ -56,7 +64,24 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request, withdraw bool) {
 	if !ok {
 		return
 	}
-	site, code, _, err := s.siteByCode(r, f.Get("code"))
+	s.listFor(w, r, f, func(x shown, p *listPage) error {
+		if !withdraw {
+			return nil
+		}
+		sure, notice, err := s.withdrawOf(r, x.Site, f.Get("permission"), f.Get("sure") == "yes")
+		if sure != nil {
+			sure.Code, sure.Held = x.Code, x.Held
+			p.sure = sure
+		}
+		p.Notice = notice
+		return err
+	})
+}
+
+// listFor shows the list of the site of a form, once act has done what the form
+// is for.
+func (s *Service) listFor(w http.ResponseWriter, r *http.Request, f url.Values, act func(shown, *listPage) error) {
+	x, err := s.shownBy(r, f)
 	var ue *userError
 	if errors.As(err, &ue) {
 		retryAfter(w, ue)
@@ -67,23 +92,25 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request, withdraw bool) {
 		s.pageError(w, r, err)
 		return
 	}
-	p := listPage{Site: site, Code: code}
-	if withdraw {
-		sure, notice, err := s.withdrawOf(r, site, f.Get("permission"), f.Get("sure") == "yes")
-		if err != nil {
-			s.pageError(w, r, err)
-			return
-		}
-		if sure != nil {
-			sure.Code = code
-			s.render(w, r, http.StatusOK, "sure", *sure)
-			return
-		}
-		p.Notice = notice
-	}
-	if p.Items, err = s.items(r.Context(), site.Gateway); err != nil {
+	p := listPage{Site: x.Site, Code: x.Code, Held: x.Held}
+	if err := act(x, &p); err != nil {
 		s.pageError(w, r, err)
 		return
+	}
+	if p.sure != nil {
+		s.render(w, r, http.StatusOK, "sure", *p.sure)
+		return
+	}
+	p.Items, err = s.items(r.Context(), x.Site.Gateway)
+	if err == nil && x.Held == "" {
+		p.Accounts, err = s.accounts.Holders(r.Context(), x.Site.Gateway, x.Site.CodeVersion)
+	}
+	if err != nil {
+		s.pageError(w, r, err)
+		return
+	}
+	for i := range p.Items {
+		p.Items[i].Code, p.Items[i].Held = x.Code, x.Held
 	}
 	s.render(w, r, http.StatusOK, "list", p)
 }
@@ -158,7 +185,7 @@ func (s *Service) items(ctx context.Context, gateway string) ([]listItem, error)
 	}
 	var items []listItem
 	for i, p := range rows {
-		it := listItem{N: i + 1, Row: p, Live: p.live(now), Ended: !now.Before(p.Expires), Meters: meterLines(p.Covers), By: byKey(p), State: stateOf(p, now),
+		it := listItem{N: strconv.Itoa(i + 1), Row: p, Live: p.live(now), Ended: !now.Before(p.Expires), Meters: meterLines(p.Covers), By: byKey(p), State: stateOf(p, now),
 			Evidence: s.evidenceURL(p.Evidence), Receivers: s.receivers(p.License, s.partNames(p.ClientName, p.Parts)), Told: told[p.ID].say()}
 		it.CanEnd = p.Revoked.IsZero() && !it.Ended
 		var on []string

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/relay/permission"
@@ -42,7 +42,7 @@ func TestMeasures(t *testing.T) {
 				rand.Read(b[:])
 				return netip.AddrFrom4(b)
 			}
-			c.Logger = slog.New(slog.DiscardHandler)
+			c.Logger = record.Logger(t)
 		})
 		sizes := []int{0}
 		if w.db.Dialect == database.PostgreSQL {

@@ -85,7 +85,7 @@ func queueMessages(ctx context.Context, tx *sql.Tx, now time.Time, p withdrawn) 
 	}
 	for _, h := range hashes {
 		_, err := tx.ExecContext(ctx, `INSERT INTO messages (id, permission, token, client, created, due) VALUES ($1,$2,$3,$4,$5,$5)
-			ON CONFLICT (token) DO NOTHING`, newSecret(), p.ID, h, p.Client, now.Unix())
+			ON CONFLICT (token) DO NOTHING`, newName(), p.ID, h, p.Client, now.Unix())
 		if err != nil {
 			return fmt.Errorf("queue the message: %w", err)
 		}

@@ -96,6 +96,9 @@ func hostOf(address string) string {
 	return u.Host
 }
 
+// unicast is all of IPv6 that is given out for the public internet.
+var unicast = netip.MustParsePrefix("2000::/3")
+
 // notPublic are the networks, besides those that netip knows, that do not lead
 // to a machine of the public internet (IANA special-purpose registries), and
 // those that carry an IPv4 address within an IPv6 one.
@@ -115,7 +118,7 @@ func refusePrivate(address string) error {
 		return err
 	}
 	a := ap.Addr().Unmap().WithZone("")
-	if !a.IsGlobalUnicast() || a.IsPrivate() || inAny(notPublic, a) {
+	if !a.IsGlobalUnicast() || a.IsPrivate() || a.Is6() && !unicast.Contains(a) || inAny(notPublic, a) {
 		return fmt.Errorf("%s is not an address of the public internet: messages do not go there", a)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package permission
 
 import (
+	"cmp"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -27,9 +28,15 @@ func (s *Service) serveMessage(w http.ResponseWriter, r *http.Request) {
 	if err == nil && len(sender.Roles) == 0 {
 		err = &Error{Status: http.StatusForbidden, Code: "access_denied", Description: "messages are taken from applications; your certificate is a gateway's"}
 	}
+	if err == nil {
+		err = s.within(r.Context(), "messages", sender.Application, cmp.Or(s.c.MessageRate, defaultMessageRate))
+	}
 	var m message
 	if err == nil {
 		m, err = s.readMessage(w, r)
+	}
+	if err == nil { // the body may have taken its time
+		sender, err = s.peer(r)
 	}
 	if err == nil {
 		err = s.takeMessage(r, sender, m)

@@ -119,7 +119,7 @@ type Summary struct {
 	LastGranted time.Time `json:"lastGranted"`
 	Expires     time.Time `json:"expires"`
 	Revoked     time.Time `json:"revoked,omitzero"`
-	RevokedBy   string    `json:"revokedBy,omitempty"` // user, client, message, linked or operator
+	RevokedBy   string    `json:"revokedBy,omitempty"` // user, client, message, linked, operator or gateway
 	RevokedWith string    `json:"revokedWith,omitempty"`
 }
 
@@ -184,6 +184,8 @@ type GrantLog struct {
 	Address   string    `json:"address"` // IP address of the browser
 	UserAgent string    `json:"userAgent"`
 	Words     string    `json:"words"`
+	How       string    `json:"how"`                // the business was recognised: gateway, printed (a code) or account
+	SignedIn  string    `json:"signedIn,omitempty"` // number of the account
 }
 
 // Show gives one permission; ok is false where there is none.
@@ -217,10 +219,10 @@ func Show(ctx context.Context, db *database.DB, now time.Time, id string) (d Det
 	}
 	d.Grants, err = queryAll(ctx, db, func(r *sql.Rows) (g GrantLog, err error) {
 		var granted, expires int64
-		err = r.Scan(&granted, &expires, &g.Address, &g.UserAgent, &g.Words)
+		err = r.Scan(&granted, &expires, &g.Address, &g.UserAgent, &g.Words, &g.How, &g.SignedIn)
 		g.Granted, g.Expires = unix(granted), unix(expires)
 		return g, err
-	}, `SELECT granted, expires, address, user_agent, words FROM permission_grants WHERE permission = $1 ORDER BY granted, id`, id)
+	}, `SELECT granted, expires, address, user_agent, words, how, signed_in FROM permission_grants WHERE permission = $1 ORDER BY granted, id`, id)
 	if err != nil {
 		return d, false, err
 	}

@@ -13,6 +13,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/perseus-edge/perseus-edge/relay/account"
 )
 
 //go:embed web/style.css
@@ -20,6 +22,25 @@ var style string
 
 //go:embed web/pages.html
 var pagesHTML string
+
+// script is on the pages that may ask for a passkey, and no other.
+//
+//go:embed web/passkey.js
+var script string
+
+// scriptPolicy lets it run, and nothing else.
+var scriptPolicy = func() string {
+	h := sha256.Sum256([]byte(script))
+	return "; script-src 'sha256-" + base64.StdEncoding.EncodeToString(h[:]) + "'"
+}()
+
+// withScript lets the page that follows ask for a passkey, where it has a
+// challenge to ask with.
+func withScript(w http.ResponseWriter, challenge string) {
+	if challenge != "" {
+		w.Header().Set("Content-Security-Policy", w.Header().Get("Content-Security-Policy")+scriptPolicy)
+	}
+}
 
 // contentPolicy lets a page load nothing but its own style, and be framed by
 // nobody. %s is where its forms may lead.
@@ -36,6 +57,9 @@ func (s *Service) parsePages() map[string]*template.Template {
 	for code, c := range catalogues {
 		all[code] = template.Must(template.New("pages").Funcs(template.FuncMap{
 			"style":          func() template.CSS { return template.CSS(style) },
+			"script":         func() template.JS { return template.JS(script) },
+			"accountURL":     func() string { return s.issuer.Path + "/account" },
+			"grouped":        account.Grouped,
 			"organisation":   func() string { return cleanName(s.c.Organisation) },
 			"authorizeURL":   func() string { return s.issuer.Path + "/authorize" },
 			"permissionsURL": func() string { return s.issuer.Path + "/permissions" },
@@ -54,10 +78,14 @@ type (
 		Switch  switcher
 	}
 	codePage struct {
-		Asked   asked
-		What    string // key
-		Code    string
-		Problem say
+		Asked     asked
+		What      string // key
+		Code      string
+		Way       way
+		SignedIn  bool
+		Sites     []held
+		Challenge account.Challenge
+		Problem   say
 	}
 	offerPage struct {
 		Asked     asked
@@ -146,7 +174,8 @@ func plainAll(f url.Values) bool {
 
 // titles are the keys of the pages' titles.
 var titles = map[string]string{"code": "code.title", "offer": "offer.title", "permissions": "find.title", "list": "list.title",
-	"sure": "sure.title", "evidence": "evidence.title"}
+	"sure": "sure.title", "evidence": "evidence.title", "signin": "account.signin", "keep": "account.keep.title", "account": "find.title",
+	"ways": "account.ways", "leave": "account.leave.title"}
 
 // render sends a page in the language of the request. It is made in memory
 // first: half a page never leaves.
@@ -159,6 +188,14 @@ func (s *Service) render(w http.ResponseWriter, r *http.Request, status int, nam
 	case offerPage:
 		f.Problem = d.Problem.Key != ""
 	case findPage:
+		f.Problem = d.Problem.Key != ""
+	case signInPage:
+		f.Problem = d.Problem.Key != ""
+	case keepPage:
+		f.Problem = d.Problem.Key != ""
+	case accountPage:
+		f.Problem = d.Problem.Key != ""
+	case waysPage:
 		f.Problem = d.Problem.Key != ""
 	case messagePage:
 		f.Title = d.Title

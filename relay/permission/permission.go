@@ -33,6 +33,8 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/identity/signin"
+	"github.com/perseus-edge/perseus-edge/relay/account"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/openapi"
 )
@@ -57,17 +59,21 @@ type Config struct {
 	Signer       crypto.Signer       // signs grant sets for the gateways
 	Chain        []*x509.Certificate // the signing certificate of Signer, leaf first
 
-	OnChange   func(gateway string)                            // optional; the gateway's grants changed
-	OnWithdraw func(ctx context.Context, gateway string) error // optional; deletes what no live grant covers; Run retries it until it succeeds
-	Revoked    func(serial *big.Int) bool                      // optional; whether a client certificate is on the CRL: asked on every request
-	Words      map[string]string                               // optional; permission texts by licence URL, in place of our own
-	Privacy    string                                          // optional; URL of the organisation's privacy policy
-	History    time.Duration                                   // optional; how far back before the grant data may go; DefaultHistory if 0
-	Address    func(r *http.Request) netip.Addr                // optional; the browser's address where a proxy stands in front; the connection's if nil
-	PushRate   Rate                                            // optional; of pushed requests, for each client; 20 a second, 1,000 at once
-	TokenRate  Rate                                            // optional; of all that has to do with tokens, for each client; 100 a second, 2,000 at once
-	Messages   Delivery                                        // optional; how clients are told of withdrawals; without it the messages wait
-	KeepEnded  time.Duration                                   // optional; for how long a permission's record and evidence are kept after its end; DefaultKeepEnded if 0
+	OnChange    func(gateway string)                            // optional; the gateway's grants changed
+	OnWithdraw  func(ctx context.Context, gateway string) error // optional; deletes what no live grant covers; Run retries it until it succeeds
+	Revoked     func(serial *big.Int) bool                      // optional; whether a client certificate is on the CRL: asked on every request
+	Words       map[string]string                               // optional; permission texts by licence URL, in place of our own
+	Privacy     string                                          // optional; URL of the organisation's privacy policy
+	History     time.Duration                                   // optional; how far back before the grant data may go; DefaultHistory if 0
+	Address     func(r *http.Request) netip.Addr                // optional; the browser's address where a proxy stands in front; the connection's if nil
+	PushRate    Rate                                            // optional; of pushed requests, for each client; 20 a second, 1,000 at once
+	TokenRate   Rate                                            // optional; of all that has to do with tokens, for each client; 100 a second, 2,000 at once
+	MessageRate Rate                                            // optional; of messages of withdrawal from each application; 20 a second, 1,000 at once
+	GrantsRate  Rate                                            // optional; of each gateway's questions for its grants; one in 2 seconds, 100 at once
+	Messages    Delivery                                        // optional; how clients are told of withdrawals; without it the messages wait
+	KeepEnded   time.Duration                                   // optional; for how long a permission's record and evidence are kept after its end; DefaultKeepEnded if 0
+
+	PasswordCost signin.Cost // optional; of the passwords of businesses' accounts; signin.DefaultCost if zero
 
 	WithdrawalSubject string // optional; subject of the message of withdrawal; scheme.WithdrawalMessage if empty
 
@@ -86,6 +92,7 @@ type Service struct {
 	words    map[string]string
 	hub      *hub
 	outgoing outgoing
+	accounts *account.Service
 	forgot   atomic.Int64 // when forgetEnded was last through, unix seconds
 	limits   *limits
 	pages    map[string]*template.Template // by language
@@ -136,6 +143,9 @@ func New(c Config) (*Service, error) {
 		s.c.Address = connectionAddress
 	}
 	s.limits, s.pages = newLimits(c.DB), s.parsePages()
+	if s.accounts, err = s.newAccounts(); err != nil {
+		return nil, fmt.Errorf("permission: accounts: %w", err)
+	}
 	s.hub, s.outgoing = newHub(s.changedGateways), outgoing{make(chan struct{}, 1)}
 	return s, nil
 }
@@ -155,7 +165,19 @@ func (s *Service) RegisterBrowser(mux openapi.Mux) {
 	page("GET /permissions", s.showPermissions)
 	page("POST /permissions", s.postPermissions)
 	page("POST /permissions/withdraw", s.postWithdraw)
+	page("POST /permissions/accounts", s.postAccounts)
 	page("GET /evidence/{key}", s.showEvidence)
+	page("GET /account", s.serveAccount)
+	page("POST /account", s.serveAccount)
+	page("GET /account/sign-in", s.getSignIn)
+	page("POST /account/sign-in", s.postSignIn)
+	page("POST /account/sites", s.postKeep)
+	page("POST /account/make", s.postMake)
+	page("POST /account/remove", s.postRemoveSite)
+	page("GET /account/ways", s.serveWays)
+	page("POST /account/ways", s.postWays)
+	page("POST /account/sign-out", s.postSignOut)
+	page("POST /account/leave", s.postLeave)
 }
 
 // RegisterServer adds the endpoints for applications and gateways: for a

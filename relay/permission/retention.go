@@ -3,6 +3,7 @@ package permission
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -36,14 +37,15 @@ func (s *Service) forgetEnded(ctx context.Context) error {
 	if last := s.forgot.Load(); last != 0 && now.Unix() >= last && now.Sub(unix(last)) < time.Hour {
 		return nil
 	}
+	before := now.Add(-s.c.KeepEnded)
 	ids, err := queryAll(ctx, s.db, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) },
 		`SELECT id FROM permissions WHERE (revoked <> 0 AND purged <> 0 AND revoked <= $1) OR (revoked = 0 AND expires <= $1) ORDER BY id LIMIT $2`,
-		now.Add(-s.c.KeepEnded).Unix(), forgetAtOnce)
+		before.Unix(), forgetAtOnce)
 	if err != nil {
 		return fmt.Errorf("find records to forget: %w", err)
 	}
 	for _, id := range ids {
-		if err := s.db.Write(ctx, func(tx *sql.Tx) error { return forget(ctx, tx, id) }); err != nil {
+		if err := s.db.Write(ctx, func(tx *sql.Tx) error { return s.forget(ctx, tx, id, before) }); err != nil {
 			return fmt.Errorf("forget the permission %s: %w", id, err)
 		}
 		s.log.Info("permission: record and evidence forgotten, its time is over", "permission", id)
@@ -59,8 +61,17 @@ func (s *Service) forgetEnded(ctx context.Context) error {
 	return err
 }
 
-// forget deletes a permission with all that hangs on it.
-func forget(ctx context.Context, tx *sql.Tx, id string) error {
+// forget deletes a permission with all that hangs on it, if it still is one
+// that ended before an instant: it may have been renewed since it was looked for.
+func (s *Service) forget(ctx context.Context, tx *sql.Tx, id string, before time.Time) error {
+	err := tx.QueryRowContext(ctx, `SELECT id FROM permissions WHERE id = $1
+		AND ((revoked <> 0 AND purged <> 0 AND revoked <= $2) OR (revoked = 0 AND expires <= $2))`+s.db.ForUpdate(), id, before.Unix()).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	for _, q := range []string{
 		`DELETE FROM messages WHERE permission = $1`,
 		`DELETE FROM permission_links WHERE permission = $1 OR relies_on = $1`,

@@ -13,12 +13,16 @@ import (
 )
 
 // newSecret makes 256 random bits as 43 characters that need no escaping in an
-// address: tokens, codes, identifiers, evidence keys.
+// address: tokens, codes, request_uris, evidence keys.
 func newSecret() string {
 	var b [32]byte
 	rand.Read(b[:]) // never fails (crypto/rand)
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
+
+// newName makes the name of a permission, a grant or a message. It is no secret
+// and stands in logs: who has only the name gets nothing for it.
+func newName() string { return newSecret() }
 
 // hashOf is the form in which secrets are stored and looked up. Looking up by
 // hash also means that no comparison's timing depends on the secret.

@@ -18,6 +18,7 @@ const (
 	byMessage  = "message"  // the issuer of a permission of ours that this one relied on
 	byLinked   = "linked"   // it relied on a permission that was withdrawn
 	byOperator = "operator" // whoever runs the relay, asked by the business
+	byGateway  = "gateway"  // somebody before, which the gateway has kept and the relay lost: see told.go
 )
 
 // settle is how long after a withdrawal the data is deleted a second time and
@@ -126,7 +127,7 @@ func column(ctx context.Context, tx *sql.Tx, query string, args ...any) (out []s
 
 // sweep does what is due: deletions after withdrawal, and rows that ran out.
 func (s *Service) sweep(ctx context.Context) error {
-	return errors.Join(s.purge(ctx), s.tidy(ctx), s.forgetEnded(ctx))
+	return errors.Join(s.purge(ctx), s.tidy(ctx), s.forgetEnded(ctx), s.accounts.Sweep(ctx))
 }
 
 // purge deletes, for good, the data of permissions that were withdrawn a

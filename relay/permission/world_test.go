@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
-	"io"
 	"log"
 	"log/slog"
 	"math/big"
@@ -23,6 +22,8 @@ import (
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/identity/signin"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/relay/migrations"
@@ -86,6 +87,7 @@ func (s *sites) SiteByCode(_ context.Context, code string) (permission.Site, err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if site, ok := s.m[code]; ok {
+		site.CodeVersion = code
 		return site, nil
 	}
 	return permission.Site{}, ingest.ErrNotFound
@@ -94,12 +96,21 @@ func (s *sites) SiteByCode(_ context.Context, code string) (permission.Site, err
 func (s *sites) Site(_ context.Context, gateway string) (permission.Site, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, site := range s.m {
+	for code, site := range s.m {
 		if site.Gateway == gateway {
+			site.CodeVersion = code
 			return site, nil
 		}
 	}
 	return permission.Site{}, ingest.ErrNotFound
+}
+
+// recode gives a site another code, as its gateway does for a new tenant.
+func (s *sites) recode(from, to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.m[to] = s.m[from]
+	delete(s.m, from)
 }
 
 func (s *sites) set(code string, site permission.Site) {
@@ -168,8 +179,8 @@ func newWorld(t *testing.T, db *database.DB, change ...func(*permission.Config))
 	signing := w.pki.Signing("https://directory.example/a/relay", "Perseus Relay Ltd", "https://directory.example/m/relay", perseus.Role(scheme.EDP))
 	c := permission.Config{
 		DB: db, Issuer: w.issuer, Server: w.server, Scheme: perseus, Organisation: "Perseus Relay Ltd", Sites: w.sites,
-		SealKey: make([]byte, 32), Signer: signing.Key, Chain: signing.Chain, Now: w.now,
-		Logger: slog.New(slog.NewTextHandler(testLog{t}, nil)),
+		SealKey: make([]byte, 32), PasswordCost: signin.Cost{Memory: 64, Time: 1, Threads: 1}, Signer: signing.Key, Chain: signing.Chain, Now: w.now,
+		Logger: slog.New(record.Handler(t, slog.NewTextHandler(testLog{t}, nil))),
 		OnChange: func(g string) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -190,7 +201,7 @@ func newWorld(t *testing.T, db *database.DB, change ...func(*permission.Config))
 	for _, f := range change {
 		f(&c)
 	}
-	w.config = c
+	w.config, w.issuer = c, c.Issuer
 	w.start(pages, server)
 	return w
 }
@@ -255,7 +266,7 @@ func (w *world) listen(h http.Handler, mutual bool) string {
 		srv.TLS = identity.ServerTLS(leaf.Get, w.pki.ClientCA.Pool())
 	}
 	srv.TLS.Certificates = []tls.Certificate{*leaf.TLS()} // or httptest adds its own
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.Config.ErrorLog = log.New(record.Writer(nil, "errors of a server", nil), "", 0)
 	srv.StartTLS()
 	w.t.Cleanup(srv.Close)
 	return srv.URL

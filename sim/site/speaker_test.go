@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/drivers/dcc"
 	"github.com/perseus-edge/perseus-edge/drivers/mqtt"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/sim/fault"
 )
 
@@ -27,7 +27,7 @@ func listen(t *testing.T, s *Site, b *bus) *ear {
 	t.Helper()
 	var l drivers.Listener
 	var err error
-	quiet := slog.New(slog.DiscardHandler)
+	quiet := record.Logger(t)
 	if b.cfg.Driver == "mqtt" {
 		c := mqtt.Config{URLs: []string{b.at.url}, ClientID: "test", Format: b.cfg.Listening.Format, Now: s.opt.Now, Logger: quiet}
 		for _, src := range b.sources {

@@ -5,7 +5,6 @@ import (
 	"compress/flate"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
 	"encoding/binary"
 	"math/big"
 	"reflect"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
 )
 
 // The promise of issue 2: at most 8 bytes for a half-hour on the wire, with
@@ -77,8 +77,8 @@ func TestEveryByteCounts(t *testing.T) {
 		if err := s.Verify(&newTestKey(t).PublicKey); err != nil {
 			t.Fatal(err)
 		}
-		other, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+		other, _ := newkey.Make(elliptic.P256())
+		p384, _ := newkey.Make(elliptic.P384())
 		for what, k := range map[string]*ecdsa.PublicKey{"another key": &other.PublicKey, "P-384": &p384.PublicKey, "no key": nil} {
 			if s.Verify(k) == nil {
 				t.Errorf("%s: verified with %s", name, what)
@@ -181,7 +181,7 @@ func TestEncodeRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	p384, _ := newkey.Make(elliptic.P384())
 	if _, err := Encode(shopBatch(1), p384); err == nil {
 		t.Error("signed with P-384")
 	}

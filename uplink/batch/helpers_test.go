@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	_ "github.com/perseus-edge/perseus-edge/internal/secrets/record" // of what the tests make and log
 )
 
 // testKey is a fixed key whose signatures are deterministic (RFC 6979), so

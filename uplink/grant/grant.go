@@ -10,6 +10,11 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 )
 
+// WithdrawnHeader is the header of a question for grants in which a gateway
+// names, with commas between, the grants that the relay has given as live though
+// the gateway has seen them withdrawn: the relay was put back to a backup.
+const WithdrawnHeader = "Perseus-Withdrawn"
+
 // Grant is one permission as a gateway needs to know it.
 type Grant struct {
 	ID      string    `json:"id"`               // unguessable, stable over the life of the permission

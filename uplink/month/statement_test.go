@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"math/big"
@@ -13,12 +12,14 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
+	_ "github.com/perseus-edge/perseus-edge/internal/secrets/record" // of what the tests make and log
 )
 
 const framework = "https://registry.example/trust-framework"
 
 func statement(t testing.TB) (Statement, *ecdsa.PrivateKey) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := newkey.Make(elliptic.P256())
 	if err != nil {
 		t.Fatal(err)
 	}

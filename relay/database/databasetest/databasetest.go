@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	_ "github.com/perseus-edge/perseus-edge/internal/secrets/record" // of what the tests make and log
 	"github.com/perseus-edge/perseus-edge/relay/database"
 )
 

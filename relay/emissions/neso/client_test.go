@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/emissions/neso"
 	"github.com/perseus-edge/perseus-edge/sim/carbon"
 )
@@ -38,7 +38,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 func (w *wire) client(t *testing.T, c neso.Config) *neso.Client {
 	t.Helper()
 	w.now = now
-	c.HTTP, c.Logger = w, slog.New(slog.NewTextHandler(io.Discard, nil))
+	c.HTTP, c.Logger = w, record.Logger(t)
 	c.Now = func() time.Time { return w.now }
 	c.Sleep = func(ctx context.Context, d time.Duration) error {
 		w.now, w.slept = w.now.Add(d), w.slept+d

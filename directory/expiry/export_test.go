@@ -1,0 +1,8 @@
+package expiry
+
+const (
+	WarnKeep  = warnKeep
+	WarnRetry = warnRetry
+)
+
+type EndingJSON = endingJSON

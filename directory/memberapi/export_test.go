@@ -1,0 +1,3 @@
+package memberapi
+
+const OrganisationsAtOnce = organisationsAtOnce

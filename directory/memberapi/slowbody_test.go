@@ -1,0 +1,53 @@
+package memberapi_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/dirtest"
+)
+
+// during is a body that does something before it comes.
+type during struct {
+	do   func()
+	rest io.Reader
+}
+
+func (d *during) Read(p []byte) (int, error) {
+	if d.do != nil {
+		d.do()
+		d.do = nil
+	}
+	return d.rest.Read(p)
+}
+
+// A body may take a minute to come: a token that ended meanwhile does nothing.
+func TestASlowBodyOutlivesNoToken(t *testing.T) {
+	dirtest.OnBoth(t, func(t *testing.T, w *dirtest.World) {
+		send := func(token string, do func()) int {
+			r := httptest.NewRequest(http.MethodPost, dirtest.Base+"/members/gateways", &during{do, strings.NewReader(`{"name":"Mine","site":"Riverside"}`)})
+			r.Header.Set("Authorization", "Bearer "+token)
+			r.Header.Set("Content-Type", "application/json")
+			rec := httptest.NewRecorder()
+			w.Front.Handler().ServeHTTP(rec, r)
+			return rec.Code
+		}
+		token := dirtest.Must(w.IssueToken(t.Context(), w.Provider.ID, directory.Owner))(t)
+		if got := send(token, func() {}); got != http.StatusCreated {
+			t.Fatalf("a good token: %d", got)
+		}
+		got := send(token, func() {
+			if err := w.RevokeToken(t.Context(), token); err != nil {
+				t.Error(err)
+			}
+		})
+		gs := dirtest.Must(w.Gateways(t.Context(), w.Provider.ID))(t)
+		if got != http.StatusUnauthorized || len(gs) != 1 {
+			t.Errorf("a token that ended meanwhile: %d, %d gateways", got, len(gs))
+		}
+	})
+}

@@ -1,0 +1,473 @@
+package store
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+)
+
+// lightRound is a minute of ten meters in which no half-hour ends.
+func lightRound(minute int, r *Round) {
+	keys := tenMeters()
+	r.States, r.Samples = r.States[:0], r.Samples[:0]
+	for i, k := range keys {
+		r.States = append(r.States, KeyedState{k, fmt.Appendf(nil, "state of %d at %d", i, minute)})
+		r.Samples = append(r.Samples, KeyedSample{k, energy.Sample{At: day0.Add(time.Duration(minute) * time.Minute), Value: int64(minute * i)}})
+	}
+}
+
+// commitLight commits minutes [from, to). The first ever goes to bbolt.
+func commitLight(t testing.TB, s *Store, from, to int) {
+	t.Helper()
+	var r Round
+	for m := from; m < to; m++ {
+		lightRound(m, &r)
+		must(t, s.Commit(r))
+	}
+}
+
+// holdsLight checks that the minutes [0, to) are there, to the last.
+func holdsLight(t *testing.T, s *Store, to int) {
+	t.Helper()
+	for i, k := range tenMeters() {
+		state, err := s.State(k)
+		must(t, err)
+		same(t, "state", string(state), fmt.Sprintf("state of %d at %d", i, to-1))
+		got := collect(t, s.Samples(k, day0, forever))
+		if len(got) != to || got[to-1].Value != int64((to-1)*i) || !got[to-1].At.Equal(day0.Add(time.Duration(to-1)*time.Minute)) {
+			t.Fatalf("%d samples of %d, the last %+v", len(got), to, got[len(got)-1])
+		}
+	}
+}
+
+// copyOf puts the files of an open store, as they are, under another name.
+func copyOf(t *testing.T, s *Store) (path string) {
+	t.Helper()
+	path = filepath.Join(fastDir(t), "copy.db")
+	for _, suffix := range []string{"", checkpointSuffix} {
+		b, err := os.ReadFile(s.path + suffix)
+		must(t, err)
+		must(t, os.WriteFile(path+suffix, b, 0o600))
+	}
+	return path
+}
+
+func logged(t *testing.T, path string) (*Store, *quiet) {
+	t.Helper()
+	log := &quiet{}
+	o := options()
+	o.Logger = newLogger(log)
+	s, report, err := Open(path, o)
+	must(t, err)
+	same(t, "report", report, Report{})
+	t.Cleanup(func() { s.Close() })
+	return s, log
+}
+
+// The format, byte for byte: what a version of this program has written, every
+// later one reads.
+func TestSlotGolden(t *testing.T) {
+	const want = "70657273657573 4b 01000000 00000058 00000003 0000000000000007 0000000000000102 000102030405060708090a0b0c0d0e0f" +
+		"01 04 616263 00" + // register 1: a state of three bytes, no samples
+		"ac02 00 02 80f08eeb9467 0e 90bf05 05" + // register 300: no state, two samples
+		"ad02 01 01 80b0cdeb9467 01" + // register 301: an empty state, one sample
+		"8b8b4cd0"
+	on := base{0x102, [16]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}}
+	at := time.UnixMilli(1772323200000).UTC()
+	two := line{id: 300, sampled: true, sample: energy.Sample{At: at.Add(90 * time.Second), Value: 4}}
+	first := energy.Sample{At: at, Value: 7}
+	two.samples, two.n, two.at, two.value = two.appendSample(nil, &first), 1, at.UnixMilli(), 7
+	lines := []line{
+		{id: 1, has: true, state: []byte("abc")},
+		{id: 2}, // of which there is nothing
+		two,
+		{id: 301, staged: true, next: []byte{}, sampled: true, sample: energy.Sample{At: at.Add(512 * time.Second), Value: -1}},
+	}
+	file := &memory{}
+	w := slotWriter{w: file, buf: make([]byte, 0, slotPage)}
+	n, err := w.slot(on, 7, lines, nil)
+	must(t, err)
+	same(t, "bytes", n, int64(slotPage))
+	length, count := slotSize(lines)
+	same(t, "registers", count, 3)
+	if got := hex.EncodeToString(file.b[:length]); got != strings.ReplaceAll(want, " ", "") || !allZero(file.b[length:]) {
+		t.Errorf("%s\nwant\n%s", got, strings.ReplaceAll(want, " ", ""))
+	}
+	s, err := parseSlot(file.b)
+	must(t, err)
+	if s.number != 7 || s.on != on || len(s.lines) != 3 || string(s.lines[0].state) != "abc" || s.lines[1].has || !s.lines[2].has {
+		t.Errorf("%+v", s)
+	}
+	same(t, "samples", s.lines[1].decode(nil), []energy.Sample{first, two.sample})
+}
+
+// memory is a file in memory.
+type memory struct{ b []byte }
+
+func (m *memory) WriteAt(b []byte, at int64) (int, error) {
+	if need := int(at) + len(b); need > len(m.b) {
+		m.b = append(m.b, make([]byte, need-len(m.b))...)
+	}
+	return copy(m.b[at:], b), nil
+}
+
+// A slot larger than the buffer is the same as one that fits in it.
+func TestSlotInPieces(t *testing.T) {
+	var lines []line
+	for i := range 3000 {
+		lines = append(lines, line{id: uint32(i), has: true, state: bytes.Repeat([]byte{byte(i)}, i%97)})
+	}
+	var made [][]byte
+	for _, pages := range []int{1, 3, 100} {
+		file := &memory{}
+		w := slotWriter{w: file, buf: make([]byte, 0, pages*slotPage)}
+		_, err := w.slot(base{}, 1, lines, nil)
+		must(t, err)
+		made = append(made, file.b)
+	}
+	s, err := parseSlot(made[0])
+	must(t, err)
+	if len(s.lines) != 3000 || !bytes.Equal(made[0], made[1]) || !bytes.Equal(made[0], made[2]) {
+		t.Errorf("%d registers; the same: %v, %v", len(s.lines), bytes.Equal(made[0], made[1]), bytes.Equal(made[0], made[2]))
+	}
+}
+
+// Light rounds lie in the checkpoint, are read from there, outlive a kill, and
+// are taken in by the next half-hour and by closing.
+func TestLightRounds(t *testing.T) {
+	s := fastStore(t)
+	commitLight(t, s, 0, 20)
+	if w := s.Written(); w.Commits != 1 || w.Checkpoints != 19 {
+		t.Errorf("%+v", w)
+	}
+	holdsLight(t, s, 20)
+	before, after, err := s.SamplesAround(tenMeters()[3], day0.Add(12*time.Minute+30*time.Second))
+	must(t, err)
+	same(t, "around", []int64{before.Value, after.Value}, []int64{36, 39})
+
+	killed, log := logged(t, copyOf(t, s))
+	holdsLight(t, killed, 20)
+	commitLight(t, killed, 20, 25)
+	holdsLight(t, killed, 25)
+	if w := killed.Written(); w.Commits != 0 || w.Checkpoints != 5 {
+		t.Errorf("it went on with %+v", w)
+	}
+	same(t, "log", len(log.lines), 0)
+
+	must(t, s.Commit(Round{HalfHours: halfHours(tenMeters()[0], 0, 1)}))
+	same(t, "left in the checkpoint", s.since.touched, 0)
+	holdsLight(t, s, 20)
+	commitLight(t, s, 20, 22)
+	must(t, s.SetMeta("a", []byte("b"))) // the checkpoint goes along
+	holdsLight(t, s, 22)
+	killed, _ = logged(t, copyOf(t, s))
+	holdsLight(t, killed, 22)
+	must(t, s.Close())
+	must(t, os.Remove(s.path+checkpointSuffix))
+	alone, log := logged(t, s.path)
+	holdsLight(t, alone, 22)
+	if !log.has("amiss") {
+		t.Error("nobody says that the checkpoint has gone")
+	}
+}
+
+// Where there is no checkpoint, or none that is this store's, the half-hours
+// and what they took in are there; it is said, and the store goes on.
+func TestCheckpointAmiss(t *testing.T) {
+	s := fastStore(t)
+	commitLight(t, s, 0, 10)
+	must(t, s.Commit(Round{HalfHours: halfHours(tenMeters()[0], 0, 1)}))
+	commitLight(t, s, 10, 15)
+	other := fastStore(t)
+	commitLight(t, other, 0, 10)
+	must(t, other.Commit(Round{HalfHours: halfHours(tenMeters()[0], 0, 1)}))
+	commitLight(t, other, 10, 19)
+	foreign, err := os.ReadFile(other.path + checkpointSuffix)
+	must(t, err)
+	for name, c := range map[string]struct {
+		harm func(path string, b []byte) error
+		left int // minutes
+	}{
+		"gone":  {func(path string, _ []byte) error { return os.Remove(path) }, 10},
+		"empty": {func(path string, _ []byte) error { return os.WriteFile(path, nil, 0o600) }, 10},
+		"words": {func(path string, _ []byte) error { return os.WriteFile(path, []byte("not ours\n"), 0o600) }, 10},
+		"noise": {func(path string, b []byte) error {
+			return os.WriteFile(path, bytes.Repeat([]byte{0xA5}, len(b)), 0o600)
+		}, 10},
+		"another's":      {func(path string, _ []byte) error { return os.WriteFile(path, foreign, 0o600) }, 10},
+		"a folder":       {func(path string, _ []byte) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }, 10},
+		"one slot: A":    {func(path string, b []byte) error { b[100] ^= 1; return os.WriteFile(path, b, 0o600) }, -1},
+		"one slot: B":    {func(path string, b []byte) error { b[len(b)/2+100] ^= 1; return os.WriteFile(path, b, 0o600) }, -1},
+		"later versions": {func(path string, b []byte) error { b[8], b[len(b)/2+8] = 9, 9; return os.WriteFile(path, b, 0o600) }, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := copyOf(t, s)
+			b, err := os.ReadFile(path + checkpointSuffix)
+			must(t, err)
+			must(t, c.harm(path+checkpointSuffix, b))
+			again, log := logged(t, path)
+			if !log.has("amiss with the checkpoint") {
+				t.Errorf("nothing is said: %q", log.lines)
+			}
+			left := c.left
+			if left < 0 {
+				left = len(collect(t, again.Samples(tenMeters()[0], day0, forever)))
+				if left != 14 && left != 15 {
+					t.Fatalf("%d minutes of 15 with one slot of two", left)
+				}
+			}
+			holdsLight(t, again, left)
+			commitLight(t, again, left, left+3)
+			holdsLight(t, again, left+3)
+			must(t, again.Close())
+			again, _ = logged(t, path)
+			holdsLight(t, again, left+3)
+		})
+	}
+}
+
+// A program of before there were checkpoints commits to the file: what lies
+// beside it is out of date from then on, whatever it says.
+func TestCheckpointAfterAnOlderProgram(t *testing.T) {
+	s := fastStore(t)
+	commitLight(t, s, 0, 10)
+	path := copyOf(t, s)
+	db, err := bolt.Open(path, 0o600, nil)
+	must(t, err)
+	must(t, db.Update(func(tx *bolt.Tx) error { // it knows no marks: the one in the file stays
+		key := be32(1)
+		return tx.Bucket(bucketStates).Put(key, pack(smallVersion, key, []byte("its own")))
+	}))
+	must(t, db.Close())
+	again, _ := logged(t, path)
+	state, err := again.State(tenMeters()[0])
+	must(t, err)
+	same(t, "state", string(state), "its own")
+	same(t, "samples", len(collect(t, again.Samples(tenMeters()[0], day0, forever))), 1)
+}
+
+// The file is made larger when more is to be kept than its slots hold, and is
+// its owner's alone.
+func TestCheckpointGrows(t *testing.T) {
+	s := fastStore(t)
+	var sizes []int64
+	r := Round{}
+	for i, long := range []int{10, 10, 20_000, 100, 150_000} {
+		r.States = r.States[:0]
+		for _, k := range tenMeters() {
+			r.States = append(r.States, KeyedState{k, bytes.Repeat([]byte{byte(i)}, long)})
+		}
+		must(t, s.Commit(r))
+		if i == 0 {
+			continue
+		}
+		info, err := os.Stat(s.path + checkpointSuffix)
+		must(t, err)
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("its mode is %v", info.Mode())
+		}
+		sizes = append(sizes, info.Size())
+		again, _ := logged(t, copyOf(t, s))
+		state, err := again.State(tenMeters()[9])
+		must(t, err)
+		if !bytes.Equal(state, r.States[9].State) {
+			t.Fatalf("after %d bytes: %d are read", long, len(state))
+		}
+		must(t, again.Close())
+	}
+	if !slices.IsSorted(sizes) || sizes[0] != 2*slotPage || sizes[3] < 3_000_000 {
+		t.Errorf("%v", sizes)
+	}
+}
+
+// A store that is set aside takes its checkpoint along.
+func TestCheckpointIsSetAside(t *testing.T) {
+	s := fastStore(t)
+	commitLight(t, s, 0, 10)
+	path := copyOf(t, s)
+	must(t, os.WriteFile(path, []byte("a card that died"), 0o600))
+	want, err := os.ReadFile(path + checkpointSuffix)
+	must(t, err)
+	again, report := mustOpen(t, path)
+	got, err := os.ReadFile(report.SetAside + checkpointSuffix)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(path + checkpointSuffix); !os.IsNotExist(err) {
+		t.Errorf("it still lies beside the new store: %v", err)
+	}
+	commitLight(t, again, 0, 3)
+	holdsLight(t, again, 3)
+}
+
+// failing is a checkpoint file that cannot be written for a while.
+type failing struct {
+	slotFile
+	write, sync *error
+}
+
+func (f failing) WriteAt(b []byte, at int64) (int, error) {
+	if *f.write != nil {
+		return 0, *f.write
+	}
+	return f.slotFile.WriteAt(b, at)
+}
+
+func (f failing) Sync() error {
+	if *f.sync != nil {
+		return *f.sync
+	}
+	return f.slotFile.Sync()
+}
+
+// A checkpoint that cannot be written, or not be synced, costs nothing: bbolt
+// takes the round and what the checkpoint held, also where a transaction was
+// to take the checkpoint along. After an hour of rounds it is tried again.
+func TestCheckpointFails(t *testing.T) {
+	for _, sync := range []bool{false, true} {
+		for _, by := range []string{"a light round", "another transaction"} {
+			t.Run(fmt.Sprint(by, sync), func(t *testing.T) {
+				var write, syncs error
+				log := &quiet{}
+				o := options()
+				o.Logger = newLogger(log)
+				o.wrap = func(f slotFile) slotFile { return failing{f, &write, &syncs} }
+				s, _, err := Open(filepath.Join(fastDir(t), "agent.db"), o)
+				must(t, err)
+				defer s.Close()
+				commitLight(t, s, 0, 10)
+				was := s.Written()
+				if sync {
+					syncs = errors.New("the card does not answer")
+				} else {
+					write = errors.New("the card is read-only")
+				}
+				next := 10
+				if by == "a light round" {
+					commitLight(t, s, 10, 11)
+					next = 11
+				} else {
+					must(t, s.SetMeta("a", []byte("b")))
+				}
+				if w := s.Written(); w.Commits != was.Commits+1 || w.Checkpoints != was.Checkpoints || s.since.touched != 0 || !log.has("cannot be written") {
+					t.Errorf("%+v after %+v; %d registers wait; %q", w, was, s.since.touched, log.lines)
+				}
+				path := copyOf(t, s)
+				again, _ := logged(t, path)
+				holdsLight(t, again, next)
+				write, syncs = nil, nil
+				commitLight(t, s, next, next+restRounds)
+				if w := s.Written(); w.Checkpoints != was.Checkpoints {
+					t.Errorf("%+v", w)
+				}
+				commitLight(t, s, next+restRounds, next+restRounds+5)
+				if w := s.Written(); w.Checkpoints != was.Checkpoints+5 {
+					t.Errorf("%+v", w)
+				}
+				holdsLight(t, s, next+restRounds+5)
+			})
+		}
+	}
+}
+
+// Who only looks changes nothing.
+func TestLookingLeavesTheCheckpoint(t *testing.T) {
+	s := fastStore(t)
+	commitLight(t, s, 0, 10)
+	path := copyOf(t, s)
+	before, err := os.ReadFile(path)
+	must(t, err)
+	o := options()
+	o.LeaveDamaged = true
+	looking, _, err := Open(path, o)
+	must(t, err)
+	holdsLight(t, looking, 10)
+	must(t, looking.Close())
+	after, err := os.ReadFile(path)
+	must(t, err)
+	if !bytes.Equal(before, after) {
+		t.Error("the store was written to")
+	}
+}
+
+// In the steady state a round costs no allocation.
+func TestLightRoundAllocatesNothing(t *testing.T) {
+	s := fastStore(t)
+	var r Round
+	minute := 0
+	lightRound(0, &r)
+	round := func() {
+		minute++
+		for i := range r.States {
+			r.States[i].State[0]++
+			r.Samples[i].At, r.Samples[i].Value = day0.Add(time.Duration(minute)*time.Minute), int64(minute*i)
+		}
+		must(t, s.Commit(r))
+	}
+	for range 40 {
+		round()
+	}
+	must(t, s.Commit(Round{HalfHours: halfHours(tenMeters()[0], 0, 1)}))
+	was := s.Written()
+	if n := testing.AllocsPerRun(28, round); n != 0 {
+		t.Errorf("%v allocations a round", n)
+	}
+	if w := s.Written(); w.Checkpoints != was.Checkpoints+29 || w.Bytes != was.Bytes+29*slotPage || w.Syncs != was.Syncs+29 {
+		t.Errorf("%+v after %+v: not what was to be measured", w, was)
+	}
+}
+
+func FuzzSlot(f *testing.F) {
+	file := &memory{}
+	w := slotWriter{w: file, buf: make([]byte, 0, slotPage)}
+	l := line{id: 3, has: true, state: []byte("s"), sampled: true, sample: energy.Sample{At: day0, Value: 5}}
+	_, err := w.slot(base{1, [16]byte{2}}, 9, []line{{id: 1, has: true}, l}, nil)
+	must(f, err)
+	length, _ := slotSize([]line{{id: 1, has: true}, l})
+	f.Add(file.b, false)
+	f.Add(file.b[:length], true)
+	f.Add([]byte{}, false)
+	f.Fuzz(func(t *testing.T, b []byte, mend bool) {
+		if mend && len(b) >= slotHead+slotTail { // so that what lies behind the checksum is reached
+			b = bytes.Clone(b)
+			copy(b, slotMagic)
+			b[8], b[9], b[10], b[11] = slotVersion, 0, 0, 0
+			copy(b[12:], be32(uint32(len(b))))
+			copy(b[len(b)-slotTail:], be32(crc32.Checksum(b[:len(b)-slotTail], castagnoli)))
+		}
+		s, err := parseSlot(b)
+		if err != nil {
+			return
+		}
+		again := &memory{}
+		w := slotWriter{w: again, buf: make([]byte, 0, slotPage)}
+		_, err = w.slot(s.on, s.number, s.lines, nil)
+		must(t, err)
+		back, err := parseSlot(again.b)
+		must(t, err)
+		if len(back.lines) != len(s.lines) || back.number != s.number || back.on != s.on {
+			t.Fatalf("%+v is read back as %+v", s, back)
+		}
+		for i := range s.lines {
+			a, b := &s.lines[i], &back.lines[i]
+			if a.id != b.id || a.has != b.has || !bytes.Equal(a.state, b.state) || !slices.Equal(a.decode(nil), b.decode(nil)) {
+				t.Fatalf("%+v is read back as %+v", a, b)
+			}
+			if all := a.decode(nil); len(all) > 0 && (all[0].At.UnixMilli() != a.from || all[len(all)-1].At.UnixMilli() != a.at || all[len(all)-1].Value != a.value) {
+				t.Fatalf("%+v holds %v", a, all)
+			}
+		}
+	})
+}

@@ -72,6 +72,9 @@ func (s *Service) AddApplication(ctx context.Context, a Application, offers ...D
 		if _, err := member(ctx, tx, a.Member); err != nil {
 			return err
 		}
+		if err := s.roomForApplication(ctx, tx, a.Member); err != nil {
+			return err
+		}
 		r, err := tx.ExecContext(ctx, `INSERT INTO directory_applications (id, created_at, `+applicationColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING`,
 			a.ID, s.Now().Unix(), a.Member, a.Name, a.HomePage, a.MessageDelivery, a.Description, a.SupportURL)

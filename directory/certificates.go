@@ -56,6 +56,9 @@ func (s *Service) issueApplication(ctx context.Context, h ca.Hierarchy, id, labe
 		if err != nil {
 			return err
 		}
+		if err := s.roomForCertificate(ctx, tx, m.ID); err != nil {
+			return err
+		}
 		c, err = s.issueMember(ctx, tx, h, holder{member: m.ID, application: a.ID, label: label},
 			ca.Subject{URL: s.ApplicationURL(a.ID), Member: s.MemberURL(m.ID), Organisation: m.LegalName, Roles: a.Roles}, key)
 		return err
@@ -97,6 +100,9 @@ type holder struct{ member, application, gateway, hosts, label string }
 
 func (s *Service) issueMember(ctx context.Context, tx *sql.Tx, h ca.Hierarchy, who holder, sub ca.Subject, pub crypto.PublicKey) (Certificate, error) {
 	now, authority := s.Now(), s.Authorities.Of(h)
+	if err := s.notRevoked(ctx, tx, who.member, pub); err != nil {
+		return Certificate{}, err
+	}
 	t, err := ca.MemberTemplate(h, sub, now, s.statusURLs(h))
 	if err != nil {
 		return Certificate{}, err
@@ -107,6 +113,25 @@ func (s *Service) issueMember(ctx context.Context, tx *sql.Tx, h ca.Hierarchy, w
 	}
 	s.Logger.Info("certificate issued", "hierarchy", h, "holder", sub.URL, "serial", leaf.SerialNumber, "until", leaf.NotAfter)
 	return Certificate{leaf, authority.Issuer}, s.record(ctx, tx, h, who, leaf)
+}
+
+// notRevoked makes sure that a key is of no certificate of the member that was
+// revoked: it is perhaps in other hands.
+func (s *Service) notRevoked(ctx context.Context, tx *sql.Tx, member string, pub crypto.PublicKey) error {
+	all, err := texts(ctx, tx, `SELECT pem FROM directory_certificates WHERE member = $1 AND revoked_at IS NOT NULL`, member)
+	if err != nil {
+		return err
+	}
+	for _, pem := range all {
+		cs, err := identity.ParseCertificates([]byte(pem))
+		if err != nil {
+			return err
+		}
+		if k, ok := pub.(*ecdsa.PublicKey); ok && k.Equal(cs[0].PublicKey) {
+			return fault.Invalid("this key had a certificate that was revoked (serial %s), so it may be in other hands: make a new key, and a request with it", cs[0].SerialNumber)
+		}
+	}
+	return nil
 }
 
 // record keeps a certificate. What was not recorded could not be revoked, so
@@ -125,6 +150,20 @@ func (s *Service) record(ctx context.Context, tx *sql.Tx, h ca.Hierarchy, who ho
 	return err
 }
 
+// withSigning revokes what signing certificates a gateway has when the last of its
+// client certificates has been: the gateway is revoked then (Standing), and nothing
+// that it goes on signing shall count.
+func (s *Service) withSigning(ctx context.Context, tx *sql.Tx, gateway, member string) error {
+	serials, err := texts(ctx, tx, `UPDATE directory_certificates SET revoked_at = $1
+		WHERE gateway = $2 AND hierarchy = $3 AND revoked_at IS NULL AND not_after > $1
+		AND NOT EXISTS (SELECT 1 FROM directory_certificates c WHERE c.gateway = $2 AND c.hierarchy = $4 AND c.revoked_at IS NULL AND c.not_after > $1)
+		RETURNING serial`, s.Now().Unix(), gateway, string(ca.Signing), string(ca.Client))
+	for _, serial := range serials {
+		s.audit(tx, audit.Event{Action: "certificate.revoke", Subject: "certificate/" + serial, Member: member, Detail: "signing certificate, with the last client certificate of gateway/" + gateway})
+	}
+	return err
+}
+
 // Revoke revokes a certificate for good: from now on it stands in its
 // hierarchy's revocation list. Revoking twice is no error. ErrNotFound: this
 // directory did not issue it.
@@ -135,18 +174,27 @@ func (s *Service) Revoke(ctx context.Context, serial *big.Int) error {
 // revoke is Revoke, limited to certificates of one member unless that is empty.
 func (s *Service) revoke(ctx context.Context, serial *big.Int, onlyMember string) error {
 	err := s.InTx(ctx, func(tx *sql.Tx) error {
-		var h, owner string
-		err := tx.QueryRowContext(ctx, `SELECT hierarchy, COALESCE(member, '') FROM directory_certificates WHERE serial = $1`,
-			serial.String()).Scan(&h, &owner)
+		var h, owner, gateway string
+		err := tx.QueryRowContext(ctx, `SELECT hierarchy, COALESCE(member, ''), COALESCE(gateway, '') FROM directory_certificates WHERE serial = $1`,
+			serial.String()).Scan(&h, &owner, &gateway)
 		if err != nil {
 			return missing(err, "certificate", serial.String())
 		}
 		if onlyMember != "" && owner != onlyMember {
 			return fmt.Errorf("certificate %s: %w", serial, fault.ErrNotFound)
 		}
-		// The list's row first: a process that is making the list holds it,
+		also := h
+		if gateway != "" {
+			if err := lockGateway(ctx, tx, gateway); err != nil {
+				return err
+			}
+			if h == string(ca.Client) {
+				also = string(ca.Signing) // see withSigning
+			}
+		}
+		// The lists' rows first: a process that is making a list holds it,
 		// so a revocation is either in that list or marks it stale.
-		if _, err := tx.ExecContext(ctx, `UPDATE directory_crls SET stale = TRUE WHERE hierarchy = $1`, h); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE directory_crls SET stale = TRUE WHERE hierarchy IN ($1, $2)`, h, also); err != nil {
 			return err
 		}
 		r, err := tx.ExecContext(ctx, `UPDATE directory_certificates SET revoked_at = $1 WHERE serial = $2 AND revoked_at IS NULL`,
@@ -158,6 +206,9 @@ func (s *Service) revoke(ctx context.Context, serial *big.Int, onlyMember string
 			return err // it was revoked before
 		}
 		s.audit(tx, audit.Event{Action: "certificate.revoke", Subject: "certificate/" + serial.String(), Member: owner, Detail: h + " certificate"})
+		if also != h {
+			return s.withSigning(ctx, tx, gateway, owner)
+		}
 		return nil
 	})
 	if err == nil {

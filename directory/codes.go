@@ -46,17 +46,14 @@ func (s *Service) IssueCode(ctx context.Context, gateway string) (Code, error) {
 }
 
 func (s *Service) newCode(ctx context.Context, tx *sql.Tx, g Gateway) (Code, error) {
-	// Once for the locks' order, and again behind the gateway's: on PostgreSQL
-	// the first does not see the code that another process is just making.
-	for _, lock := range []bool{true, false} {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM directory_codes WHERE gateway = $1`, g.ID); err != nil {
-			return Code{}, err
-		}
-		if lock {
-			if err := lockGateway(ctx, tx, g.ID); err != nil {
-				return Code{}, err
-			}
-		}
+	if err := lockGateway(ctx, tx, g.ID); err != nil {
+		return Code{}, err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM directory_codes WHERE gateway = $1`, g.ID); err != nil {
+		return Code{}, err
+	}
+	if err := s.roomForCode(ctx, tx, g); err != nil {
+		return Code{}, err
 	}
 	text := identity.NewEnrolCode()
 	hashed, err := CodeHash(text)
@@ -79,6 +76,9 @@ func (s *Service) WithdrawCode(ctx context.Context, gateway string) (bool, error
 	err := s.InTx(ctx, func(tx *sql.Tx) error {
 		g, err := s.gateway(ctx, tx, gateway)
 		if err != nil {
+			return err
+		}
+		if err := lockGateway(ctx, tx, g.ID); err != nil {
 			return err
 		}
 		ended, err = s.endCodes(ctx, tx, g)

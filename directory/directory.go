@@ -61,6 +61,7 @@ type Config struct {
 	Authorities *ca.Authorities
 	Scheme      scheme.Scheme
 	StatusURL   string           // where the status of certificates (package status) can be asked for, such as http://status.example.org: certificates name it. Empty: BaseURL
+	Bounds      Bounds           // how much one member can have
 	RelayURL    string           // where enrolled gateways send their batches
 	Now         func() time.Time // nil: time.Now
 	Logger      *slog.Logger     // nil: slog.Default()
@@ -107,6 +108,7 @@ func New(c Config) (*Service, error) {
 	if _, err := c.DB.Exec(`UPDATE directory_listing SET changed_at = $1 WHERE changed_at = 0`, c.Now().Unix()); err != nil {
 		return nil, fmt.Errorf("directory: %w", err)
 	}
+	c.Bounds = c.Bounds.orDefault()
 	return &Service{Config: c}, nil
 }
 

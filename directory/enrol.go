@@ -70,9 +70,6 @@ func (s *Service) EnrollAs(ctx context.Context, as, code string, clientCSR, sign
 		if err != nil {
 			return err
 		}
-		if err := lockGateway(ctx, tx, id); err != nil {
-			return err
-		}
 		g, err := s.gateway(ctx, tx, id)
 		if err != nil {
 			return err
@@ -112,11 +109,22 @@ func (s *Service) EnrollAs(ctx context.Context, as, code string, clientCSR, sign
 	return e, nil
 }
 
-// takeCode finds a code and uses it up: of any number of requests at once, one
-// gets it unused. Of a code that was used already, and would still be good,
-// used is true.
+// takeCode finds a code, locks its gateway, and uses it up: of any number of
+// requests at once, one gets it unused. Of a code that was used already, and would
+// still be good, used is true.
 func (s *Service) takeCode(ctx context.Context, tx *sql.Tx, hashed string) (gateway string, used bool, err error) {
 	now := s.Now().Unix()
+	err = tx.QueryRowContext(ctx, `SELECT gateway FROM directory_codes WHERE hash = $1 AND expires_at > $2`, hashed, now).Scan(&gateway)
+	if err == nil {
+		err = lockGateway(ctx, tx, gateway)
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fault.ErrCode
+	}
+	if err != nil {
+		return "", false, err
+	}
+	// Now that nothing else happens to the gateway: is the code still there?
 	err = tx.QueryRowContext(ctx, `UPDATE directory_codes SET used_at = $1
 		WHERE hash = $2 AND used_at IS NULL AND expires_at > $1 RETURNING gateway`, now, hashed).Scan(&gateway)
 	if !errors.Is(err, sql.ErrNoRows) {

@@ -79,6 +79,9 @@ func (s *Service) addGateway(ctx context.Context, tx *sql.Tx, g Gateway) (Gatewa
 	if _, err := member(ctx, tx, g.Member); err != nil {
 		return Gateway{}, err
 	}
+	if err := s.roomForGateway(ctx, tx, g.Member); err != nil {
+		return Gateway{}, err
+	}
 	x, err := s.siteFor(ctx, tx, g)
 	if err != nil {
 		return Gateway{}, err
@@ -158,8 +161,8 @@ func (s *Service) gateway(ctx context.Context, q querier, id string) (Gateway, e
 }
 
 // lockGateway holds a gateway until the transaction ends, against whatever else
-// would give it certificates or take them away. Every transaction locks in this
-// order: codes, gateway, revocation lists, certificates.
+// would give it codes or certificates or take them away. Every transaction locks
+// in this order: gateway, codes, revocation lists, certificates.
 func lockGateway(ctx context.Context, tx *sql.Tx, id string) error {
 	_, err := tx.ExecContext(ctx, `UPDATE directory_gateways SET name = name WHERE id = $1`, id)
 	return err
@@ -217,10 +220,10 @@ func (s *Service) RevokeGateway(ctx context.Context, id, why string) (revoked in
 		if g, err = s.gateway(ctx, tx, id); err != nil {
 			return err
 		}
-		if _, err := s.endCodes(ctx, tx, g); err != nil {
+		if err := lockGateway(ctx, tx, id); err != nil {
 			return err
 		}
-		if err := lockGateway(ctx, tx, id); err != nil {
+		if _, err := s.endCodes(ctx, tx, g); err != nil {
 			return err
 		}
 		// The lists' rows before the certificates', as in revoke.

@@ -18,6 +18,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/directory/fault"
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 func TestServerCertificates(t *testing.T) {
@@ -69,7 +70,7 @@ func TestTLS(t *testing.T) {
 	}))
 	srv.TLS = identity.ServerTLS(keeper.Certificate, w.Authorities.Client.Pool())
 	srv.TLS.Time = w.Clock.Now
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.Config.ErrorLog = log.New(record.Writer(t, "errors of a server", nil), "", 0)
 	srv.TLS.Certificates = []tls.Certificate{*dirtest.Must(keeper.Certificate())(t)} // else httptest adds its own
 	srv.StartTLS()
 	defer srv.Close()

@@ -57,6 +57,9 @@ func (s *Service) addSite(ctx context.Context, tx *sql.Tx, x Site) (Site, error)
 	if _, err := member(ctx, tx, x.Member); err != nil {
 		return Site{}, err
 	}
+	if err := s.roomForSite(ctx, tx, x.Member); err != nil {
+		return Site{}, err
+	}
 	r, err := tx.ExecContext(ctx, `INSERT INTO directory_sites (id, member, name, outcode, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
 		x.ID, x.Member, x.Name, x.Outcode, x.Created.Unix())
 	if err := one(r, err, fault.ErrExists, "site", x.Name); err != nil {

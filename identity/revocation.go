@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -21,6 +22,12 @@ type CRLSource struct {
 	Name   string                                    // for logs and errors, e.g. "client"
 	Issuer *x509.Certificate                         // the issuer of the certificates and of the list
 	Fetch  func(ctx context.Context) ([]byte, error) // DER
+
+	// Issuers says that this is a root's list of issuers that it has revoked. Roots
+	// are not at hand every day, and a directory of before there were such lists has
+	// none: certificates are accepted without it and when it is past its date. What
+	// it names is revoked all the same.
+	Issuers bool
 }
 
 // FetchCRL returns a Fetch that gets the list from a URL.
@@ -110,6 +117,15 @@ func (r *Revocations) Revoked(serial *big.Int) bool {
 	return false
 }
 
+// RevokedIssuer reports whether a certificate that a peer's rests upon is revoked:
+// any but the leaf, in the first chain that leads it to a root.
+func (r *Revocations) RevokedIssuer(chains [][]*x509.Certificate) bool {
+	if len(chains) == 0 || len(chains[0]) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(chains[0][1:], func(c *x509.Certificate) bool { return r.Revoked(c.SerialNumber) })
+}
+
 // Current says why certificates cannot be accepted: a list has never been had,
 // or the one in force is past the date by which its issuer makes the next (RFC
 // 5280, section 5.1.2.5). Nil: Revoked can be relied upon.
@@ -117,6 +133,7 @@ func (r *Revocations) Current() error {
 	now := r.c.Now()
 	for i, s := range r.c.Sources {
 		switch l := r.lists[i].Load(); {
+		case s.Issuers:
 		case l == nil:
 			return fmt.Errorf("the list of revoked %s certificates has not been had yet", s.Name)
 		case now.After(l.nextUpdate):
@@ -131,6 +148,9 @@ func (r *Revocations) Current() error {
 func (r *Revocations) Age() (age time.Duration, ok bool) {
 	now := r.c.Now()
 	for i := range r.lists {
+		if r.c.Sources[i].Issuers { // made once in a year
+			continue
+		}
 		l := r.lists[i].Load()
 		if l == nil {
 			return 0, false
@@ -183,7 +203,7 @@ func (r *Revocations) refresh(ctx context.Context, i int, s CRLSource) error {
 	if err != nil {
 		return err
 	}
-	l, err := readCRL(der, s.Issuer, r.c.Now())
+	l, err := readCRL(der, s.Issuer, r.c.Now(), s.Issuers)
 	if err != nil {
 		return err
 	}
@@ -199,6 +219,8 @@ func (r *Revocations) refresh(ctx context.Context, i int, s CRLSource) error {
 func (r *Revocations) warn(i int, s CRLSource, err error) {
 	l := r.lists[i].Load()
 	switch {
+	case s.Issuers:
+		r.c.Logger.Warn("the root's list of revoked issuers is not to be had", "list", s.Name, "error", err)
 	case l == nil:
 		r.c.Logger.Warn("no revocation list yet: no certificate can be accepted", "list", s.Name, "error", err)
 	case r.c.Now().After(l.nextUpdate):
@@ -212,8 +234,9 @@ func (r *Revocations) warn(i int, s CRLSource, err error) {
 // crlSkew forgives a clock that is a little behind the issuer's.
 const crlSkew = 5 * time.Minute
 
-// readCRL parses a list and checks its signature and its dates.
-func readCRL(der []byte, issuer *x509.Certificate, now time.Time) (*revocationList, error) {
+// readCRL parses a list and checks its signature and its dates; old says that one
+// past its date is taken too.
+func readCRL(der []byte, issuer *x509.Certificate, now time.Time, old bool) (*revocationList, error) {
 	crl, err := x509.ParseRevocationList(der)
 	if err != nil {
 		return nil, err
@@ -231,7 +254,7 @@ func readCRL(der []byte, issuer *x509.Certificate, now time.Time) (*revocationLi
 		return nil, errors.New("no number")
 	case crl.ThisUpdate.After(now.Add(crlSkew)):
 		return nil, fmt.Errorf("dated %s, which is in the future: check this machine's clock", crl.ThisUpdate)
-	case now.After(crl.NextUpdate):
+	case now.After(crl.NextUpdate) && !old:
 		return nil, fmt.Errorf("out of date since %s", crl.NextUpdate)
 	}
 	l := &revocationList{number: crl.Number, thisUpdate: crl.ThisUpdate, nextUpdate: crl.NextUpdate,

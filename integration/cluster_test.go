@@ -214,20 +214,21 @@ func (w *cluster) refresh(m int, token string) (answer, error) {
 	return w.post(m, "/oauth/token", url.Values{"grant_type": {"refresh_token"}, "client_id": {w.clients[m].id}, "refresh_token": {token}})
 }
 
-// flow goes the whole way, a step at each process by turns.
-func (w *cluster) flow(m int, site string) (access, refresh string, err error) {
-	uri, verifier, a, err := w.push(m)
+// flow goes the whole way: the request, the code of the site, the decision and
+// the tokens, each at a process of its own.
+func (w *cluster) flow(at [4]int, site string) (access, refresh string, err error) {
+	uri, verifier, a, err := w.push(at[0])
 	if err != nil || uri == "" {
 		return "", "", fmt.Errorf("pushed request: %d, %w", a.status, err)
 	}
-	f, err := w.offer((m+1)%machines, uri, site)
+	f, err := w.offer(at[1], uri, site)
 	if err != nil {
 		return "", "", err
 	}
-	if a, err = w.page((m+2)%machines, "/authorize", f); err != nil || codeOf(a) == "" {
+	if a, err = w.page(at[2], "/authorize", f); err != nil || codeOf(a) == "" {
 		return "", "", fmt.Errorf("agree: %d, %w", a.status, err)
 	}
-	access, refresh, a, err = w.redeem(m, codeOf(a), verifier)
+	access, refresh, a, err = w.redeem(at[3], codeOf(a), verifier)
 	if err == nil && refresh == "" {
 		err = fmt.Errorf("tokens: %d %s", a.status, a.body)
 	}

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	directoryserver "github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
@@ -60,7 +62,7 @@ func TestRevokedAndBack(t *testing.T) {
 			return s.URL
 		}
 		present := time.Now().UTC().Truncate(time.Second)
-		authorities, err := directory.CreateAuthorities(filepath.Join(t.TempDir(), "authorities"), "Example Framework", present.AddDate(0, 0, -1))
+		authorities, err := ca.CreateAuthorities(filepath.Join(t.TempDir(), "authorities"), "Example Framework", present.AddDate(0, 0, -1))
 		ok(err)
 		terms, err := scheme.New(registry)
 		ok(err)
@@ -76,10 +78,12 @@ func TestRevokedAndBack(t *testing.T) {
 		d, err := directory.New(directory.Config{DB: db.DB, Migrate: func(ctx context.Context, files fs.FS) error { return db.Migrate(ctx, "directory", files) },
 			BaseURL: "https://directory.example.org", Authorities: authorities, Scheme: terms, RelayURL: relayURL, Logger: quiet})
 		ok(err)
-		directoryURL := listen(identity.AskingTLS(server.Get, authorities.Client.Pool()), d.Handler())
+		front, err := directoryserver.New(d, directoryserver.Config{})
+		ok(err)
+		directoryURL := listen(identity.AskingTLS(server.Get, authorities.Client.Pool()), front.Handler())
 		// The relay follows the directory's revocation lists.
 		var sources []identity.CRLSource
-		for _, h := range []directory.Hierarchy{directory.Client, directory.Signing} {
+		for _, h := range []ca.Hierarchy{ca.Client, ca.Signing} {
 			sources = append(sources, identity.CRLSource{Name: string(h), Issuer: authorities.Of(h).Issuer, Fetch: func(ctx context.Context) ([]byte, error) {
 				l, err := d.CRL(ctx, h)
 				return l.DER, err

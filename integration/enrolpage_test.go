@@ -21,6 +21,8 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/agent/web"
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	directoryserver "github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
@@ -61,7 +63,7 @@ func enrolOnThePage(t *testing.T, keys string) {
 		t.Cleanup(s.Close)
 		return s.URL
 	}
-	authorities, err := directory.CreateAuthorities(filepath.Join(t.TempDir(), "authorities"), "Example Framework", time.Now().AddDate(0, 0, -1))
+	authorities, err := ca.CreateAuthorities(filepath.Join(t.TempDir(), "authorities"), "Example Framework", time.Now().AddDate(0, 0, -1))
 	ok(err)
 	terms, err := scheme.New(registry)
 	ok(err)
@@ -71,7 +73,7 @@ func enrolOnThePage(t *testing.T, keys string) {
 	var d *directory.Service
 	// The relay knows who is revoked, and nothing else.
 	relayURL := listen(identity.ServerTLS(server.Get, authorities.Client.Pool()), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		l, err := d.CRL(r.Context(), directory.Client)
+		l, err := d.CRL(r.Context(), ca.Client)
 		if err != nil {
 			t.Error(err)
 		}
@@ -93,7 +95,9 @@ func enrolOnThePage(t *testing.T, keys string) {
 	d, err = directory.New(directory.Config{DB: db.DB, Migrate: func(ctx context.Context, files fs.FS) error { return db.Migrate(ctx, "directory", files) },
 		BaseURL: "https://directory.example.org", Authorities: authorities, Scheme: terms, RelayURL: relayURL, Logger: quiet})
 	ok(err)
-	directoryURL := listen(identity.AskingTLS(server.Get, authorities.Client.Pool()), d.Handler())
+	front, err := directoryserver.New(d, directoryserver.Config{})
+	ok(err)
+	directoryURL := listen(identity.AskingTLS(server.Get, authorities.Client.Pool()), front.Handler())
 	m, err := d.AddMember(t.Context(), directory.Member{LegalName: "Perse Energy Ltd"})
 	ok(err)
 	place, err := d.OpenSite(t.Context(), directory.Site{Member: m.ID, Name: "Riverside", Outcode: "SW8"}, "", "")

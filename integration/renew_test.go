@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	directoryserver "github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
@@ -87,7 +89,7 @@ func renewalWithinTheChain(t *testing.T, keys string) {
 		}
 		server := pki.Server("127.0.0.1")
 
-		authorities, err := directory.CreateAuthorities(filepath.Join(t.TempDir(), "authorities"), "Example Framework", past.AddDate(0, 0, -1))
+		authorities, err := ca.CreateAuthorities(filepath.Join(t.TempDir(), "authorities"), "Example Framework", past.AddDate(0, 0, -1))
 		ok(err)
 		terms, err := scheme.New(registry)
 		ok(err)
@@ -103,7 +105,9 @@ func renewalWithinTheChain(t *testing.T, keys string) {
 		d, err := directory.New(directory.Config{DB: db.DB, Migrate: func(ctx context.Context, files fs.FS) error { return db.Migrate(ctx, "directory", files) },
 			BaseURL: "https://directory.example.org", Authorities: authorities, Scheme: terms, RelayURL: relayURL, Now: now, Logger: quiet})
 		ok(err)
-		directoryURL := listen(identity.AskingTLS(server.Get, authorities.Client.Pool()), d.Handler())
+		front, err := directoryserver.New(d, directoryserver.Config{})
+		ok(err)
+		directoryURL := listen(identity.AskingTLS(server.Get, authorities.Client.Pool()), front.Handler())
 
 		edp := terms.Role(scheme.EDP)
 		m, err := d.AddMember(t.Context(), directory.Member{LegalName: "Perse Energy Ltd", Roles: []string{edp}})

@@ -119,7 +119,7 @@ func New(ctx context.Context, c Config) (*Relay, error) {
 			a, err := r.permission.CheckToken(req)
 			return bank.Access(a), err
 		},
-		Emissions: r.emissions, Scheme: c.Scheme, Application: peer.Application, Service: c.Server, Signer: signer, Now: c.Now, Logger: c.Logger,
+		Emissions: r.emissions, Statements: r.ingest.MonthRoots, Scheme: c.Scheme, Application: peer.Application, Service: c.Server, Signer: signer, Now: c.Now, Logger: c.Logger,
 	})
 	return r, err
 }

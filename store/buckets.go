@@ -99,7 +99,9 @@ type register struct {
 	n           uint64
 }
 
-func registerKey(k energy.Key) []byte { return append([]byte{byte(k.Measure)}, k.Meter...) }
+func registerKey(k energy.Key) []byte {
+	return append(append(make([]byte, 0, 1+len(k.Meter)), byte(k.Measure)), k.Meter...)
+}
 
 func keyOfRegister(b []byte) energy.Key {
 	return energy.Key{Measure: energy.Measure(b[0]), Meter: string(b[1:])}
@@ -107,15 +109,25 @@ func keyOfRegister(b []byte) energy.Key {
 
 // findRegister reads a register's record; ok is false when it is not known.
 func findRegister(tx *bolt.Tx, k energy.Key) (r register, ok bool, err error) {
-	v := tx.Bucket(bucketRegisters).Get(registerKey(k))
+	key := registerKey(k)
+	v := tx.Bucket(bucketRegisters).Get(key)
 	if v == nil {
 		return register{}, false, nil
 	}
-	r, err = decodeRegister(registerKey(k), v)
+	r, err = decodeRegister(key, v)
 	if err != nil {
 		return register{}, false, fmt.Errorf("register %s: %w", k, err)
 	}
 	return r, true, nil
+}
+
+// numberOf gives a register's number. The caller holds s.write.
+func (s *Store) numberOf(tx *bolt.Tx, k energy.Key) (id uint32, ok bool, err error) {
+	if l := s.since.line(k); l != nil {
+		return l.id, true, nil
+	}
+	r, ok, err := findRegister(tx, k)
+	return r.id, ok, err
 }
 
 // makeRegister is findRegister that gives an unknown register an id.
@@ -144,7 +156,8 @@ func putRegister(tx *bolt.Tx, k energy.Key, r register) error {
 	v = binary.BigEndian.AppendUint64(v, uint64(r.first))
 	v = binary.BigEndian.AppendUint64(v, uint64(r.last))
 	v = binary.BigEndian.AppendUint64(v, r.n)
-	return tx.Bucket(bucketRegisters).Put(registerKey(k), stamp(v, smallVersion, registerKey(k)))
+	key := registerKey(k)
+	return tx.Bucket(bucketRegisters).Put(key, stamp(v, smallVersion, key))
 }
 
 func decodeRegister(key, v []byte) (register, error) {

@@ -58,13 +58,14 @@ type fileMeta struct {
 // readMeta gives the newer of the two meta pages that are whole.
 func readMeta(f io.ReaderAt) (best fileMeta, err error) {
 	found := false
+	page, sum := make([]byte, pageHead+metaBytes), fnv.New64a()
 	take := func(at int64) {
-		b := make([]byte, pageHead+metaBytes)
+		b := page
 		if _, err := f.ReadAt(b, at); err != nil {
 			return
 		}
 		b = b[pageHead:]
-		sum := fnv.New64a()
+		sum.Reset()
 		_, _ = sum.Write(b[:56])
 		m := fileMeta{int64(native.Uint32(b[8:])), native.Uint64(b[16:]), native.Uint64(b[32:]), native.Uint64(b[40:]), native.Uint64(b[48:])}
 		if native.Uint32(b) != boltMagic || native.Uint64(b[56:]) != sum.Sum64() || m.pageSize < 1024 || m.pageSize > 1<<24 {

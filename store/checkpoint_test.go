@@ -2,14 +2,11 @@ package store
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -74,74 +71,6 @@ func logged(t *testing.T, path string) (*Store, *quiet) {
 	same(t, "report", report, Report{})
 	t.Cleanup(func() { s.Close() })
 	return s, log
-}
-
-// The format, byte for byte: what a version of this program has written, every
-// later one reads.
-func TestSlotGolden(t *testing.T) {
-	const want = "70657273657573 4b 01000000 00000058 00000003 0000000000000007 0000000000000102 000102030405060708090a0b0c0d0e0f" +
-		"01 04 616263 00" + // register 1: a state of three bytes, no samples
-		"ac02 00 02 80f08eeb9467 0e 90bf05 05" + // register 300: no state, two samples
-		"ad02 01 01 80b0cdeb9467 01" + // register 301: an empty state, one sample
-		"8b8b4cd0"
-	on := base{0x102, [16]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}}
-	at := time.UnixMilli(1772323200000).UTC()
-	two := line{id: 300, sampled: true, sample: energy.Sample{At: at.Add(90 * time.Second), Value: 4}}
-	first := energy.Sample{At: at, Value: 7}
-	two.samples, two.n, two.at, two.value = two.appendSample(nil, &first), 1, at.UnixMilli(), 7
-	lines := []line{
-		{id: 1, has: true, state: []byte("abc")},
-		{id: 2}, // of which there is nothing
-		two,
-		{id: 301, staged: true, next: []byte{}, sampled: true, sample: energy.Sample{At: at.Add(512 * time.Second), Value: -1}},
-	}
-	file := &memory{}
-	w := slotWriter{w: file, buf: make([]byte, 0, slotPage)}
-	n, err := w.slot(on, 7, lines, nil)
-	must(t, err)
-	same(t, "bytes", n, int64(slotPage))
-	length, count := slotSize(lines)
-	same(t, "registers", count, 3)
-	if got := hex.EncodeToString(file.b[:length]); got != strings.ReplaceAll(want, " ", "") || !allZero(file.b[length:]) {
-		t.Errorf("%s\nwant\n%s", got, strings.ReplaceAll(want, " ", ""))
-	}
-	s, err := parseSlot(file.b)
-	must(t, err)
-	if s.number != 7 || s.on != on || len(s.lines) != 3 || string(s.lines[0].state) != "abc" || s.lines[1].has || !s.lines[2].has {
-		t.Errorf("%+v", s)
-	}
-	same(t, "samples", s.lines[1].decode(nil), []energy.Sample{first, two.sample})
-}
-
-// memory is a file in memory.
-type memory struct{ b []byte }
-
-func (m *memory) WriteAt(b []byte, at int64) (int, error) {
-	if need := int(at) + len(b); need > len(m.b) {
-		m.b = append(m.b, make([]byte, need-len(m.b))...)
-	}
-	return copy(m.b[at:], b), nil
-}
-
-// A slot larger than the buffer is the same as one that fits in it.
-func TestSlotInPieces(t *testing.T) {
-	var lines []line
-	for i := range 3000 {
-		lines = append(lines, line{id: uint32(i), has: true, state: bytes.Repeat([]byte{byte(i)}, i%97)})
-	}
-	var made [][]byte
-	for _, pages := range []int{1, 3, 100} {
-		file := &memory{}
-		w := slotWriter{w: file, buf: make([]byte, 0, pages*slotPage)}
-		_, err := w.slot(base{}, 1, lines, nil)
-		must(t, err)
-		made = append(made, file.b)
-	}
-	s, err := parseSlot(made[0])
-	must(t, err)
-	if len(s.lines) != 3000 || !bytes.Equal(made[0], made[1]) || !bytes.Equal(made[0], made[2]) {
-		t.Errorf("%d registers; the same: %v, %v", len(s.lines), bytes.Equal(made[0], made[1]), bytes.Equal(made[0], made[2]))
-	}
 }
 
 // Light rounds lie in the checkpoint, are read from there, outlive a kill, and
@@ -312,76 +241,6 @@ func TestCheckpointIsSetAside(t *testing.T) {
 	holdsLight(t, again, 3)
 }
 
-// failing is a checkpoint file that cannot be written for a while.
-type failing struct {
-	slotFile
-	write, sync *error
-}
-
-func (f failing) WriteAt(b []byte, at int64) (int, error) {
-	if *f.write != nil {
-		return 0, *f.write
-	}
-	return f.slotFile.WriteAt(b, at)
-}
-
-func (f failing) Sync() error {
-	if *f.sync != nil {
-		return *f.sync
-	}
-	return f.slotFile.Sync()
-}
-
-// A checkpoint that cannot be written, or not be synced, costs nothing: bbolt
-// takes the round and what the checkpoint held, also where a transaction was
-// to take the checkpoint along. After an hour of rounds it is tried again.
-func TestCheckpointFails(t *testing.T) {
-	for _, sync := range []bool{false, true} {
-		for _, by := range []string{"a light round", "another transaction"} {
-			t.Run(fmt.Sprint(by, sync), func(t *testing.T) {
-				var write, syncs error
-				log := &quiet{}
-				o := options()
-				o.Logger = newLogger(log)
-				o.wrap = func(f slotFile) slotFile { return failing{f, &write, &syncs} }
-				s, _, err := Open(filepath.Join(fastDir(t), "agent.db"), o)
-				must(t, err)
-				defer s.Close()
-				commitLight(t, s, 0, 10)
-				was := s.Written()
-				if sync {
-					syncs = errors.New("the card does not answer")
-				} else {
-					write = errors.New("the card is read-only")
-				}
-				next := 10
-				if by == "a light round" {
-					commitLight(t, s, 10, 11)
-					next = 11
-				} else {
-					must(t, s.SetMeta("a", []byte("b")))
-				}
-				if w := s.Written(); w.Commits != was.Commits+1 || w.Checkpoints != was.Checkpoints || s.since.touched != 0 || !log.has("cannot be written") {
-					t.Errorf("%+v after %+v; %d registers wait; %q", w, was, s.since.touched, log.lines)
-				}
-				path := copyOf(t, s)
-				again, _ := logged(t, path)
-				holdsLight(t, again, next)
-				write, syncs = nil, nil
-				commitLight(t, s, next, next+restRounds)
-				if w := s.Written(); w.Checkpoints != was.Checkpoints {
-					t.Errorf("%+v", w)
-				}
-				commitLight(t, s, next+restRounds, next+restRounds+5)
-				if w := s.Written(); w.Checkpoints != was.Checkpoints+5 {
-					t.Errorf("%+v", w)
-				}
-				holdsLight(t, s, next+restRounds+5)
-			})
-		}
-	}
-}
-
 // Who only looks changes nothing.
 func TestLookingLeavesTheCheckpoint(t *testing.T) {
 	s := fastStore(t)
@@ -427,47 +286,4 @@ func TestLightRoundAllocatesNothing(t *testing.T) {
 	if w := s.Written(); w.Checkpoints != was.Checkpoints+29 || w.Bytes != was.Bytes+29*slotPage || w.Syncs != was.Syncs+29 {
 		t.Errorf("%+v after %+v: not what was to be measured", w, was)
 	}
-}
-
-func FuzzSlot(f *testing.F) {
-	file := &memory{}
-	w := slotWriter{w: file, buf: make([]byte, 0, slotPage)}
-	l := line{id: 3, has: true, state: []byte("s"), sampled: true, sample: energy.Sample{At: day0, Value: 5}}
-	_, err := w.slot(base{1, [16]byte{2}}, 9, []line{{id: 1, has: true}, l}, nil)
-	must(f, err)
-	length, _ := slotSize([]line{{id: 1, has: true}, l})
-	f.Add(file.b, false)
-	f.Add(file.b[:length], true)
-	f.Add([]byte{}, false)
-	f.Fuzz(func(t *testing.T, b []byte, mend bool) {
-		if mend && len(b) >= slotHead+slotTail { // so that what lies behind the checksum is reached
-			b = bytes.Clone(b)
-			copy(b, slotMagic)
-			b[8], b[9], b[10], b[11] = slotVersion, 0, 0, 0
-			copy(b[12:], be32(uint32(len(b))))
-			copy(b[len(b)-slotTail:], be32(crc32.Checksum(b[:len(b)-slotTail], castagnoli)))
-		}
-		s, err := parseSlot(b)
-		if err != nil {
-			return
-		}
-		again := &memory{}
-		w := slotWriter{w: again, buf: make([]byte, 0, slotPage)}
-		_, err = w.slot(s.on, s.number, s.lines, nil)
-		must(t, err)
-		back, err := parseSlot(again.b)
-		must(t, err)
-		if len(back.lines) != len(s.lines) || back.number != s.number || back.on != s.on {
-			t.Fatalf("%+v is read back as %+v", s, back)
-		}
-		for i := range s.lines {
-			a, b := &s.lines[i], &back.lines[i]
-			if a.id != b.id || a.has != b.has || !bytes.Equal(a.state, b.state) || !slices.Equal(a.decode(nil), b.decode(nil)) {
-				t.Fatalf("%+v is read back as %+v", a, b)
-			}
-			if all := a.decode(nil); len(all) > 0 && (all[0].At.UnixMilli() != a.from || all[len(all)-1].At.UnixMilli() != a.at || all[len(all)-1].Value != a.value) {
-				t.Fatalf("%+v holds %v", a, all)
-			}
-		}
-	})
 }

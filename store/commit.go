@@ -14,7 +14,9 @@ import (
 
 // Commit stores a round, whole, in one durable transaction: when it returns nil
 // the round is on the disk; when it returns an error nothing of it is.
-// Committing the same round again changes nothing.
+// Committing the same round again changes nothing. A round of nothing but states
+// and samples, as there is one each minute, goes into the checkpoint beside the
+// file where it can (see since), without an allocation.
 //
 // A half-hour that is already stored is replaced only as successor says; the
 // replaced version is kept among the corrections and the new one is pending
@@ -147,36 +149,47 @@ type slotted[T any] struct {
 
 // group sorts items into slots, by slot and then register, which is the order
 // of the file. Within a slot their order stays. Unknown registers get an id.
-func group[T any](tx *bolt.Tx, items []T, place func(T) (energy.Key, int32)) ([]slotted[T], error) {
-	type at struct {
+func group[T any](s *Store, tx *bolt.Tx, items []T, place func(*T) (energy.Key, int32)) ([]slotted[T], error) {
+	type placed struct {
+		key  energy.Key
 		reg  uint32
 		slot int32
+		item T
 	}
-	ids := map[energy.Key]uint32{}
-	index := map[at]int{}
-	var groups []slotted[T]
-	for _, item := range items {
-		key, slot := place(item)
-		id, ok := ids[key]
-		if !ok {
-			r, err := makeRegister(tx, key)
-			if err != nil {
-				return nil, err
-			}
-			id = r.id
-			ids[key] = id
+	all := make([]placed, len(items))
+	for i := range items {
+		p := &all[i]
+		p.item = items[i]
+		p.key, p.slot = place(&items[i])
+		var err error
+		switch l := s.since.line(p.key); {
+		case l != nil:
+			p.reg = l.id
+		case i > 0 && all[i-1].key == p.key:
+			p.reg = all[i-1].reg
+		default:
+			var r register
+			r, err = makeRegister(tx, p.key)
+			p.reg = r.id
 		}
-		i, ok := index[at{id, slot}]
-		if !ok {
-			i = len(groups)
-			index[at{id, slot}] = i
-			groups = append(groups, slotted[T]{key: key, reg: id, slot: slot})
+		if err != nil {
+			return nil, err
 		}
-		groups[i].items = append(groups[i].items, item)
 	}
-	slices.SortFunc(groups, func(a, b slotted[T]) int {
+	slices.SortStableFunc(all, func(a, b placed) int {
 		return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(a.reg, b.reg))
 	})
+	sorted, groups := make([]T, len(items)), make([]slotted[T], 0, len(items))
+	for i := range all {
+		p := &all[i]
+		sorted[i] = p.item
+		if n := len(groups); n > 0 && groups[n-1].reg == p.reg && groups[n-1].slot == p.slot {
+			from := i - len(groups[n-1].items)
+			groups[n-1].items = sorted[from : i+1 : i+1]
+			continue
+		}
+		groups = append(groups, slotted[T]{key: p.key, reg: p.reg, slot: p.slot, items: sorted[i : i+1 : i+1]})
+	}
 	return groups, nil
 }
 

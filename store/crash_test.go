@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,14 +19,15 @@ import (
 type crashes struct {
 	path   string
 	random *rand.Rand
-	points []point
+	points []moment
 	before []byte // the bbolt file before the call at hand
 	loose  []loose
 	synced []byte // the checkpoint file as it is on the disk for sure
+	unsafe bool   // a new file was written and is not synced yet
 }
 
-// point is what both files may hold; no checkpoint file where that is nil.
-type point struct {
+// moment is what both files may hold; no checkpoint file where that is nil.
+type moment struct {
 	what      string
 	db, paper []byte
 }
@@ -47,6 +47,9 @@ type watched struct {
 func (c *crashes) watch(f slotFile) slotFile {
 	name := f.(dataFile).Name()
 	if name == c.path+checkpointSuffix { // opened, or put in its place: it was synced
+		if c.unsafe {
+			panic("a file was put in its place that is not on the disk yet")
+		}
 		c.synced, _ = os.ReadFile(name)
 		c.loose = nil
 	}
@@ -56,6 +59,7 @@ func (c *crashes) watch(f slotFile) slotFile {
 func (w *watched) WriteAt(b []byte, at int64) (int, error) {
 	if w.temp {
 		w.point("while a new file is made", w.synced)
+		w.unsafe = true
 		return w.slotFile.WriteAt(b, at)
 	}
 	// Of what is not synced any sectors may be there, or the first so many bytes of each.
@@ -82,7 +86,7 @@ func (w *watched) WriteAt(b []byte, at int64) (int, error) {
 
 func (w *watched) Sync() error {
 	err := w.slotFile.Sync()
-	if !w.temp {
+	if w.unsafe = false; !w.temp {
 		w.synced, _ = os.ReadFile(w.path + checkpointSuffix)
 		w.loose = nil
 		w.point("a slot is synced", w.synced)
@@ -91,11 +95,11 @@ func (w *watched) Sync() error {
 }
 
 func (c *crashes) point(what string, paper []byte) {
-	c.points = append(c.points, point{what, c.before, paper})
+	c.points = append(c.points, moment{what, c.before, paper})
 }
 
 // around makes a call and gives what a power cut within it could leave.
-func (c *crashes) around(t *testing.T, call func() error) []point {
+func (c *crashes) around(t *testing.T, call func() error) []moment {
 	t.Helper()
 	var err error
 	c.before, err = os.ReadFile(c.path)
@@ -108,12 +112,15 @@ func (c *crashes) around(t *testing.T, call func() error) []point {
 	if err != nil {
 		paper = nil
 	}
+	if len(c.loose) > 0 { // what was not synced need not be there
+		paper = c.synced
+	}
 	if !bytes.Equal(c.before, after) {
 		for range 6 {
-			c.points = append(c.points, point{"a part of bbolt's transaction", tornPages(c.before, after, c.random), paper})
+			c.points = append(c.points, moment{"a part of bbolt's transaction", tornPages(c.before, after, c.random), paper})
 		}
 	}
-	return append(c.points, point{"all of it", after, paper})
+	return append(c.points, moment{"all of it", after, paper})
 }
 
 // tornPages is what a file can hold when the power goes within one transaction
@@ -184,85 +191,6 @@ func contents(t *testing.T, s *Store) string {
 	must(t, err)
 	fmt.Fprintf(&b, "chain %d %d meta %x", seq, oldest, meta)
 	return b.String()
-}
-
-// siteAt is the site of the crash test: registers whose states say how many
-// half-hours were made of them, and when they were last read.
-type siteAt struct {
-	t      *testing.T
-	random *rand.Rand
-	keys   []energy.Key
-	half   map[energy.Key]int
-	tick   int
-	fat    int // how much longer the states are
-	seq    uint64
-}
-
-func (f *siteAt) now() time.Time { return day0.Add(time.Duration(f.tick) * time.Minute) }
-
-func (f *siteAt) round(heavy bool) (r Round) {
-	f.tick++
-	for i, k := range f.keys {
-		if f.random.IntN(4) == 0 && i > 0 {
-			continue
-		}
-		if heavy {
-			r.HalfHours = append(r.HalfHours, halfHours(k, f.half[k], f.half[k]+1)...)
-			f.half[k]++
-		}
-		state := binary.BigEndian.AppendUint32(nil, uint32(f.half[k]))
-		state = binary.BigEndian.AppendUint32(state, uint32(f.tick))
-		r.States = append(r.States, KeyedState{k, append(state, make([]byte, f.fat+f.random.IntN(9))...)})
-		if f.random.IntN(5) > 0 {
-			at := f.now().Add(time.Duration(f.random.IntN(1000)) * time.Millisecond)
-			if f.random.IntN(20) == 0 {
-				at = at.Add(-time.Hour) // a clock that was set back
-			}
-			r.Samples = append(r.Samples, KeyedSample{k, energy.Sample{At: at, Value: int64(f.tick) * 7}})
-		}
-	}
-	return r
-}
-
-// step makes one call of those that an agent makes.
-func (f *siteAt) step(s *Store) (string, func() error) {
-	switch f.random.IntN(16) {
-	case 0, 1:
-		r := f.round(true)
-		return "a round with half-hours", func() error { return s.Commit(r) }
-	case 2:
-		v := be64(f.random.Uint64())
-		return "a named value", func() error { return s.SetMeta("m", v) }
-	case 3:
-		seq, _, err := s.Chain()
-		must(f.t, err)
-		return "a batch is sealed", func() error {
-			if f.half[f.keys[0]] == 0 {
-				return nil
-			}
-			return s.Seal(seq+1, hash(1), []byte("b"), []energy.Span{span(f.keys[0], 0, f.half[f.keys[0]]+1)}, 0)
-		}
-	case 4:
-		seq, _, err := s.Chain()
-		must(f.t, err)
-		return "all is acknowledged", func() error { return s.Acknowledge(seq) }
-	case 5:
-		if len(f.keys) < 12 {
-			f.keys = append(f.keys, energy.Key{Meter: fmt.Sprint("m", len(f.keys)), Measure: energy.Import})
-		}
-		r := f.round(false)
-		return "a round with a new register", func() error { return s.Commit(r) }
-	case 6:
-		f.fat = f.random.IntN(3000)
-		r := f.round(false)
-		return "a round of long states", func() error { return s.Commit(r) }
-	case 7:
-		f.tick += 60 * f.random.IntN(3)
-		return "old samples go", func() error { return s.Prune(f.now().Add(7*24*time.Hour - 90*time.Minute)) }
-	default:
-		r := f.round(false)
-		return "a light round", func() error { return s.Commit(r) }
-	}
 }
 
 // Law 3, and law 9: wherever the power is cut within whatever call, and
@@ -337,7 +265,7 @@ func (s *Store) abandon() {
 	s.db.Close()
 }
 
-func restore(t *testing.T, path string, p point) {
+func restore(t *testing.T, path string, p moment) {
 	t.Helper()
 	must(t, os.WriteFile(path, p.db, 0o600))
 	os.Remove(path + checkpointSuffix)
@@ -346,7 +274,7 @@ func restore(t *testing.T, path string, p point) {
 	}
 }
 
-func opened(t *testing.T, dir string, p point, where string) string {
+func opened(t *testing.T, dir string, p moment, where string) string {
 	t.Helper()
 	path := filepath.Join(dir, "copy.db")
 	restore(t, path, p)
@@ -356,74 +284,4 @@ func opened(t *testing.T, dir string, p point, where string) string {
 	}
 	defer s.abandon()
 	return contents(t, s)
-}
-
-// A slot is cut off at each byte, over an older one and over a longer one, and
-// its sectors arrive in any order: what is read is the slot that was there
-// before, or all of the new one.
-func TestSlotCutAnywhere(t *testing.T) {
-	random := rand.New(rand.NewPCG(5, 5))
-	path := filepath.Join(fastDir(t), "x"+checkpointSuffix)
-	on := base{7, [16]byte{1}}
-	lines := func(n, size int) (all []line) {
-		for i := range n {
-			l := line{id: uint32(i + 1), has: true, state: make([]byte, size)}
-			for j := range l.state {
-				l.state[j] = byte(random.Uint32())
-			}
-			all = append(all, l)
-		}
-		return all
-	}
-	c := &slotPair{path: path}
-	for _, size := range []int{1500, 400, 900} { // the first makes the file; each slot is written once
-		must(t, c.write(on, lines(5, size)))
-		c.flip()
-	}
-	c.close()
-	before, err := os.ReadFile(path)
-	must(t, err)
-	c = &slotPair{path: path}
-	old, ok, _, err := c.open(on)
-	if err != nil || !ok || old.number != 3 {
-		t.Fatal(old.number, ok, err)
-	}
-	must(t, c.write(on, lines(5, 1200)))
-	c.close()
-	after, err := os.ReadFile(path)
-	must(t, err)
-	check := func(image []byte, what string) uint64 {
-		must(t, os.WriteFile(path, image, 0o600))
-		c := &slotPair{path: path}
-		got, ok, _, err := c.open(on)
-		c.close()
-		if err != nil || !ok || got.number != 3 && got.number != 4 {
-			t.Fatalf("%s: slot %d, %v, %v", what, got.number, ok, err)
-		}
-		return got.number
-	}
-	from := 0
-	for before[from] == after[from] {
-		from++
-	}
-	from = from / slotPage * slotPage
-	length, err := slotLength(after[from:])
-	must(t, err)
-	for n := range length + 1 {
-		number := check(slices.Concat(after[:from+n], before[from+n:]), fmt.Sprint("cut off at byte ", n))
-		if whole := bytes.Equal(after[from+n:from+length], before[from+n:from+length]); whole != (number == 4) {
-			t.Fatalf("cut off at byte %d of %d, slot %d is read", n, length, number)
-		}
-	}
-	for range 500 {
-		image := bytes.Clone(before)
-		for at := from; at < from+length; at += 512 {
-			if random.IntN(3) > 0 {
-				copy(image[at:at+512], after[at:])
-			}
-		}
-		if number := check(image, "sectors in any order"); (number == 4) != bytes.Equal(image[from:from+length], after[from:from+length]) {
-			t.Fatalf("slot %d", number)
-		}
-	}
 }

@@ -73,7 +73,7 @@ func (s *Store) commitHalfHours(tx *bolt.Tx, all []KeyedHalfHour) (changed []cha
 	if len(all) == 0 {
 		return nil, nil
 	}
-	groups, err := group(tx, all, func(k KeyedHalfHour) (energy.Key, int32) { return k.Key, dayOf(k.HalfHour.Start.UnixMilli()) })
+	groups, err := group(s, tx, all, func(k *KeyedHalfHour) (energy.Key, int32) { return k.Key, dayOf(k.HalfHour.Start.UnixMilli()) })
 	if err != nil {
 		return nil, err
 	}

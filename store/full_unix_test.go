@@ -188,13 +188,8 @@ func heavyRound(n int) (r Round) {
 	return r
 }
 
-func samplesOf(s *Store) (all []energy.Sample) {
-	for v, err := range s.Samples(tenMeters()[0], time.Time{}, forever) {
-		if err == nil {
-			all = append(all, v)
-		}
-	}
-	return all
+func samplesOf(s *Store) []energy.Sample {
+	return samplesIn(s, tenMeters()[0])
 }
 
 // checkFull checks that every half-hour of the acknowledged rounds is there, and no other.

@@ -40,7 +40,7 @@ func appendSamples(reg uint32, hour int32, packed []byte, samples []energy.Sampl
 	}
 	count, at, value := binary.BigEndian.Uint32(p), int64(binary.BigEndian.Uint64(p[4:])), int64(binary.BigEndian.Uint64(p[12:]))
 	if samples[0].At.UnixMilli() > at {
-		b := make([]byte, len(packed), len(packed)+4*len(samples)+8)
+		b := make([]byte, len(packed), len(packed)+8*len(samples)+8)
 		copy(b, packed)
 		return packSamples(b, slotKey(hour, reg), count, at, value, samples), nil
 	}
@@ -60,7 +60,7 @@ func appendSamples(reg uint32, hour int32, packed []byte, samples []energy.Sampl
 }
 
 func encodeHour(reg uint32, hour int32, samples []energy.Sample) []byte {
-	b := make([]byte, hourHead, hourHead+4*len(samples)+8)
+	b := make([]byte, hourHead, hourHead+8*len(samples)+8)
 	return packSamples(b, slotKey(hour, reg), 0, int64(hour)*hourMillis, 0, samples)
 }
 

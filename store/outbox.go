@@ -138,7 +138,7 @@ func (s *Store) Chain() (sequence uint64, hash [32]byte, err error) {
 func (s *Store) Seal(sequence uint64, hash [32]byte, body []byte, spans []energy.Span, statements int) error {
 	s.write.Lock()
 	defer s.write.Unlock()
-	regs := map[energy.Key]uint32{}
+	in := make([]regSpan, 0, len(spans))
 	err := s.updateLocked("sealing a batch", func(tx *bolt.Tx) error {
 		last, _, err := head(tx, keyChain)
 		if err != nil {
@@ -148,18 +148,17 @@ func (s *Store) Seal(sequence uint64, hash [32]byte, body []byte, spans []energy
 			return fmt.Errorf("batch %d cannot be sealed after batch %d: %w", sequence, last, ErrSequence)
 		}
 		out := batch{hash: hash, body: body}
-		var in []regSpan
+		in = in[:0]
 		for _, span := range spans {
-			r, ok, err := findRegister(tx, span.Key)
+			id, ok, err := s.numberOf(tx, span.Key)
 			if err != nil {
 				return err
 			}
 			if !ok {
 				return fmt.Errorf("batch %d cannot be sealed: nothing is stored for %s", sequence, span.Key)
 			}
-			regs[span.Key] = r.id
 			lo, hi := bounds(span.From, span.To)
-			in = append(in, regSpan{r.id, lo, hi})
+			in = append(in, regSpan{id, lo, hi})
 		}
 		if err := s.eachStatus(tx, in, func(reg uint32, e *entry) error {
 			start := e.Start.UnixMilli()
@@ -181,8 +180,8 @@ func (s *Store) Seal(sequence uint64, hash [32]byte, body []byte, spans []energy
 		return putHead(tx, keyChain, sequence, hash)
 	})
 	if err == nil {
-		for _, reg := range regs {
-			delete(s.offered, reg)
+		for i := range in {
+			delete(s.offered, in[i].reg)
 		}
 	}
 	return err

@@ -27,8 +27,14 @@ func stamp(b []byte, version byte, key []byte) []byte {
 	return b
 }
 
+// sum takes the few bytes of the key by itself: hash/crc32 would have every key
+// on the heap.
 func sum(b, key []byte) uint32 {
-	return crc32.Update(crc32.Checksum(b, castagnoli), castagnoli, key)
+	crc := ^crc32.Checksum(b, castagnoli)
+	for _, c := range key {
+		crc = castagnoli[byte(crc)^c] ^ crc>>8
+	}
+	return ^crc
 }
 
 // pack puts the head before a small value.

@@ -13,7 +13,7 @@ func (s *Store) commitSamples(tx *bolt.Tx, all []KeyedSample) error {
 	if len(all) == 0 {
 		return nil
 	}
-	groups, err := group(tx, all, func(k KeyedSample) (energy.Key, int32) { return k.Key, hourOf(k.Sample.At.UnixMilli()) })
+	groups, err := group(s, tx, all, func(k *KeyedSample) (energy.Key, int32) { return k.Key, hourOf(k.Sample.At.UnixMilli()) })
 	if err != nil {
 		return err
 	}

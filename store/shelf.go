@@ -14,22 +14,46 @@ import (
 // So it lies in a small bucket of its own (hot), and moves to the big one (cold),
 // once, in order, when the next slot begins.
 type shelf struct {
-	hot, cold *bolt.Bucket
-	newest    *newest
+	tx     *bolt.Tx
+	hot    *bolt.Bucket
+	rest   []byte // name of the finished ones; most calls need not look there
+	newest *newest
 }
 
-// newest is the newest hot slot, looked up when it is first needed.
+// cold opens the bucket of the finished slots when it is first needed.
+func (f shelf) cold() *bolt.Bucket {
+	b := f.tx.Bucket(f.rest)
+	b.FillPercent = fillPercent
+	return b
+}
+
+// newest is the newest hot slot, looked up when it is first needed, and where
+// the last value was found that was asked for: it is what is put back next.
 type newest struct {
 	known bool
 	slot  int32
+
+	key   [8]byte // of the last call; bbolt clones what it keeps
+	found place
+	at    [8]byte // key of what was found
 }
+
+// place is where a value lies.
+type place uint8
+
+const (
+	notKnown place = iota
+	nowhere
+	inHot
+	inCold
+)
 
 // newestHot is the newest hot slot, or the least number there is. It walks
 // forwards: bbolt's Cursor.Last never ends in a bucket of several pages that
 // this transaction has emptied (v1.4.3).
 func (f shelf) newestHot() int32 {
 	if !f.newest.known {
-		*f.newest = newest{known: true, slot: math.MinInt32}
+		f.newest.known, f.newest.slot = true, math.MinInt32
 		for k := range walk(f.hot, nil) {
 			f.newest.slot, _ = splitSlotKey(k)
 		}
@@ -45,8 +69,8 @@ func dayShelf(tx *bolt.Tx) shelf  { return newShelf(tx, bucketDayHot, bucketDays
 func hourShelf(tx *bolt.Tx) shelf { return newShelf(tx, bucketHourHot, bucketHours) }
 
 func newShelf(tx *bolt.Tx, hot, cold []byte) shelf {
-	f := shelf{hot: tx.Bucket(hot), cold: tx.Bucket(cold), newest: new(newest)}
-	f.hot.FillPercent, f.cold.FillPercent = fillPercent, fillPercent
+	f := shelf{tx: tx, hot: tx.Bucket(hot), rest: cold, newest: new(newest)}
+	f.hot.FillPercent = fillPercent
 	return f
 }
 
@@ -61,36 +85,59 @@ func splitSlotKey(b []byte) (slot int32, reg uint32) {
 	return int32(binary.BigEndian.Uint32(b) ^ 1<<31), binary.BigEndian.Uint32(b[4:])
 }
 
+// keyed gives the key in the shelf's own memory, until the next call.
+func (f shelf) keyed(slot int32, reg uint32) []byte {
+	binary.BigEndian.PutUint32(f.newest.key[:], uint32(slot)^1<<31)
+	binary.BigEndian.PutUint32(f.newest.key[4:], reg)
+	return f.newest.key[:]
+}
+
 // get returns the value, or nil. It is valid until the transaction ends or changes it.
 func (f shelf) get(slot int32, reg uint32) []byte {
-	k := slotKey(slot, reg)
-	if v := f.hot.Get(k); v != nil {
-		return v
+	v, _ := f.look(f.keyed(slot, reg))
+	return v
+}
+
+func (f shelf) look(k []byte) (v []byte, where place) {
+	if v = f.hot.Get(k); v != nil {
+		where = inHot
+	} else if v = f.cold().Get(k); v != nil {
+		where = inCold
+	} else {
+		where = nowhere
 	}
-	return f.cold.Get(k)
+	f.newest.at, f.newest.found = [8]byte(k), where
+	return v, where
 }
 
 // put stores a value. The caller has called roll with the newest slot it puts.
 func (f shelf) put(slot int32, reg uint32, v []byte) error {
-	k := slotKey(slot, reg)
-	if f.hot.Get(k) == nil && (slot < f.newestHot() || f.cold.Get(k) != nil) {
-		return f.cold.Put(k, v)
+	k := f.keyed(slot, reg)
+	where := f.newest.found
+	if where == notKnown || f.newest.at != f.newest.key {
+		_, where = f.look(k)
 	}
-	f.newest.slot = max(f.newestHot(), slot)
+	if where == inCold || where == nowhere && slot < f.newestHot() {
+		f.newest.found = inCold
+		return f.cold().Put(k, v)
+	}
+	f.newest.slot, f.newest.found = max(f.newestHot(), slot), inHot
 	return f.hot.Put(k, v)
 }
 
 // delete drops a value wherever it lies.
 func (f shelf) delete(slot int32, reg uint32) error {
-	k := slotKey(slot, reg)
+	k := f.keyed(slot, reg)
+	f.newest.found = notKnown
 	if err := f.hot.Delete(k); err != nil {
 		return err
 	}
-	return f.cold.Delete(k)
+	return f.cold().Delete(k)
 }
 
 // roll moves what is older than the slot to the finished ones.
 func (f shelf) roll(slot int32) error {
+	f.newest.found = notKnown
 	var keys, values [][]byte
 	end := slotKey(slot, 0)
 	for k, v := range walk(f.hot, nil) {
@@ -100,7 +147,7 @@ func (f shelf) roll(slot int32) error {
 		keys, values = append(keys, bytes.Clone(k)), append(values, bytes.Clone(v))
 	}
 	for i, k := range keys {
-		if err := f.cold.Put(k, values[i]); err != nil {
+		if err := f.cold().Put(k, values[i]); err != nil {
 			return err
 		}
 		if err := f.hot.Delete(k); err != nil {
@@ -112,18 +159,27 @@ func (f shelf) roll(slot int32) error {
 
 // next finds the register's first slot in [from, to]; ok is false when it has none there.
 func (f shelf) next(reg uint32, from, to int32) (slot int32, v []byte, ok bool) {
-	a, va, oka := nextIn(f.cold, reg, from, to)
-	b, vb, okb := nextIn(f.hot, reg, from, to)
-	if okb && (!oka || b < a) {
+	b, vb, okb := f.nextIn(f.hot, reg, from, to)
+	if okb && b == from { // none comes before it
+		f.newest.at, f.newest.found = [8]byte(f.keyed(b, reg)), inHot
 		return b, vb, true
 	}
-	return a, va, oka
+	a, va, oka := f.nextIn(f.cold(), reg, from, to)
+	slot, v, ok, f.newest.found = a, va, oka, inCold
+	if okb && (!oka || b < a) {
+		slot, v, ok, f.newest.found = b, vb, true, inHot
+	}
+	f.newest.at = [8]byte(f.keyed(slot, reg))
+	if !ok || oka && okb && a == b {
+		f.newest.found = notKnown
+	}
+	return slot, v, ok
 }
 
-func nextIn(b *bolt.Bucket, reg uint32, from, to int32) (int32, []byte, bool) {
+func (f shelf) nextIn(b *bolt.Bucket, reg uint32, from, to int32) (int32, []byte, bool) {
 	c := b.Cursor()
 	for from <= to {
-		k, v := c.Seek(slotKey(from, reg))
+		k, v := c.Seek(f.keyed(from, reg))
 		if k == nil {
 			break
 		}
@@ -150,7 +206,7 @@ func nextIn(b *bolt.Bucket, reg uint32, from, to int32) (int32, []byte, bool) {
 func (f shelf) before(slot int32) [][]byte {
 	var keys [][]byte
 	end := slotKey(slot, 0)
-	for _, b := range []*bolt.Bucket{f.cold, f.hot} {
+	for _, b := range []*bolt.Bucket{f.cold(), f.hot} {
 		for k := range walk(b, nil) {
 			if bytes.Compare(k, end) >= 0 {
 				break

@@ -127,6 +127,7 @@ func (c *slotPair) make(on base, lines []line, size int64) (err error) {
 	if err := syncFolder(filepath.Dir(c.path)); err != nil {
 		return err
 	}
+	c.syncs++
 	if f, err = os.OpenFile(c.path, os.O_RDWR, 0); err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"math"
 
 	"github.com/perseus-edge/perseus-edge/energy"
@@ -46,9 +45,9 @@ type base struct {
 // since that transaction.
 type line struct {
 	id       uint32
-	has      bool // there is a state
+	n        int32 // samples
+	has      bool  // there is a state
 	state    []byte
-	n        int    // samples
 	samples  []byte // packed, as in the slot
 	from, at int64  // the first and the last sample's time, Unix ms
 	value    int64  // of the last sample
@@ -57,8 +56,15 @@ type line struct {
 	staged  bool
 	next    []byte
 	sampled bool
-	sample  energy.Sample
+	sample  point
 }
+
+// point is a sample in the form in which it is stored.
+type point struct{ at, value int64 }
+
+func pointOf(s *energy.Sample) point { return point{s.At.UnixMilli(), s.Value} }
+
+func (p point) sample() energy.Sample { return energy.Sample{At: unixMillis(p.at), Value: p.value} }
 
 // empty reports that nothing of the register is newer than the transaction.
 func (l *line) empty() bool { return !l.has && l.n == 0 && !l.staged && !l.sampled }
@@ -72,12 +78,11 @@ func (l *line) shown() (state []byte, has bool) {
 }
 
 // appendSample packs one more sample, which must be later than the last.
-func (l *line) appendSample(b []byte, s *energy.Sample) []byte {
-	ms := s.At.UnixMilli()
+func (l *line) appendSample(b []byte, p point) []byte {
 	if l.n == 0 {
-		return binary.AppendVarint(binary.AppendVarint(b, ms), s.Value)
+		return binary.AppendVarint(binary.AppendVarint(b, p.at), p.value)
 	}
-	return binary.AppendVarint(binary.AppendUvarint(b, uint64(ms-l.at)), s.Value-l.value)
+	return binary.AppendVarint(binary.AppendUvarint(b, uint64(p.at-l.at)), p.value-l.value)
 }
 
 // head appends what stands before the state, and tail what follows the packed
@@ -103,7 +108,7 @@ func (l *line) tail(b []byte) []byte {
 	if !l.sampled {
 		return b
 	}
-	return l.appendSample(b, &l.sample)
+	return l.appendSample(b, l.sample)
 }
 
 // size is how many bytes the register takes in a slot.
@@ -124,68 +129,6 @@ func slotSize(lines []line) (length, count int) {
 		}
 	}
 	return length, count
-}
-
-// slotWriter hands a slot to w in pieces of its buffer, whole pages each.
-type slotWriter struct {
-	w   io.WriterAt
-	at  int64
-	buf []byte // its capacity is a whole number of pages
-	sum uint32
-	err error
-}
-
-func (w *slotWriter) put(b []byte) {
-	w.sum = crc32.Update(w.sum, castagnoli, b)
-	for len(b) > 0 {
-		n := min(len(b), cap(w.buf)-len(w.buf))
-		w.buf = append(w.buf, b[:n]...)
-		if b = b[n:]; len(w.buf) == cap(w.buf) {
-			w.flush()
-		}
-	}
-}
-
-func (w *slotWriter) flush() {
-	if w.err == nil && len(w.buf) > 0 {
-		_, w.err = w.w.WriteAt(w.buf, w.at)
-	}
-	w.at += int64(len(w.buf))
-	w.buf = w.buf[:0]
-}
-
-// slot writes a whole one. It returns how many bytes, in whole pages.
-func (w *slotWriter) slot(on base, number uint64, lines []line, scratch []byte) (int64, error) {
-	from := w.at
-	w.buf, w.sum, w.err = w.buf[:0], 0, nil
-	length, count := slotSize(lines)
-	b := append(scratch[:0], slotMagic...)
-	b = append(b, slotVersion, 0, 0, 0)
-	b = binary.BigEndian.AppendUint32(b, uint32(length))
-	b = binary.BigEndian.AppendUint32(b, uint32(count))
-	b = binary.BigEndian.AppendUint64(b, number)
-	b = binary.BigEndian.AppendUint64(b, on.txid)
-	w.put(append(b, on.mark[:]...))
-	for i := range lines {
-		l := &lines[i]
-		if l.empty() {
-			continue
-		}
-		w.put(l.head(scratch[:0]))
-		state, _ := l.shown()
-		w.put(state)
-		w.put(l.count(scratch[:0]))
-		w.put(l.samples)
-		w.put(l.tail(scratch[:0]))
-	}
-	w.put(binary.BigEndian.AppendUint32(scratch[:0], w.sum))
-	if n := len(w.buf) % slotPage; n > 0 {
-		end := len(w.buf) + slotPage - n
-		clear(w.buf[len(w.buf):end])
-		w.buf = w.buf[:end]
-	}
-	w.flush()
-	return w.at - from, w.err
 }
 
 // slot is one that was read.
@@ -291,7 +234,7 @@ func (l *line) readSamples(r *reader) bool {
 			return false
 		}
 	}
-	l.n, l.samples = int(n), from[:len(from)-len(r.b)]
+	l.n, l.samples = int32(n), from[:len(from)-len(r.b)]
 	return true
 }
 

@@ -196,6 +196,9 @@ func (s *Store) PendingStatements(max int) (found []energy.KeyedStatement, err e
 
 // sealStatements puts the oldest n pending statements into the batch.
 func sealStatements(tx *bolt.Tx, sequence uint64, n int) error {
+	if n == 0 {
+		return nil
+	}
 	from, to := tx.Bucket(bucketStatements), tx.Bucket(bucketStSealed)
 	for i := range n {
 		k, v := from.Cursor().First()
@@ -224,7 +227,7 @@ func unsealStatements(tx *bolt.Tx) error {
 }
 
 func moveSealed(tx *bolt.Tx, bucket []byte, of func(sequence uint64) bool) error {
-	from, to := tx.Bucket(bucketStSealed), tx.Bucket(bucket)
+	from := tx.Bucket(bucketStSealed)
 	var keys [][]byte
 	for k, v := range walk(from, nil) {
 		if len(v) >= 8 && of(binary.BigEndian.Uint64(v)) {
@@ -232,7 +235,7 @@ func moveSealed(tx *bolt.Tx, bucket []byte, of func(sequence uint64) bool) error
 		}
 	}
 	for _, k := range keys {
-		if err := to.Put(k, bytes.Clone(from.Get(k)[8:])); err != nil {
+		if err := tx.Bucket(bucket).Put(k, bytes.Clone(from.Get(k)[8:])); err != nil {
 			return err
 		}
 		if err := from.Delete(k); err != nil {

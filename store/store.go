@@ -1,12 +1,14 @@
 // Package store is the gateway's buffer: one bbolt file that holds the samples,
 // the half-hours, the accumulators' states, the statements of baseline, the
-// findings of the validation and the outbox of signed batches.
+// findings of the validation and the outbox of signed batches. Beside it lies a
+// checkpoint of what was read since the last half-hour: see since.
 //
 // What a caller can rely on:
 //
 //   - A method that returned nil has written durably (fsync); one Round is one
 //     transaction, so that half-hours and the accumulator states that made them
 //     can never disagree (law 3).
+//   - Once it is closed in order, the bbolt file holds all of it.
 //   - It starts (law 9): a corrupt file is set aside under another name, never
 //     deleted, and a clean one is begun. See Open.
 //   - No panic leaves the package. A damaged page found later becomes an error

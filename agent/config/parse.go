@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,9 +50,14 @@ var (
 // Parse checks a configuration and fills in the defaults. name is what the
 // file is called in messages. The error is an *Errors with every problem.
 func Parse(name string, data []byte) (*Config, error) {
-	sum := sha256.Sum256(data)
-	p := &parse{cfg: &Config{File: name, Hash: hex.EncodeToString(sum[:]), Period: energy.Period}, buses: map[string]int{}, meters: map[string]int{}, points: map[pointAt]string{},
-		nodes: map[string]ast.Node{}, chosenOf: map[string]ast.Node{}}
+	if cfg := inPieces(name, data, largeFile, aPiece); cfg != nil {
+		return cfg, nil
+	}
+	return inWhole(name, data)
+}
+
+func inWhole(name string, data []byte) (*Config, error) {
+	p := newParse(name, data)
 	if !utf8.Valid(data) {
 		p.problems = append(p.problems, Problem{What: "not UTF-8 text: save the file as UTF-8"})
 	} else if body := p.tree(data); body != nil {
@@ -62,8 +68,13 @@ func Parse(name string, data []byte) (*Config, error) {
 		e.sort()
 		return nil, e
 	}
-	p.cfg.pack()
 	return p.cfg, nil
+}
+
+func newParse(name string, data []byte) *parse {
+	sum := sha256.Sum256(data)
+	return &parse{cfg: &Config{File: name, Hash: hex.EncodeToString(sum[:]), Period: energy.Period}, buses: map[string]int{}, meters: map[string]int{}, points: map[pointAt]string{},
+		nodes: map[string]ast.Node{}, chosenOf: map[string]ast.Node{}}
 }
 
 // parse is one reading of one file.
@@ -78,6 +89,7 @@ type parse struct {
 	nodes    map[string]ast.Node // of the virtual meters, by id
 	chosenOf map[string]ast.Node // their measures, where the file chooses
 	alike    alike               // registers, for meters that are read alike
+	more     []piece             // meters that are not in the file's body
 	later    []func()            // what can be checked only when all meters are known
 }
 
@@ -115,12 +127,13 @@ func (p *parse) root(body ast.Node) {
 		p.at(body, "meters is missing: say which meters to read")
 		return
 	}
-	meters := p.list(o["meters"], "meters")
-	p.cfg.Meters = make([]Meter, 0, len(meters)) // of no more room than it takes: there are thousands
-	for _, n := range meters {
+	for _, n := range p.list(o["meters"], "meters") {
 		p.meter(n)
 	}
+	p.moreMeters()
 	p.resolve()
+	p.cfg.Meters = slices.Clone(p.cfg.Meters) // of no more room than it takes: there are thousands
+	p.cfg.pack()
 }
 
 func (p *parse) site(body, n ast.Node) {

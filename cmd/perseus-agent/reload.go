@@ -58,6 +58,7 @@ func (d *supervisor) run(ctx context.Context, cfg *config.Config) error {
 		}
 		before = a
 		debug.FreeOSMemory() // what it took to read the configuration is not needed again
+		letGoOfProgram()     // nor is the code that did it
 		next, err := d.until(ctx, a, cfg)
 		if err != nil || next == nil {
 			return err

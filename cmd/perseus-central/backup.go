@@ -17,6 +17,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/audit"
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/relay/account"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/dump"
 	"github.com/perseus-edge/perseus-edge/relay/migrations"
@@ -89,12 +90,8 @@ func backup(f *flag.FlagSet) databaseFunc {
 // hasDirectory reports whether a database has a directory's tables: a relay's
 // alone has none, and no audit log.
 func hasDirectory(ctx context.Context, tx *sql.Tx, d database.Dialect) (bool, error) {
-	return hasTable(ctx, tx, d, "directory_audit_head")
-}
-
-func hasTable(ctx context.Context, tx *sql.Tx, d database.Dialect, name string) (bool, error) {
 	tables, err := dump.Tables(ctx, tx, d)
-	return slices.Contains(tables, name), err
+	return slices.Contains(tables, "directory_audit_head"), err
 }
 
 // restore puts a backup into an empty database, of either kind.
@@ -131,12 +128,15 @@ func restore(f *flag.FlagSet) databaseFunc {
 		sets := map[string]fs.FS{"directory": directory.Migrations(), "relay": migrations.Files}
 		s, err := dump.Restore(ctx, db, file, sets, func(tx *sql.Tx) error {
 			ctx := audit.WithActor(ctx, operator())
-			if relay, err := hasTable(ctx, tx, db.Dialect, "oauth_tokens"); err != nil {
+			tables, err := dump.Tables(ctx, tx, db.Dialect)
+			if err == nil && !*moved {
+				err = permission.Restored(ctx, tx, tables)
+			}
+			if err == nil && !*moved && slices.Contains(tables, "account_sessions") { // a backup of before has none
+				err = account.Restored(ctx, tx)
+			}
+			if err != nil {
 				return err
-			} else if relay && !*moved {
-				if err := permission.Restored(ctx, tx); err != nil {
-					return err
-				}
 			}
 			there, err := hasDirectory(ctx, tx, db.Dialect)
 			if err != nil || !there {

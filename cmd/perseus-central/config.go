@@ -14,6 +14,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 )
 
@@ -43,7 +44,8 @@ type directoryConfig struct {
 	Warnings     warningsConfig    `yaml:"warnings"`
 	TLS          tlsConfig         `yaml:"tls"` // certificate of a public authority, for browsers; default: the directory's own
 
-	ACME acmeConfig `yaml:"acme"`
+	Bounds directory.Bounds `yaml:"bounds"` // how much one organisation can have
+	ACME   acmeConfig       `yaml:"acme"`
 }
 
 type relayConfig struct {
@@ -148,7 +150,7 @@ func (c *config) check() (err error) {
 	if c.Relay.Carbon.PerSecond == 0 {
 		c.Relay.Carbon.PerSecond = 1
 	}
-	problems := []error{address("directory.url", c.Directory.URL), c.checkTerms(), c.checkStatus(), c.checkWarnings(), c.checkACME(),
+	problems := []error{address("directory.url", c.Directory.URL), c.checkTerms(), c.checkStatus(), c.checkWarnings(), c.checkACME(), boundsOf(c.Directory.Bounds),
 		c.Directory.TLS.check("directory.tls"), c.Relay.TLS.check("relay.tls")}
 	if c.has("directory") {
 		// A directory alone needs the relay's address too: it tells it to the
@@ -170,6 +172,20 @@ func (c *config) check() (err error) {
 	}
 	if len(c.Relay.Gateways) == 0 {
 		c.Relay.Gateways = []string{c.Directory.URL + "/m/" + c.Relay.Member}
+	}
+	return errors.Join(problems...)
+}
+
+// boundsOf checks what bounds are given.
+func boundsOf(b directory.Bounds) error {
+	var problems []error
+	for _, x := range []struct {
+		key string
+		n   int
+	}{{"applications", b.Applications}, {"sites", b.Sites}, {"gateways", b.Gateways}, {"certificates", b.Certificates}, {"site_codes", b.SiteCodes}} {
+		if x.n < 0 {
+			problems = append(problems, fmt.Errorf("directory.bounds.%s: %d: give the most that an organisation may have, 1 or more, or leave it out", x.key, x.n))
+		}
 	}
 	return errors.Join(problems...)
 }

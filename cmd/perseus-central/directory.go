@@ -34,7 +34,7 @@ func openDirectory(ctx context.Context, c *config) (*database.DB, *directory.Ser
 	}
 	dir, err := directory.New(directory.Config{
 		DB: db.DB, Migrate: func(ctx context.Context, files fs.FS) error { return db.Migrate(ctx, "directory", files) },
-		BaseURL: c.Directory.URL, Authorities: authorities, Scheme: c.scheme, RelayURL: c.Relay.Server, StatusURL: c.Directory.StatusURL,
+		BaseURL: c.Directory.URL, Authorities: authorities, Scheme: c.scheme, RelayURL: c.Relay.Server, StatusURL: c.Directory.StatusURL, Bounds: c.Directory.Bounds,
 	})
 	if err != nil {
 		db.Close()

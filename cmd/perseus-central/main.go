@@ -49,7 +49,7 @@ const usage = `perseus-central is the Perseus Edge directory and relay.
   perseus-central restore --config FILE --in FILE [--move] [--check]   a backup into an empty database of either kind
   perseus-central deletion list --config FILE [--gateway URL]    what was deleted of gateways' half-hours, when and why
   perseus-central provenance verify|explain|build|sign|merge ..  provenance records, offline (perseus-central provenance help)
-  perseus-central permissions list|show|withdraw|rely|code --config FILE ..  what businesses have agreed to, and its evidence
+  perseus-central permissions list|show|withdraw|rely|code|new-tenant --config FILE ..  what businesses have agreed to, and its evidence
   perseus-central messages list|retry --config FILE ..                   whether clients were told of withdrawals; dead letters
   perseus-central version
 

@@ -74,6 +74,8 @@ func TestConfigurationMistakes(t *testing.T) {
 		`terms.listen: "4"`:                        good + "terms: {serve: true, listen: \"4\"}\n",
 		"terms are served and fetched over https":  strings.Replace(good, "registry: https", "registry: http", 1) + "terms: {fetch: true}\n",
 		"lies below directory.url":                 strings.Replace(good, "registry: https://registry.example", "registry: https://localhost:1/registry", 1) + "terms: {serve: true, listen: \"127.0.0.1:4\"}\n",
+		"directory.bounds.sites: -1: give":         strings.Replace(good, `"127.0.0.1:1"}`, `"127.0.0.1:1", bounds: {sites: -1}}`, 1),
+		`unknown field "certs"`:                    strings.Replace(good, `"127.0.0.1:1"}`, `"127.0.0.1:1", bounds: {certs: 5}}`, 1),
 		`networks: "10.0.0.1": give a network`:     strings.Replace(good, `"127.0.0.1:1"}`, `"127.0.0.1:1", acme: {networks: [10.0.0.1]}}`, 1),
 		"acme.port: 70000 is not a port":           strings.Replace(good, `"127.0.0.1:1"}`, `"127.0.0.1:1", acme: {port: 70000}}`, 1),
 		"terms.serve: needs the role directory":    good + "roles: [relay]\nterms: {serve: true}\n",

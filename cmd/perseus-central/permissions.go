@@ -23,6 +23,7 @@ func init() {
 	databaseCommands["permissions withdraw"] = permissionsWithdraw
 	databaseCommands["permissions rely"] = permissionsRely
 	databaseCommands["permissions code"] = permissionsCode
+	databaseCommands["permissions new-tenant"] = permissionsNewTenant
 	databaseCommands["messages list"] = messagesList
 	databaseCommands["messages retry"] = messagesRetry
 }
@@ -152,6 +153,25 @@ func permissionsCode(f *flag.FlagSet) databaseFunc {
 			return err
 		}
 		return asJSON(out, map[string]string{"code": code, "gateway": *gateway})
+	}
+}
+
+func permissionsNewTenant(f *flag.FlagSet) databaseFunc {
+	gateway := f.String("gateway", "", "`URL` of the gateway whose site another business has now")
+	days := f.Int("days", 90, "for how many `days` the code for that business works")
+	return func(ctx context.Context, db *database.DB, out io.Writer) error {
+		if *gateway == "" {
+			return fmt.Errorf("%w: give --gateway", errUsage)
+		}
+		ended, err := permission.EndTenancy(ctx, db, time.Now(), *gateway)
+		if err != nil {
+			return err
+		}
+		code, err := permission.PrintCode(ctx, db, time.Now(), *gateway, "new tenant", time.Duration(*days)*24*time.Hour)
+		if err != nil {
+			return err
+		}
+		return asJSON(out, map[string]any{"gateway": *gateway, "ended": ended, "code": code})
 	}
 }
 

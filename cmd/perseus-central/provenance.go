@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -234,6 +235,18 @@ func (p *provenanceRun) emissions(steps []provenance.VerifiedStep, raw json.RawM
 		return err
 	}
 	fmt.Fprintf(p.stdout, "data: the %d figures are those that were signed\n", len(data))
+	roots, err := provenance.EmissionsRoots(steps)
+	if err != nil {
+		return err
+	}
+	if len(roots) == 0 {
+		fmt.Fprintln(p.stdout, "gateway: no month of half-hours is stated by it")
+		return nil
+	}
+	fmt.Fprintf(p.stdout, "gateway: %s signed the half-hours of %d months itself; who may see them finds the same roots in a consumption record\n", roots[0].Gateway, len(roots))
+	for _, st := range roots {
+		fmt.Fprintf(p.stdout, "  %s %s of meter %s: %s\n", st.Month, st.Measure, st.Meter, base64.RawURLEncoding.EncodeToString(st.Root[:]))
+	}
 	return nil
 }
 

@@ -187,8 +187,22 @@ func TestProvenanceVerifyEmissions(t *testing.T) {
 	at := time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
 	data := []provenance.Entry{{Type: "electricity", From: at, To: at.AddDate(0, 1, 0), TakenAt: at.AddDate(0, 1, 2), Emissions: provenance.Amount{Value: "344.279", UnitCode: "KGM"}}}
 	both := d.pki.Signing("https://directory.example/a/relay", "Relay Ltd", "https://directory.example/m/relay", testScheme+"/role/energy-data-provider", testScheme+"/role/carbon-accounting-provider")
+	august := month.Of(at)
+	gateway := d.pki.Signing(testGateway, "Ops Ltd", "https://directory.example/m/1")
+	stated, err := month.Sign(month.Statement{Gateway: testGateway, Meter: "pseudonym", Measure: energy.Import, Month: august, Spans: []month.Span{{From: august.Start, To: august.End()}}},
+		testRegistry+"/trust-framework", august.End(), gateway.Cert().SerialNumber, gateway.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	included, id, err := provenance.FromStatement(testRegistry+"/trust-framework", stated, gateway.Chain)
+	if err != nil {
+		t.Fatal(err)
+	}
 	r := provenance.New(testRegistry + "/trust-framework")
-	o := r.Add(provenance.Origin{Scheme: testScheme, SourceType: testScheme + "/source-type/Meter", Origin: testGateway})
+	r.Include(included)
+	o := r.Add(provenance.Origin{Scheme: testScheme, SourceType: testScheme + "/source-type/Meter", Origin: testGateway,
+		Details: &provenance.Details{MeteringPeriod: &provenance.Period{From: august.Start, To: august.End()}},
+		Extra:   map[string]any{provenance.HalfHoursStatements: []provenance.StatementProof{{Statement: id, Proof: []string{}}}}})
 	r.Add(provenance.Process{Scheme: testScheme, Inputs: []string{o}, Extra: map[string]any{provenance.EmissionsResult: provenance.SignedEmissions(data)}})
 	if err := r.Sign(provenance.Signer{Key: both.Key, Chain: both.Chain}); err != nil {
 		t.Fatal(err)
@@ -202,7 +216,8 @@ func TestProvenanceVerifyEmissions(t *testing.T) {
 		d.file("report.json", b)
 	}
 	write()
-	if out, _ := d.run(0, "verify", "--registry", testRegistry, "--roots", "roots.pem", "report.json"); !strings.Contains(out, "data: the 1 figures are those that were signed") {
+	if out, _ := d.run(0, "verify", "--registry", testRegistry, "--roots", "roots.pem", "report.json"); !strings.Contains(out, "data: the 1 figures are those that were signed") ||
+		!strings.Contains(out, testGateway+" signed the half-hours of 1 months itself") || !strings.Contains(out, "  2026-08 import of meter pseudonym: AAAA") {
 		t.Error(out)
 	}
 	data[0].Emissions.Value = "344.278"

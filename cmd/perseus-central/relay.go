@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -85,15 +86,32 @@ func relaySites(ctx context.Context, c *config, db *database.DB, dir *directory.
 	}
 	return []site{
 		{"permission", c.Relay.IssuerListen, c.Relay.Issuer, pages, identity.ServerTLS(cert, nil)},
-		{"relay", c.Relay.ServerListen, c.Relay.Server, whenCurrent(revocations.Current, programs), identity.ServerTLS(programsCert, identity.Pool(clientRoots...))},
+		{"relay", c.Relay.ServerListen, c.Relay.Server, whenCurrent(revocations, programs), identity.ServerTLS(programsCert, identity.Pool(clientRoots...))},
 	}, background, nil
 }
 
+// revoking is what whenCurrent asks; *identity.Revocations is one.
+type revoking interface {
+	Current() error
+	RevokedIssuer(chains [][]*x509.Certificate) bool
+}
+
 // whenCurrent answers programs only while it can be told whether their
-// certificates are revoked. The health check is for those who watch over this.
-func whenCurrent(current func() error, next http.Handler) http.Handler {
+// certificates are revoked, and none whose certificate is of an issuer that its
+// root has revoked: the thief of an issuer's key makes whatever certificate he
+// likes, which no list of that issuer names. The health check is for those who
+// watch over this.
+func whenCurrent(lists revoking, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := current(); err != nil && r.URL.Path != "/healthz" {
+		if r.TLS != nil && lists.RevokedIssuer(r.TLS.VerifiedChains) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set("WWW-Authenticate", `Mutual realm="perseus"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			json.NewEncoder(w).Encode(map[string]string{"error": "invalid_client", "error_description": "the issuer of the client certificate is revoked: get a new certificate from the directory"})
+			return
+		}
+		if err := lists.Current(); err != nil && r.URL.Path != "/healthz" {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Cache-Control", "no-store")
 			w.Header().Set("Retry-After", "10")
@@ -169,8 +187,33 @@ func revocationLists(c *config, dir *directory.Service, logger *slog.Logger) (*i
 			s.Fetch = identity.FetchCRL(client, c.Directory.URL+"/crl/"+string(h)+".crl")
 		}
 		sources = append(sources, s)
+		if s, err = issuersList(c, dir, h, client); err != nil {
+			return nil, err
+		}
+		if s.Fetch != nil {
+			sources = append(sources, s)
+		}
 	}
 	return identity.NewRevocations(identity.RevocationsConfig{Sources: sources, Interval: time.Minute, Logger: logger})
+}
+
+// issuersList is a root's list of revoked issuers; without Fetch where there is
+// none.
+func issuersList(c *config, dir *directory.Service, h ca.Hierarchy, client *http.Client) (identity.CRLSource, error) {
+	s := identity.CRLSource{Name: "revoked " + string(h) + " issuers", Issuers: true}
+	if dir != nil {
+		a := dir.Authorities.Of(h)
+		if a.RootCRL != nil {
+			s.Issuer, s.Fetch = a.Root, func(context.Context) ([]byte, error) { return a.RootCRL.Raw, nil }
+		}
+		return s, nil
+	}
+	roots, err := identity.ReadCertificates(filepath.Join(c.path(c.Relay.Identity), string(h)+"-root.pem"))
+	if err != nil {
+		return s, err
+	}
+	s.Issuer, s.Fetch = roots[0], identity.FetchCRL(client, c.Directory.URL+"/crl/"+string(h)+"-root.crl")
+	return s, nil
 }
 
 func health(db *database.DB) http.HandlerFunc {

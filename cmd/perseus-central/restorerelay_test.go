@@ -35,6 +35,8 @@ func TestRestoreEndsShortTokens(t *testing.T) {
 			VALUES ('g1', 'p1', %[1]d, %[2]d, 'l', 'Bank plc', 'Unit 4', 'SW8', '', '', 'words', '[]')`,
 		`INSERT INTO oauth_tokens (hash, kind, grant_id, permission, client, issued, expires) VALUES (X'01', 'refresh', 'g1', 'p1', 'c', %[1]d, %[2]d), (X'02', 'access', 'g1', 'p1', 'c', %[1]d, %[2]d)`,
 		`INSERT INTO oauth_codes (hash, grant_id, permission, client, redirect_uri, challenge, expires) VALUES (X'03', 'g1', 'p1', 'c', 'r', 'h', %[2]d)`,
+		`INSERT INTO accounts (id, number, password, app, app_step, made, seen) VALUES ('a1', '123412341234', '', X'', 0, %[1]d, %[1]d)`,
+		`INSERT INTO account_sessions (hash, account, begun, seen, expires) VALUES (X'05', 'a1', %[1]d, %[1]d, %[2]d)`,
 		`INSERT INTO oauth_requests (hash, client, client_name, parts, license, redirect_uri, state, challenge, expires) VALUES (X'04', 'c', 'Bank plc', 'fsp', 'l', 'r', '', 'h', %[2]d)`,
 	} {
 		if strings.Contains(q, "%[1]d") {
@@ -57,9 +59,9 @@ func TestRestoreEndsShortTokens(t *testing.T) {
 					t.Fatal(err)
 				}
 				args := []string{"restore", "--config", there, "--in", file}
-				want := [4]int{1, 0, 0, 0}
+				want := [5]int{1, 0, 0, 0, 0}
 				if moved {
-					args, want = append(args, "--move"), [4]int{1, 1, 1, 1}
+					args, want = append(args, "--move"), [5]int{1, 1, 1, 1, 1}
 				}
 				ok(t, args...)
 				db, err := database.Open(dsn)
@@ -67,13 +69,13 @@ func TestRestoreEndsShortTokens(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer db.Close()
-				var got [4]int
+				var got [5]int
 				if err := db.QueryRow(`SELECT (SELECT COUNT(*) FROM oauth_tokens WHERE kind = 'refresh'), (SELECT COUNT(*) FROM oauth_tokens WHERE kind = 'access'),
-					(SELECT COUNT(*) FROM oauth_codes), (SELECT COUNT(*) FROM oauth_requests)`).Scan(&got[0], &got[1], &got[2], &got[3]); err != nil {
+					(SELECT COUNT(*) FROM oauth_codes), (SELECT COUNT(*) FROM oauth_requests), (SELECT COUNT(*) FROM account_sessions)`).Scan(&got[0], &got[1], &got[2], &got[3], &got[4]); err != nil {
 					t.Fatal(err)
 				}
 				if got != want {
-					t.Errorf("refresh tokens, access tokens, codes, requests: %v, want %v", got, want)
+					t.Errorf("refresh tokens, access tokens, codes, requests, sessions: %v, want %v", got, want)
 				}
 			})
 		}

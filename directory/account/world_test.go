@@ -15,6 +15,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 )
@@ -78,6 +79,7 @@ func onBoth(t *testing.T, f func(t *testing.T, w *world)) {
 			_, err := db.Exec(`INSERT INTO directory_members (id, legal_name, brand_name, created_at) VALUES ($1, $1, $1, 0)`, id)
 			w.must(err)
 		}
+		record.Secret(t, "password of a person", goodPassword)
 		w.Service = w.open(db)
 		f(t, w)
 	})
@@ -86,7 +88,7 @@ func onBoth(t *testing.T, f func(t *testing.T, w *world)) {
 // open is one more process on the same database.
 func (w *world) open(db *database.DB) *Service {
 	s, err := New(Config{DB: db.DB, Key: bytes.Repeat([]byte{7}, KeySize), URL: "https://directory.example.org", Name: "Example",
-		Now: w.clock.now, Logger: slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Cost: cheap})
+		Now: w.clock.now, Logger: slog.New(record.Handler(w.t, slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))), Cost: cheap})
 	w.must(err)
 	return s
 }

@@ -37,6 +37,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 )
 
@@ -211,7 +212,7 @@ func newWorldAt(t testing.TB, dsn string, limits acme.Limits, port int) *world {
 		Endpoint: "https://" + apiHost + ":8443/v1", OAuthIssuer: "https://" + issuerHost}))(t)
 	keeper := must(w.dir.ServerCertificates(ctx, "localhost"))(t)
 	srv.Config.Handler = w.dir.Handler()
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.Config.ErrorLog = log.New(record.Writer(t, "errors of a server", nil), "", 0)
 	srv.TLS = identity.ServerTLS(keeper.Certificate, nil)
 	srv.TLS.Certificates = []tls.Certificate{*must(keeper.Certificate())(t)} // else httptest adds its own
 	srv.StartTLS()
@@ -229,7 +230,7 @@ func (w *world) open() *server.Server {
 	dir := must(directory.New(directory.Config{
 		DB: db.DB, Migrate: func(ctx context.Context, files fs.FS) error { return db.Migrate(ctx, "directory", files) },
 		BaseURL: w.url, Authorities: must(authorities())(w.t), Scheme: must(scheme.New("https://registry.example.org"))(w.t),
-		RelayURL: "https://relay.example.org", Now: w.clock.now, Logger: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		RelayURL: "https://relay.example.org", Now: w.clock.now, Logger: slog.New(record.Handler(nil, slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}))(w.t)
 	return must(server.New(dir, server.Config{ACME: server.ACMEConfig{Limits: w.limits, Validator: acme.Validator{Resolver: w.dns, Port: w.port, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}}))(w.t)
 }

@@ -1,7 +1,6 @@
 package acme
 
 import (
-	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -15,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
 )
 
 func TestPublic(t *testing.T) {
@@ -39,11 +40,11 @@ func TestPublic(t *testing.T) {
 // FuzzEnvelope: no bytes make the reader panic; what it takes is in the one form
 // that is permitted, and a signature holds for no other key.
 func FuzzEnvelope(f *testing.F) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := newkey.Make(elliptic.P256())
 	if err != nil {
 		f.Fatal(err)
 	}
-	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	other, err := newkey.Make(elliptic.P256())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -91,7 +92,7 @@ func FuzzEnvelope(f *testing.F) {
 // FuzzRequest: no bytes make the reader panic; what it takes has a P-256 key and
 // the order's names.
 func FuzzRequest(f *testing.F) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := newkey.Make(elliptic.P256())
 	if err != nil {
 		f.Fatal(err)
 	}

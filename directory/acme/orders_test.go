@@ -2,7 +2,6 @@ package acme_test
 
 import (
 	"context"
-	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/directory/acme"
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
 )
 
 // TestObtain goes the whole way, and looks at what came of it.
@@ -165,7 +165,7 @@ func TestRequests(t *testing.T) {
 		"huge":                {newCSR(t, key, x509.CertificateRequest{Subject: pkix.Name{Organization: []string{strings.Repeat("x", 20<<10)}}, DNSNames: both}), "16 KiB"},
 	}
 	for _, curve := range otherCurves {
-		k := must(ecdsa.GenerateKey(curve, rand.Reader))(t)
+		k := must(newkey.Make(curve))(t)
 		bad[curve.Params().Name] = [2]string{newCSR(t, k, x509.CertificateRequest{DNSNames: both}), "P-256"}
 	}
 	for name, x := range bad {

@@ -25,6 +25,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/ca"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // accepted serves with a certificate that somebody got, and asks with the
@@ -36,7 +37,7 @@ func (w *world) accepted(t *testing.T, chain []*x509.Certificate, key crypto.Pri
 		pair.Certificate = append(pair.Certificate, c.Raw)
 	}
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { io.WriteString(rw, "hello") }))
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.Config.ErrorLog = log.New(record.Writer(t, "errors of a server", nil), "", 0)
 	srv.TLS = identity.ServerTLS(func() (*tls.Certificate, error) { return &pair, nil }, nil)
 	srv.TLS.Certificates = []tls.Certificate{pair} // else httptest adds its own
 	srv.StartTLS()
@@ -222,6 +223,7 @@ func TestCertbot(t *testing.T) {
 	if err := os.WriteFile(roots, identity.EncodeCertificates(w.dir.Authorities.Server.Root), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	record.Keys(t, dir)
 	run := func(args ...string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), program, append(args, "--config-dir", filepath.Join(dir, "c"), "--work-dir", filepath.Join(dir, "w"), "--logs-dir", filepath.Join(dir, "l"), "--non-interactive")...)
 		cmd.Env = append(os.Environ(), "REQUESTS_CA_BUNDLE="+roots)

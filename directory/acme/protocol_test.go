@@ -2,7 +2,6 @@ package acme_test
 
 import (
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -18,6 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/perseus-edge/perseus-edge/directory/acme"
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -113,8 +113,8 @@ func TestBadEnvelopes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))(t)
-	p521 := must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))(t)
+	p384 := must(newkey.Make(elliptic.P384()))(t)
+	p521 := must(newkey.Make(elliptic.P521()))(t)
 	hmac := func(path string) string { // signed with the public key as if it were a password
 		public := must(json.Marshal(jose.JSONWebKey{Key: c.key.Public()}))(t)
 		o := (&jose.SignerOptions{}).WithHeader("url", c.world.url+path).WithHeader("nonce", c.freshNonce()).WithHeader("kid", c.kid)
@@ -201,7 +201,7 @@ func TestAccountKeys(t *testing.T) {
 		bad string
 	}{
 		"ES256": {newKey(t), jose.ES256, ""},
-		"ES384": {must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))(t), jose.ES384, ""},
+		"ES384": {must(newkey.Make(elliptic.P384()))(t), jose.ES384, ""},
 		"EdDSA": {ed, jose.EdDSA, ""},
 		"RS256": {rsaKey(2048), jose.RS256, ""},
 		"PS256": {rsaKey(2048), jose.PS256, "badSignatureAlgorithm"},

@@ -19,6 +19,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/directory/form"
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
 )
 
 // RootCRLLife is how long a root's list of revoked issuers holds: the CA/Browser
@@ -197,7 +198,7 @@ func (c Ceremony) openRoot(h Hierarchy) (r *openRoot, made bool, err error) {
 	if _, err := os.Stat(keyPath); err == nil {
 		return nil, false, fmt.Errorf("%s is there without %s: it is not overwritten. Use an empty medium, or the one of the last ceremony", keyPath, filepath.Base(recordPath))
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	key, err := newkey.Make(elliptic.P384())
 	if err != nil {
 		return nil, false, err
 	}

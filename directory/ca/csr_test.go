@@ -2,7 +2,6 @@ package ca_test
 
 import (
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -25,6 +24,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/directory/fault"
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
 )
 
 func csrOf(t testing.TB, key crypto.Signer, tpl *x509.CertificateRequest) string {
@@ -41,9 +41,9 @@ func badCSRs(t testing.TB) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p224 := dirtest.Must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader))(t)
-	p384 := dirtest.Must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))(t)
-	p521 := dirtest.Must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))(t)
+	p224 := dirtest.Must(newkey.Make(elliptic.P224()))(t)
+	p384 := dirtest.Must(newkey.Make(elliptic.P384()))(t)
+	p521 := dirtest.Must(newkey.Make(elliptic.P521()))(t)
 	empty := &x509.CertificateRequest{}
 	_, good := dirtest.NewKeyCSR(t)
 	block, _ := pem.Decode([]byte(good))

@@ -30,6 +30,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 )
 
@@ -150,7 +151,7 @@ func (w *World) Open(t testing.TB, dsn string) *directory.Service {
 		Scheme:      Must(scheme.New("https://registry.example.org"))(t),
 		RelayURL:    "https://relay.example.org",
 		Now:         w.Clock.Now,
-		Logger:      slog.New(slog.NewTextHandler(w.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger:      slog.New(record.Handler(t, slog.NewTextHandler(w.Logs, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}))(t)
 	return s
 }

@@ -1,7 +1,6 @@
 package enrolapi_test
 
 import (
-	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
@@ -22,6 +21,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/ca"
 	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
 )
 
 // renewed reads the certificate of an answer.
@@ -138,7 +138,7 @@ func TestRenewRequests(t *testing.T) {
 		return v
 	}
 	b64 := base64.StdEncoding.EncodeToString
-	wide := dirtest.Must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))(t)
+	wide := dirtest.Must(newkey.Make(elliptic.P384()))(t)
 	for _, x := range []struct {
 		name, body, kind string
 		status           int

@@ -20,6 +20,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // cli drives the scheme's public ib1-directory-cli against a perseus-central.
@@ -46,7 +47,9 @@ func newCLI(t *testing.T) *cli {
 	}
 	home := t.TempDir()
 	c.central = filepath.Join(home, "perseus-central")
-	if out, err := exec.Command("go", "build", "-o", c.central, "../../cmd/perseus-central").CombinedOutput(); err != nil {
+	record.Keys(t, home)
+	flags := dirtest.Must(record.BuildFlags())(t)
+	if out, err := exec.Command("go", append(append([]string{"build", "-o", c.central}, flags...), "../../cmd/perseus-central")...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	port := ports.Free(t, 1)[0]
@@ -58,7 +61,7 @@ func newCLI(t *testing.T) *cli {
 	c.admin(nil, "init")
 	var log bytes.Buffer
 	serve := exec.Command(c.central, "serve", "--config", c.config)
-	serve.Stderr = &log
+	serve.Stderr = record.Writer(t, "perseus-central serve", &log)
 	if err := serve.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +106,7 @@ func (c *cli) admin(v any, args ...string) {
 	c.t.Helper()
 	cmd := exec.Command(c.central, append(args, "--config", c.config)...)
 	var errs bytes.Buffer
-	cmd.Stderr = &errs
+	cmd.Stderr = record.Writer(c.t, "perseus-central", &errs)
 	out, err := cmd.Output()
 	if err != nil {
 		c.t.Fatalf("%v: %v: %s", args, err, &errs)

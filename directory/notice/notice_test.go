@@ -2,7 +2,6 @@ package notice
 
 import (
 	"bufio"
-	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
@@ -17,6 +16,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 var at = time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
@@ -126,7 +128,7 @@ func (s *server) talk(c net.Conn, secure bool) {
 
 func certificate(t *testing.T) (*tls.Config, *x509.CertPool) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := newkey.Make(elliptic.P256())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,11 +154,11 @@ func TestMail(t *testing.T) {
 		implicit bool
 		s        *server
 	}{
-		"starttls": {"smtp", false, &server{tls: secure, starttls: true, user: "AHUAc2VjcmV0"}},
-		"implicit": {"smtps", true, &server{tls: secure, user: "AHUAc2VjcmV0"}},
+		"starttls": {"smtp", false, &server{tls: secure, starttls: true, user: "AHUAc2VjcmV0IG9mIG1haWw="}},
+		"implicit": {"smtps", true, &server{tls: secure, user: "AHUAc2VjcmV0IG9mIG1haWw="}},
 	} {
 		s := newServer(t, x.implicit, x.s)
-		m, err := NewMail(x.scheme+"://"+s.addr, "Directory <directory@example.org>", "u", "secret", roots)
+		m, err := NewMail(x.scheme+"://"+s.addr, "Directory <directory@example.org>", "u", record.Secret(t, "password of a mail server", "secret of mail"), roots)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +208,7 @@ func TestMailRefuses(t *testing.T) {
 		password string
 		roots    *x509.CertPool
 	}{
-		"535":               {&server{tls: secure, starttls: true, user: "AHUAc2VjcmV0"}, "wrong", roots},
+		"535":               {&server{tls: secure, starttls: true, user: "AHUAc2VjcmV0IG9mIG1haWw="}, "wrong", roots},
 		"unknown authority": {&server{tls: secure, starttls: true}, "", x509.NewCertPool()},
 		"550":               {&server{tls: secure, starttls: true, refuse: "dana"}, "", roots},
 	} {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 func TestWebhook(t *testing.T) {
@@ -22,7 +24,7 @@ func TestWebhook(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if got, want := r.Header.Get("Perseus-Signature"), "t=1795339800,v1="+Sign([]byte("0123456789abcdef"), "1795339800", b); got != want {
+		if got, want := r.Header.Get("Perseus-Signature"), "t=1795339800,v1="+Sign([]byte("a key for signing"), "1795339800", b); got != want {
 			t.Errorf("signature %s, want %s", got, want)
 		}
 		bodies = append(bodies, string(b))
@@ -37,7 +39,7 @@ func TestWebhook(t *testing.T) {
 	defer srv.Close()
 	pool := x509.NewCertPool()
 	pool.AddCert(srv.Certificate())
-	h, err := NewWebhook(srv.URL+"/hook?token=hunter2", []byte("0123456789abcdef"), &tls.Config{RootCAs: pool})
+	h, err := NewWebhook(srv.URL+record.Secret(t, "address of a webhook", "/hook?token=hunter2"), []byte(record.Secret(t, "key of a webhook", "a key for signing")), &tls.Config{RootCAs: pool})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +81,7 @@ func TestWebhook(t *testing.T) {
 	if err := h.Send(t.Context(), n); err == nil || err.Error() != "stopped" {
 		t.Error(err)
 	}
-	for address, secret := range map[string]string{"http://example.org/": "0123456789abcdef", "https://example.org/": "short", "ftp://x": "0123456789abcdef", "https://u:p@x/": "0123456789abcdef", "": "0123456789abcdef"} {
+	for address, secret := range map[string]string{"http://example.org/": "a key for signing", "https://example.org/": "short", "ftp://x": "a key for signing", "https://u:p@x/": "a key for signing", "": "a key for signing"} {
 		if _, err := NewWebhook(address, []byte(secret), nil); err == nil {
 			t.Errorf("%s with %s taken", address, secret)
 		}

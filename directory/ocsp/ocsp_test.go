@@ -15,6 +15,9 @@ import (
 	"time"
 
 	peer "golang.org/x/crypto/ocsp"
+
+	"github.com/perseus-edge/perseus-edge/identity/newkey"
+	_ "github.com/perseus-edge/perseus-edge/internal/secrets/record" // of what the tests make and log
 )
 
 var at = time.Date(2026, 11, 22, 9, 30, 0, 5, time.UTC)
@@ -26,7 +29,7 @@ type authority struct {
 
 func newAuthority(t testing.TB, curve elliptic.Curve) authority {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(curve, rand.Reader)
+	key, err := newkey.Make(curve)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/directory/rdf"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // elsewhere is a registry on another machine, whose answers a test changes.
@@ -41,7 +42,7 @@ func newElsewhere(t *testing.T) *elsewhere {
 	t.Cleanup(e.Close)
 	sc := must(scheme.New(e.URL + "/registry"))(t)
 	e.terms = must(BuiltIn(sc))(t)
-	e.client = &Client{Scheme: sc, Dir: t.TempDir() + "/kept", HTTP: e.Client(), Logger: slog.New(slog.NewTextHandler(e.log, nil)),
+	e.client = &Client{Scheme: sc, Dir: t.TempDir() + "/kept", HTTP: e.Client(), Logger: slog.New(record.Handler(t, slog.NewTextHandler(e.log, nil))),
 		Now: func() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }}
 	return e
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 )
@@ -123,7 +124,7 @@ func onSQLite(t *testing.T) *world {
 func newWorld(t *testing.T, db *database.DB) *world {
 	t.Helper()
 	w := &world{t: t, logs: &logs{}}
-	logger := slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := slog.New(record.Handler(t, slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	var handler http.Handler
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { handler.ServeHTTP(rw, r) }))
 	srv.Config.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelDebug)
@@ -253,6 +254,9 @@ func (b *browser) post(path string, pairs ...string) page {
 	form := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		form.Add(pairs[i], pairs[i+1])
+		if pairs[i] == "password" && len(pairs[i+1]) >= 8 {
+			record.Secret(b.w.t, "password of a person", pairs[i+1])
+		}
 	}
 	return b.do(http.MethodPost, path, form)
 }

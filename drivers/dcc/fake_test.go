@@ -133,11 +133,11 @@ func n3rgyData(f *fakeFeed, r *http.Request) (any, int) {
 	var meter string
 	v2 := parts[0] == "mpxn"
 	switch {
-	case v2 && len(parts) == 6 && r.Header.Get("x-api-key") == "secret":
+	case v2 && len(parts) == 6 && r.Header.Get("x-api-key") == "secret key":
 		meter = parts[1] + "/" + parts[3] + "/" + parts[5]
-	case len(parts) == 4 && parts[3] == "1" && r.Header.Get("Authorization") == "secret":
+	case len(parts) == 4 && parts[3] == "1" && r.Header.Get("Authorization") == "secret key":
 		meter = strings.Join(parts[:3], "/")
-	case len(parts) == 3 && parts[2] == "1" && r.Header.Get("Authorization") == "secret":
+	case len(parts) == 3 && parts[2] == "1" && r.Header.Get("Authorization") == "secret key":
 		meter = "/" + strings.Join(parts[:2], "/")
 	default:
 		return map[string]any{"message": "User is not authorized to access this resource with an explicit deny."}, 403

@@ -10,6 +10,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 const (
@@ -26,7 +27,7 @@ func glowmarktData(f *fakeFeed, r *http.Request) (any, int) {
 	}
 	if r.URL.Path == "/auth" {
 		var in struct{ Username, Password string }
-		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || r.Method != "POST" || in.Username != "me" || in.Password != "pass" {
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || r.Method != "POST" || in.Username != "me" || in.Password != "pass word" {
 			return map[string]any{"valid": false, "error": "wrong user or password"}, 401
 		}
 		f.logins++
@@ -78,7 +79,7 @@ func glowmarktData(f *fakeFeed, r *http.Request) (any, int) {
 }
 
 func glowmarktConfig(devices ...Device) Config {
-	return Config{Format: "glowmarkt", URLs: []string{""}, User: "me", Password: "pass", Devices: devices}
+	return Config{Format: "glowmarkt", URLs: []string{""}, User: "me", Password: record.Secret(nil, "password of an account", "pass word"), Devices: devices}
 }
 
 func glowmarktMeter(name string) Device {
@@ -204,7 +205,7 @@ func TestGlowmarktWhichKey(t *testing.T) {
 	for _, c := range []struct {
 		user, password, token string
 		logins                int
-	}{{"me", "pass", "old", 1}, {"me", "", "token-1", 0}, {"", "pass", "token-1", 0}} {
+	}{{"me", "pass word", "old", 1}, {"me", "", "token-1", 0}, {"", "pass word", "token-1", 0}} {
 		feed := newFakeFeed(t, glowmarktData)
 		feed.set(resourceE, utc("2024-04-09 00:00"), now, constant("0.1"))
 		cfg := glowmarktConfig(glowmarktMeter(resourceE))

@@ -9,12 +9,13 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 var mainMeter = Device{Meter: "main", Name: mpanA, Measures: []energy.Measure{energy.Import}}
 
 func n3rgyConfig(devices ...Device) Config {
-	return Config{Format: "n3rgy", URLs: []string{""}, Token: "secret", Devices: devices}
+	return Config{Format: "n3rgy", URLs: []string{""}, Token: record.Secret(nil, "key of an API", "secret key"), Devices: devices}
 }
 
 const elecMeter = mpanA + "/electricity/consumption"

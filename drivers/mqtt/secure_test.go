@@ -17,6 +17,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/identity/newkey"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // authority is a root of these tests' own.
@@ -91,7 +92,7 @@ func TestClientCertificate(t *testing.T) {
 }
 
 func TestPassword(t *testing.T) {
-	m := newGuardedBroker(t, "", &rights{user: "agent", password: "right"}, nil)
+	m := newGuardedBroker(t, "", &rights{user: "agent", password: record.Secret(t, "password of a broker", "the right one")}, nil)
 	c := Config{URLs: []string{m.url()}, User: "agent", Password: "wrong", Format: "udmi", Devices: udmiMain()}
 	b, _, stop := listen(t, c)
 	until(t, "a refusal", func() bool {
@@ -101,7 +102,7 @@ func TestPassword(t *testing.T) {
 		t.Errorf("the password is in the error: %v", b.Health())
 	}
 	stop()
-	c.Password = "right"
+	c.Password = "the right one"
 	b, _, _ = listen(t, c)
 	healthy(t, b, true)
 }

@@ -44,7 +44,8 @@ type Store struct {
 // Open gives the store of a kind: auto (also ""), file, tpm, tpm:PATH, pkcs11 or
 // a PKCS#11 URI. A TPM is tried first, by a key that is made, used and
 // forgotten: auto turns to files where that fails (Why tells), tpm fails. A
-// token must be there, or Open fails, with auto as well: whoever has laid down
+// token must be there, and not have refused its PIN, or Open fails, with auto as
+// well: whoever has laid down
 // its PIN does not want keys in files because it is out for a moment.
 //
 // notes is a folder, by itself for one user of keys, where is kept what must
@@ -68,7 +69,7 @@ func Open(kind, notes string) (*Store, error) {
 		}
 		u, err := parseToken(kind)
 		if err == nil {
-			err = withToken(u, notes, func(*token) error { return nil })
+			err = tokenReady(u, notes)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("key_store: %w", err)
@@ -123,6 +124,11 @@ func (s *Store) kindNow() string {
 // Make makes a P-256 key and keeps it under path, readable by its owner alone.
 // A key that was there is given up first, as by Forget.
 func (s *Store) Make(path string) (crypto.Signer, error) {
+	if s.kind == PKCS11 { // or the key before would go for nothing
+		if err := tokenReady(s.token, s.notes); err != nil {
+			return nil, err
+		}
+	}
 	if err := Forget(path, s.kindNow(), s.notes); err != nil {
 		return nil, err
 	}

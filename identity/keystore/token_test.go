@@ -3,8 +3,6 @@ package keystore
 import (
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -12,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity/keystore/keystoretest"
 )
@@ -175,199 +172,6 @@ func TestTokenPulledOut(t *testing.T) {
 	}
 }
 
-// A wrong PIN is tried once, however often somebody wants to sign and however
-// often the program is started; another one is tried at once. It is on no command
-// line and in no error.
-func TestWrongPIN(t *testing.T) {
-	for name, notes := range map[string]string{"written down": t.TempDir(), "in memory": ""} {
-		t.Run(name, func(t *testing.T) {
-			tok := keystoretest.NewToken(t, "Gateway 1")
-			key, path := made(t, tok.Kind, notes)
-			calls := between(t, honest)
-			wrong := keystoretest.NewPIN(t)
-			tok.WritePIN(wrong)
-			for range 4 {
-				err := Check(key)
-				says(t, err, `the token "Gateway 1" (serial number `, "refused the PIN in "+tok.File, "not tried again", "write the right one into that file")
-				if !errors.Is(err, ErrPIN) || strings.Contains(err.Error(), wrong) {
-					t.Error(err)
-				}
-				if notes != "" {
-					refused.marks = nil // as another process begins
-				}
-				s, err := Open(tok.Kind, notes)
-				if err != nil {
-					t.Fatal(err)
-				}
-				_, err = s.Make(filepath.Join(t.TempDir(), "b.key"))
-				says(t, err, "refused the PIN")
-			}
-			if n := logins(calls()); n != 1 {
-				t.Errorf("%d logins with a wrong PIN: %q", n, calls())
-			}
-			tok.WritePIN(tok.PIN)
-			key, err := Read(path, tok.Kind, notes)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := Check(key); err != nil {
-				t.Errorf("with the right PIN: %v", err)
-			}
-			if _, err := os.Stat(filepath.Join(notes, refusedFile)); notes != "" && !errors.Is(err, os.ErrNotExist) {
-				t.Errorf("the note is still there: %v", err)
-			}
-			for _, c := range calls() {
-				if strings.Contains(c, tok.PIN) || strings.Contains(c, wrong) {
-					t.Errorf("the PIN is on the command line: %s", c)
-				}
-			}
-		})
-	}
-}
-
-// A token that says that it is about to lock itself, or has, is left alone.
-func TestTokenAboutToLock(t *testing.T) {
-	for flag, want := range map[string]string{"final user PIN try": "one try left", "user PIN locked": "has locked itself"} {
-		t.Run(flag, func(t *testing.T) {
-			tok := keystoretest.NewToken(t, "Gateway 1")
-			key, _ := made(t, tok.Kind, t.TempDir())
-			calls := between(t, `case "$*" in *--list-token-slots*) exec $real "$@" | sed 's/PIN initialized/&, `+flag+`/';; *) exec $real "$@";; esac`)
-			says(t, Check(key), want)
-			if n := logins(calls()); n != 0 || len(calls()) == 0 {
-				t.Errorf("%d logins: %q", n, calls())
-			}
-		})
-	}
-}
-
-// What the tool gives is checked: no wrong signature leaves, and what goes wrong
-// says what to do.
-func TestToolMisbehaves(t *testing.T) {
-	tok := keystoretest.NewToken(t, "Gateway 1")
-	notes := t.TempDir()
-	key, path := made(t, tok.Kind, notes)
-	for name, c := range map[string]struct {
-		script string
-		want   []string
-	}{
-		"zeros":     {`case "$*" in *--sign*) head -c 64 /dev/zero;; *) exec $real "$@";; esac`, []string{"signature is wrong"}},
-		"short":     {`case "$*" in *--sign*) head -c 63 /dev/zero;; *) exec $real "$@";; esac`, []string{"63 bytes, not 64"}},
-		"chatty":    {`case "$*" in *--sign*) head -c 9999999 /dev/zero;; *) exec $real "$@";; esac`, []string{"65536 bytes, not 64"}},
-		"silent":    {`case "$*" in *--sign*) exit 1;; *) exec $real "$@";; esac`, []string{"its driver gives no reason"}},
-		"crashing":  {`case "$*" in *--sign*) kill -SEGV $$;; *) exec $real "$@";; esac`, []string{"segmentation fault"}},
-		"removed":   {`case "$*" in *--sign*) echo "error: PKCS11 function C_SignInit failed: rv = CKR_DEVICE_REMOVED (0x32)" >&2; exit 1;; *) exec $real "$@";; esac`, []string{"CKR_DEVICE_REMOVED"}},
-		"no reader": {`echo "No slots." >&2; exit 1`, []string{"is not plugged in, or this account may not use it"}},
-		"no module": {`echo "error: Failed to load pkcs11 module" >&2; exit 1`, []string{"Failed to load pkcs11 module"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			between(t, c.script)
-			says(t, Check(key), append(c.want, "the gateway's key cannot be used")...)
-		})
-	}
-	t.Run("hung", func(t *testing.T) {
-		patience := toolPatience
-		t.Cleanup(func() { toolPatience = patience })
-		toolPatience = 200 * time.Millisecond
-		between(t, `exec sleep 1000`)
-		says(t, Check(key), "does not answer within", "pull it out and put it back")
-	})
-	t.Run("no tool", func(t *testing.T) {
-		t.Setenv("PATH", t.TempDir())
-		says(t, Check(key), "pkcs11-tool", "apt-get install opensc")
-	})
-	t.Run("no driver", func(t *testing.T) {
-		_, err := Open("pkcs11:token=x?module-path=/nowhere/x.so", notes)
-		says(t, err, "no PKCS#11 module at /nowhere/x.so", "install the token's driver")
-	})
-	if err := Check(key); err != nil {
-		t.Errorf("afterwards: %v", err)
-	}
-	// Another pair's public half beside the key.
-	other, _ := made(t, tok.Kind, notes)
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, _, _, err := decodeTokenKey(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b, err = encodeTokenKey(u, other.Public().(*ecdsa.PublicKey)); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if key, err = Read(path, tok.Kind, notes); err != nil {
-		t.Fatal(err)
-	}
-	says(t, Check(key), "signature is wrong")
-	digest := sha256.Sum256(nil)
-	if _, err := key.Sign(rand.Reader, digest[:], crypto.SHA384); err == nil {
-		t.Error("signed another digest")
-	}
-}
-
-// Whenever the program ends while a key is made, what it left in the token is
-// known, and is destroyed.
-func TestEndWhileMaking(t *testing.T) {
-	for name, script := range map[string]string{
-		"before the key":       `case "$*" in *--keypairgen*|*--delete*) exit 1;; *) exec $real "$@";; esac`,
-		"after the key":        `case "$*" in *--keypairgen*) $real "$@"; exit 1;; *--delete*) exit 1;; *) exec $real "$@";; esac`,
-		"before its public":    `case "$*" in *--read-object*|*--delete*) exit 1;; *) exec $real "$@";; esac`,
-		"public is no key":     `case "$*" in *--read-object*) echo nonsense;; *--delete*) exit 1;; *) exec $real "$@";; esac`,
-		"before its first use": `case "$*" in *--sign*|*--delete*) exit 1;; *) exec $real "$@";; esac`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			tok := keystoretest.NewToken(t, "Gateway 1")
-			notes, path := t.TempDir(), filepath.Join(t.TempDir(), "a.key")
-			t.Run("", func(t *testing.T) {
-				between(t, script)
-				s, err := Open(tok.Kind, notes)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if _, err := s.Make(path); err == nil {
-					t.Fatal("made")
-				}
-			})
-			if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-				t.Errorf("a file of no use: %v", err)
-			}
-			if left, err := Tidy(tok.Kind, notes); left != 0 || err != nil || tok.Keys() != 0 {
-				t.Errorf("%d left, %v, %d keys in the token", left, err, tok.Keys())
-			}
-		})
-	}
-	// The power failed: the file names a key that was not finished.
-	tok := keystoretest.NewToken(t, "Gateway 1")
-	_, path := made(t, tok.Kind, "")
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, _, _, err := decodeTokenKey(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	half, err := encodeTokenKey(u, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, half, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, err = Read(path, tok.Kind, "")
-	says(t, err, "was not finished")
-	s, err := Open(tok.Kind, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Make(path); err != nil || tok.Keys() != 1 {
-		t.Errorf("%v, %d keys", err, tok.Keys())
-	}
-}
-
 // Tokens with one label are told apart by serial number; the configuration's
 // module and PIN are taken for the keys of the token that it means.
 func TestWhichToken(t *testing.T) {
@@ -383,7 +187,7 @@ func TestWhichToken(t *testing.T) {
 	if want := "Gateway 1, serial number " + serial; TokenOf(key) != want {
 		t.Errorf("%s, want %s", TokenOf(key), want)
 	}
-	moved := filepath.Join(t.TempDir(), "pin")
+	moved := tok.File + ".moved"
 	if err := os.Rename(tok.File, moved); err != nil {
 		t.Fatal(err)
 	}
@@ -433,4 +237,29 @@ func TestAutoToken(t *testing.T) {
 	} else {
 		says(t, err, "not plugged in")
 	}
+}
+
+func TestDescribe(t *testing.T) {
+	t.Cleanup(func() { pinByDefault = DefaultPIN })
+	pinByDefault = filepath.Join(t.TempDir(), "token-pin")
+	describe := func(kind, want string) {
+		t.Helper()
+		if got := Describe(kind); !strings.Contains(got, want) {
+			t.Errorf("%q: %s, want %s", kind, got, want)
+		}
+	}
+	describe(File, "in files that the agent's account alone can read")
+	describe(TPM, "in this machine's TPM")
+	describe("tpm:/dev/tpm1", "in the TPM at /dev/tpm1")
+	describe("pkcs11:token=Gateway%201?module-path=/m.so&pin-source=/p", `in the token "Gateway 1" (through /m.so, its PIN in /p)`)
+	describe(PKCS11, "in the token (through OpenSC's module, its PIN in "+pinByDefault)
+	if err := LookForToken(Auto); err != nil {
+		t.Errorf("auto without a token: %v", err)
+	}
+	if err := os.WriteFile(pinByDefault, []byte("12345678"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	describe(Auto, "since that PIN is there")
+	t.Setenv("PATH", t.TempDir())
+	says(t, LookForToken(Auto), "apt-get install opensc")
 }

@@ -74,36 +74,58 @@ func withToken(uri tokenURI, notes string, work func(*token) error) error {
 	return work(t)
 }
 
-// login has the tool do something that takes the PIN. A PIN that the token
-// refused is never tried again.
-func (t *token) login(input []byte, args ...string) ([]byte, error) {
-	file := t.uri.pin
-	if file == "" {
-		file = pinByDefault
-	}
-	pin, err := readPIN(file)
-	if err != nil {
-		return nil, err
-	}
-	name := tokenURI{token: t.slot.token, serial: t.slot.serial}.name()
-	no := func(why string) error {
-		how := "write the right one into that file"
-		if t.notes != "" {
-			how += ", or, where it is right by now, remove " + filepath.Join(t.notes, refusedFile)
-		}
-		return fmt.Errorf("%s %w in %s%s, which is not tried again, since a token locks itself after a few wrong ones: %s", name, ErrPIN, file, why, how)
+// ready gives the PIN, unless to try it would be wrong; it does not log in.
+func (t *token) ready() (pin string, err error) {
+	if pin, err = readPIN(t.pinFile()); err != nil {
+		return "", err
 	}
 	switch {
 	case t.slot.has("user PIN locked"):
-		return nil, fmt.Errorf("%s has locked itself after wrong PINs: unlock it with its own tool", name)
+		return "", fmt.Errorf("%s has locked itself after wrong PINs: unlock it with its own tool", t.name())
 	case wasRefused(t.notes, t.slot.serial, pin):
-		return nil, no("")
+		return "", t.refused("")
 	case t.slot.has("final user PIN try"):
-		return nil, fmt.Errorf("%s has one try left before it locks itself: make sure of the PIN in %s, then log in once by hand, with pkcs11-tool --login --list-objects", name, file)
+		return "", fmt.Errorf("%s has one try left before it locks itself: make sure of the PIN in %s, then log in once by hand, with pkcs11-tool --login --list-objects", t.name(), t.pinFile())
+	}
+	return pin, nil
+}
+
+func (t *token) name() string { return tokenURI{token: t.slot.token, serial: t.slot.serial}.name() }
+
+func (t *token) pinFile() string {
+	if t.uri.pin == "" {
+		return pinByDefault
+	}
+	return t.uri.pin
+}
+
+func (t *token) refused(why string) error {
+	how := "write the right one into that file"
+	if t.notes != "" {
+		how += ", or, where it is right by now, remove " + filepath.Join(t.notes, refusedFile)
+	}
+	return fmt.Errorf("%s %w in %s%s, which is not tried again, since a token locks itself after a few wrong ones: %s", t.name(), ErrPIN, t.pinFile(), why, how)
+}
+
+// tokenReady says why a token cannot be logged into, as far as that can be told
+// without doing it.
+func tokenReady(u tokenURI, notes string) error {
+	return withToken(u, notes, func(t *token) error {
+		_, err := t.ready()
+		return err
+	})
+}
+
+// login has the tool do something that takes the PIN. A PIN that the token
+// refused is never tried again.
+func (t *token) login(input []byte, args ...string) ([]byte, error) {
+	pin, err := t.ready()
+	if err != nil {
+		return nil, err
 	}
 	out, said, err := t.run([]string{pinVar + "=" + pin}, input, append([]string{"--slot", t.slot.id, "--login", "--pin", "env:" + pinVar}, args...)...)
 	if m := pinRefused.FindString(said); m != "" {
-		return nil, errors.Join(no(" ("+m+")"), noteRefused(t.notes, t.slot.serial, pin))
+		return nil, errors.Join(t.refused(" ("+m+")"), noteRefused(t.notes, t.slot.serial, pin))
 	}
 	if err != nil {
 		return nil, err
@@ -138,7 +160,7 @@ func (t *token) run(env []string, input []byte, args ...string) (out []byte, sai
 	case ctx.Err() != nil:
 		return nil, said, fmt.Errorf("%s does not answer within %s: pull it out and put it back", t.uri.name(), toolPatience)
 	case err != nil:
-		return stdout.b.Bytes(), said, fmt.Errorf("%s: %s: %w", t.uri.name(), plainly(said), err)
+		return stdout.b.Bytes(), said, fmt.Errorf("%s cannot be used: %s says %s (%w)", t.uri.name(), tool, plainly(said), err)
 	}
 	return stdout.b.Bytes(), said, nil
 }
@@ -155,7 +177,7 @@ func (l *limited) Write(p []byte) (int, error) {
 func plainly(said string) string {
 	s := strings.Join(strings.Fields(strings.ReplaceAll(said, "Aborting.", "")), " ")
 	if s = strings.TrimPrefix(s, "error: "); s == "" {
-		return "its driver gives no reason"
+		return "nothing"
 	}
 	if len(s) > 300 {
 		s = s[:300]

@@ -4,7 +4,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/pem"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -185,36 +184,6 @@ func TestTokenFileByOpenSSL(t *testing.T) {
 	} else if pub, err := publicP256(block.Bytes); err != nil || !pub.Equal(key.Public().(*ecdsa.PublicKey)) {
 		t.Errorf("another key: %v", err)
 	}
-}
-
-func TestPINFile(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "pin")
-	for text, want := range map[string]string{"1234": "1234", "1234\n": "1234", "12 34\r\n": "12 34", "": "no PIN", "\n": "no PIN", "12\n34": "no PIN", "12\n\n": "no PIN", strings.Repeat("1", 255): strings.Repeat("1", 255), strings.Repeat("1", 256): "no PIN", "1\x00": "no PIN"} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		pin, err := readPIN(file)
-		if pin != want && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%q: %q, %v", text, pin, err)
-		}
-	}
-	if err := os.WriteFile(file, []byte("1234"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(file, 0o640); err != nil {
-		t.Fatal(err)
-	}
-	_, err := readPIN(file)
-	says(t, err, file, "others can read this PIN", "chmod 600")
-	// systemd gives a service's account the right to read by an access list, which
-	// looks like a right of the group.
-	t.Setenv("CREDENTIALS_DIRECTORY", dir)
-	if pin, err := readPIN(file); err != nil || pin != "1234" {
-		t.Errorf("a credential: %q, %v", pin, err)
-	}
-	_, err = readPIN(filepath.Join(dir, "none"))
-	says(t, err, "PIN is missing", "0600")
 }
 
 func BenchmarkSign(b *testing.B) {

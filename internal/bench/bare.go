@@ -62,6 +62,10 @@ type bare struct {
 	batch, sequence                           []byte
 }
 
+// atOnce is how many registers settle within the time in which the agent
+// gathers half-hours for one transaction.
+const atOnce = int(siteMeters * settleDelay / sitePoll)
+
 // The buckets.
 const (
 	ofSelf = iota
@@ -97,39 +101,48 @@ func (b *bare) at(slot int) {
 // it acknowledged.
 func (b *bare) halfHour(db *bolt.DB, n int) error {
 	binary.BigEndian.PutUint64(b.sequence, uint64(n))
-	for _, f := range []func(p putter){
-		func(p putter) {
-			p.all(b.id, ofStates, b.state)
+	for from := 0; from < siteMeters; from += atOnce {
+		to := from + atOnce
+		if err := b.update(db, func(p putter) {
+			p.all(b.id[from:to], ofStates, b.state)
 			b.at(n / 2)
-			p.all(b.slot, ofHours, b.samples)
+			p.all(b.slot[from:to], ofHours, b.samples)
 			b.at(n / 48)
-			p.all(b.slot, ofDays, b.day)
-			p.all(b.record, ofRegisters, b.register)
-			p.all(b.slot, ofDirty, b.mark[:1])
-		},
-		func(p putter) {
-			b.at(n / 48)
-			p.all(b.slot, ofDays, b.day)
-			p.delete(b.slot, ofDirty)
-			p.put(ofSealed, b.sequence, b.batch)
-			p.put(ofSelf, b.names[ofSealed], b.head)
-		},
-		func(p putter) {
-			p.all(b.slot, ofDays, b.day)
-			p.err(p.tx.Bucket(b.names[ofSealed]).Delete(b.sequence))
-			p.put(ofSelf, b.names[ofDirty], b.head)
-		},
-	} {
-		if err := db.Update(func(tx *bolt.Tx) error {
-			p := putter{tx, b.names, new(error)}
-			f(p)
-			p.put(ofSelf, b.names[ofSelf], b.mark)
-			return *p.bad
+			p.all(b.slot[from:to], ofDays, b.day)
+			p.all(b.record[from:to], ofRegisters, b.register)
+			p.all(b.slot[from:to], ofDirty, b.mark[:1])
 		}); err != nil {
 			return err
 		}
 	}
+	for _, f := range []func(p putter){
+		func(p putter) {
+			p.all(b.slot[:], ofDays, b.day)
+			p.delete(b.slot[:], ofDirty)
+			p.put(ofSealed, b.sequence, b.batch)
+			p.put(ofSelf, b.names[ofSealed], b.head)
+		},
+		func(p putter) {
+			p.all(b.slot[:], ofDays, b.day)
+			p.err(p.tx.Bucket(b.names[ofSealed]).Delete(b.sequence))
+			p.put(ofSelf, b.names[ofDirty], b.head)
+		},
+	} {
+		if err := b.update(db, f); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// update is one transaction, with the mark that the store gives each.
+func (b *bare) update(db *bolt.DB, f func(p putter)) error {
+	return db.Update(func(tx *bolt.Tx) error {
+		p := putter{tx, b.names, new(error)}
+		f(p)
+		p.put(ofSelf, b.names[ofSelf], b.mark)
+		return *p.bad
+	})
 }
 
 // putter keeps the first error.
@@ -147,13 +160,13 @@ func (p putter) err(err error) {
 
 func (p putter) put(bucket int, k, v []byte) { p.err(p.tx.Bucket(p.names[bucket]).Put(k, v)) }
 
-func (p putter) all(keys [siteMeters][]byte, bucket int, v []byte) {
+func (p putter) all(keys [][]byte, bucket int, v []byte) {
 	for _, k := range keys {
 		p.put(bucket, k, v)
 	}
 }
 
-func (p putter) delete(keys [siteMeters][]byte, bucket int) {
+func (p putter) delete(keys [][]byte, bucket int) {
 	for _, k := range keys {
 		p.err(p.tx.Bucket(p.names[bucket]).Delete(k))
 	}

@@ -22,6 +22,8 @@ func main() {
 		err = load.ServeBank(*port)
 	case "metering": // one part by itself
 		err = metering()
+	case "polls": // likewise
+		err = polls(*port, *seconds)
 	case "bare", "raw": // the baselines, likewise
 		err = load.Bare(*port, flag.Arg(0) == "raw")
 	default:

@@ -18,6 +18,8 @@ type recording struct {
 	acc   []*energy.Accumulator
 	kept  [][]byte // what the agent keeps of each register, its state at the end
 	made  []energy.HalfHour
+	last  [siteMeters]energy.Sample
+	read  [siteMeters]bool // since the last commit
 	round store.Round
 
 	flush, soon, send, prune time.Time     // when what comes next is due; zero where nothing waits
@@ -99,11 +101,7 @@ func (r *recording) run(samples []energy.Sample, hourly func()) error {
 				r.soon = sample.At.Add(settleDelay)
 			}
 		}
-		if len(r.round.States) <= m {
-			r.round.States = append(r.round.States, store.KeyedState{Key: r.site.keys[m]})
-			r.round.Samples = append(r.round.Samples, store.KeyedSample{Key: r.site.keys[m]})
-		}
-		r.round.Samples[m].Sample = sample
+		r.last[m], r.read[m] = sample, true
 	}
 	return nil
 }
@@ -143,9 +141,15 @@ func (r *recording) due(now time.Time, hourly func()) error {
 
 // commit stores the round.
 func (r *recording) commit() error {
-	for m := range r.round.States {
+	r.round.States, r.round.Samples = r.round.States[:0], r.round.Samples[:0]
+	for m, k := range r.site.keys {
+		if !r.read[m] {
+			continue
+		}
+		r.read[m] = false
 		r.kept[m] = r.acc[m].State(r.kept[m][:keptHead])
-		r.round.States[m].State = r.kept[m]
+		r.round.States = append(r.round.States, store.KeyedState{Key: k, State: r.kept[m]})
+		r.round.Samples = append(r.round.Samples, store.KeyedSample{Key: k, Sample: r.last[m]})
 	}
 	if err := r.st.Commit(r.round); err != nil {
 		return err

@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"packaging":                      {},
 	"provenance":                     {"energy", "uplink/month"}, // what an outsider needs to check half-hours against a gateway's statement
 	"directory":                      {"configs"},
+	"directory/dirtest":              {"directory", "relay/database", "internal/secrets"}, // for tests alone
 	"relay":                          {"energy", "uplink/batch", "uplink/grant", "uplink/month", "provenance", "configs"},
 	"sim":                            {"energy", "provenance", "drivers", "internal/rehearsal", "agent/config", "agent/scan"}, // its configuration, templates and signs: the simulator plays what the agent would read
 	"internal/rehearsal":             {},
@@ -117,5 +118,52 @@ func TestTheGatewayCarriesNoDatabase(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The parts of the directory know of one another in one direction only: the
+// certificate authority of neither database nor HTTP nor members, what the
+// directory holds and its rules of no HTTP, and only what serves all knows all.
+func TestTheDirectorysPartsKnowTheirPlace(t *testing.T) {
+	may := map[string][]string{
+		"fault": {}, "qr": {}, "notice": {}, "ocsp": {}, "audit": {},
+		"form":      {"fault"},
+		"ca":        {"fault", "form", "ocsp"},
+		"":          {"audit", "ca", "fault", "form", "ocsp"},
+		"answer":    {"fault", "rdf"},
+		"listing":   {"", "answer", "fault", "form", "rdf", "registry", "sparql"},
+		"memberapi": {"", "answer", "audit", "ca", "fault", "form", "listing"},
+		"enrolapi":  {"", "answer", "audit", "ca", "fault"},
+		"status":    {"", "answer", "ca", "fault", "ocsp"},
+		"expiry":    {"", "ca", "form", "notice"},
+	}
+	web := map[string]bool{"net/http": true, "html/template": true}
+	seen := 0
+	for _, p := range list(t, "./directory/...") {
+		part := func(path string) string { return strings.TrimPrefix(strings.TrimPrefix(path, module+"directory"), "/") }
+		self := part(p.ImportPath)
+		allowed, ok := may[self]
+		if !ok {
+			continue
+		}
+		seen++
+		for _, imp := range p.Imports {
+			if (self == "" || self == "ca" || self == "fault" || self == "form") && (web[imp] || self != "" && imp == "database/sql") {
+				t.Errorf("directory/%s imports %s: that is for those who serve, or keep", self, imp)
+			}
+			if imp != module+"directory" && !strings.HasPrefix(imp, module+"directory/") {
+				continue
+			}
+			known := false
+			for _, a := range allowed {
+				known = known || part(imp) == a || a != "" && strings.HasPrefix(part(imp), a+"/")
+			}
+			if !known {
+				t.Errorf("directory/%s imports directory/%s: it may know only %q", self, part(imp), allowed)
+			}
+		}
+	}
+	if seen != len(may) {
+		t.Errorf("only %d of %d parts are there", seen, len(may))
 	}
 }

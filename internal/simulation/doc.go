@@ -23,6 +23,9 @@
 // store and the relay and holds them against that truth: see oracle.go for the
 // laws, one by one.
 //
+// Lives end in any call that writes to the store, with any sectors of its two
+// files written, and now and then the checkpoint is spoilt or gone (torn.go).
+//
 // Not simulated: power-only points, feeds that speak by themselves (MQTT, DCC),
 // imported files, check meters, damaged pages of the store (its own tests do
 // that), a relay that loses what it has.

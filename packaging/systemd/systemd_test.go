@@ -93,6 +93,45 @@ func TestExposure(t *testing.T) {
 	t.Logf("%s", m[0])
 }
 
+// With all that a token may need the unit is taken, and stays as closed.
+func TestTokenDropIn(t *testing.T) {
+	tool, version := analyze(t)
+	file := written(t, version)
+	text, err := os.ReadFile("token.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge := func(dropIn string) float64 {
+		t.Helper()
+		if err := os.MkdirAll(file+".d", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(file+".d", "token.conf"), []byte(dropIn), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(tool, "security", "--offline=true", "--no-pager", file).CombinedOutput()
+		m := regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`).FindSubmatch(out)
+		if m == nil {
+			t.Skipf("systemd-analyze of systemd %d cannot judge a unit that is not installed: %v\n%s", version, err, out)
+		}
+		got, err := strconv.ParseFloat(string(m[1]), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := judge(string(text)); got > mostExposure {
+		t.Errorf("exposure %.1f, want at most %.1f", got, mostExposure)
+	}
+	if out, err := exec.Command(tool, "verify", file).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+	// The drop-in is looked at: one that opens everything is seen.
+	if got := judge("[Service]\nDevicePolicy=auto\nPrivateUsers=no\nNoNewPrivileges=no\nProtectHome=no\n"); got <= mostExposure {
+		t.Errorf("exposure %.1f of a unit that was opened", got)
+	}
+}
+
 func TestRender(t *testing.T) {
 	o := Options{Exec: "/usr/local/bin/perseus-agent", Config: "/etc/perseus-edge/agent.yaml"}
 	plain, err := Render(o)

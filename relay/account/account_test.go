@@ -86,6 +86,7 @@ func (w *world) offer(x Site) (Offer, Offer) {
 
 // byPassword makes an account with a password.
 func (w *world) byPassword(x Site) Offer {
+	record.Secret(w.t, "password of a business", good)
 	_, o := w.offer(x)
 	must(w.t, w.Make(w.t.Context(), o, Way{Password: good, Code: w.code(o.App)}))
 	return o
@@ -181,6 +182,7 @@ func TestPassword(t *testing.T) {
 		_, o := w.offer(home)
 		is(t, "a weak password", w.Make(ctx, o, Way{Password: "password1234", Code: w.code(o.App)}), ErrWeak)
 		is(t, "the number as the password", w.Make(ctx, o, Way{Password: o.Number, Code: w.code(o.App)}), ErrWeak)
+		is(t, "the number as it is shown", w.Make(ctx, o, Way{Password: Grouped(o.Number), Code: w.code(o.App)}), ErrWeak)
 		is(t, "no code", w.Make(ctx, o, Way{Password: good}), ErrWrong)
 		must(t, w.Make(ctx, o, Way{Password: good, Code: w.code(o.App)}))
 		in := func(number, password, code string) error {

@@ -16,6 +16,9 @@ const (
 	Fresh = 10 * time.Minute
 )
 
+// tokenSize is the length of newSecret.
+const tokenSize = 43
+
 // Session is a browser that has signed in.
 type Session struct {
 	Account
@@ -45,7 +48,7 @@ func (s *Service) Start(ctx context.Context, account string) (token string, err 
 
 // Session gives the session of a token. ErrNotFound: it has ended, or never was.
 func (s *Service) Session(ctx context.Context, token string) (x Session, err error) {
-	if len(token) != len(newSecret()) {
+	if len(token) != tokenSize {
 		return x, ErrNotFound
 	}
 	now := s.Now()
@@ -70,6 +73,13 @@ func (s *Service) Session(ctx context.Context, token string) (x Session, err err
 		})
 	}
 	return x, err
+}
+
+// Restored belongs into the transaction in which a backup has been put into a
+// new database: sessions end, since some of them had ended after the backup.
+func Restored(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM account_sessions`)
+	return err
 }
 
 // SignOut ends a session.

@@ -48,7 +48,10 @@ func (s *Service) offer(o Offer, keys []Passkey) (_ Offer, err error) {
 	if o.AppOffer, err = signin.AppOf(s.Name, Grouped(o.Number), o.App); err != nil {
 		return o, err
 	}
-	o.App, o.Until = o.AppOffer.Secret, s.Now().Add(formLife).Unix()
+	o.App = o.AppOffer.Secret
+	if o.Until == 0 { // one that is made again keeps its end: it must not outlive the code that was shown for it
+		o.Until = s.Now().Add(formLife).Unix()
+	}
 	if s.keys != nil {
 		h := holder{o.ID, o.Number, keys}
 		options, state, err := s.keys.BeginRegistration(h, webauthn.WithExclusions(webauthn.Credentials(h.WebAuthnCredentials()).CredentialDescriptors()))
@@ -94,7 +97,7 @@ func (s *Service) ready(ctx context.Context, o Offer, w Way) (write func(*sql.Tx
 		}
 		return func(tx *sql.Tx) error { return insertPasskey(ctx, tx, o.ID, *c, s.Now()) }, nil
 	}
-	if signin.Weak(w.Password, o.Number) {
+	if signin.Weak(w.Password, o.Number, Grouped(o.Number)) {
 		return nil, ErrWeak
 	}
 	step := signin.AppStep(o.App, w.Code, s.Now(), 0)
@@ -221,5 +224,5 @@ func (s *Service) Again(ctx context.Context, o Offer) (Offer, error) {
 			return Offer{}, err
 		}
 	}
-	return s.offer(Offer{ID: o.ID, Number: o.Number, Site: o.Site, App: o.App}, keys)
+	return s.offer(Offer{ID: o.ID, Number: o.Number, Site: o.Site, App: o.App, Until: o.Until}, keys)
 }

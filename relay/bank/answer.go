@@ -1,6 +1,7 @@
 package bank
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -100,8 +101,8 @@ func entries(months []emissions.Monthly) []provenance.Entry {
 }
 
 // report writes the answer: the months, in order, and their provenance.
-func (s *Service) report(a Access, months []emissions.Monthly, from, to time.Time) ([]byte, error) {
-	record, err := s.record(a, months, from, to)
+func (s *Service) report(ctx context.Context, a Access, months []emissions.Monthly, from, to time.Time) ([]byte, error) {
+	record, err := s.record(ctx, a, months, from, to)
 	if err != nil {
 		return nil, err
 	}

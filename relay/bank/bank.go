@@ -14,10 +14,12 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 	"github.com/perseus-edge/perseus-edge/provenance"
 	"github.com/perseus-edge/perseus-edge/relay/emissions"
+	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/relay/openapi"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
@@ -49,8 +51,11 @@ type Config struct {
 	// CheckToken checks the bearer token against the client certificate. An
 	// error that has a method Write(http.ResponseWriter) answers by itself;
 	// any other is an internal one.
-	CheckToken  func(r *http.Request) (Access, error)
-	Emissions   Emissions
+	CheckToken func(r *http.Request) (Access, error)
+	Emissions  Emissions
+	// Statements gives the gateways' own statements of whole months; optional. The
+	// record names those of the months served.
+	Statements  func(ctx context.Context, gateway string, keys []energy.Key, from, to time.Time) ([]ingest.MonthRoot, error)
 	Scheme      scheme.Scheme
 	Application string            // the relay's own application URL: it hands the readings to itself
 	Service     string            // public URL of this API, for the provenance record
@@ -150,7 +155,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "not_found", never(a.From, from, to))
 		return
 	}
-	body, err := s.report(a, complete, from, to)
+	body, err := s.report(r.Context(), a, complete, from, to)
 	if err != nil {
 		s.internal(w, r, err)
 		return

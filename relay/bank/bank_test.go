@@ -22,6 +22,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/provenance"
 	"github.com/perseus-edge/perseus-edge/relay/bank"
 	"github.com/perseus-edge/perseus-edge/relay/emissions"
+	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
 
@@ -47,6 +48,9 @@ type world struct {
 	asked    []string
 	failing  error
 	notified int
+
+	checked    func() // called when the token was found good, if set
+	statements func(ctx context.Context, gateway string, keys []energy.Key, from, to time.Time) ([]ingest.MonthRoot, error)
 }
 
 // Monthly is like the real one in what it gives: whole months, of the kinds
@@ -95,8 +99,19 @@ func newWorld(t testing.TB) *world {
 	w.months = w.complete
 	signer := pki.Signing(relayURL, "Relay Ltd", "https://directory.example/m/relay", sc.Role(scheme.EDP), sc.Role(scheme.CAP))
 	s, err := bank.New(bank.Config{
-		CheckToken: func(r *http.Request) (bank.Access, error) { return w.access, w.refuse },
-		Emissions:  w, Scheme: sc, Application: relayURL, Service: "https://relay.example/emissions",
+		CheckToken: func(r *http.Request) (bank.Access, error) {
+			if w.checked != nil {
+				w.checked()
+			}
+			return w.access, w.refuse
+		},
+		Statements: func(ctx context.Context, gateway string, keys []energy.Key, from, to time.Time) ([]ingest.MonthRoot, error) {
+			if w.statements == nil {
+				return nil, nil
+			}
+			return w.statements(ctx, gateway, keys, from, to)
+		},
+		Emissions: w, Scheme: sc, Application: relayURL, Service: "https://relay.example/emissions",
 		Signer: provenance.Signer{Key: signer.Key, Chain: signer.Chain}, Now: func() time.Time { return w.now },
 		Logger: record.Logger(t),
 	})

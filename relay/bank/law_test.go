@@ -1,6 +1,7 @@
 package bank_test
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"net/url"
@@ -14,6 +15,8 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/provenance"
 	"github.com/perseus-edge/perseus-edge/relay/emissions"
+	"github.com/perseus-edge/perseus-edge/relay/ingest"
+	"github.com/perseus-edge/perseus-edge/uplink/month"
 )
 
 // Law 5: whatever a bank asks and whenever, each entry is one whole calendar
@@ -22,6 +25,13 @@ import (
 // that the readings are of, or of an amount of energy.
 func TestOnlyWholeMonths(t *testing.T) {
 	outer := newWorld(t)
+	by := outer.signing.Signing(gateway, "Ops Ltd", "https://directory.example/m/ops")
+	outer.statements = func(_ context.Context, _ string, keys []energy.Key, from, to time.Time) (out []ingest.MonthRoot, err error) {
+		for m := month.Of(from); m.Start.Before(to); m = m.Next() {
+			out = append(out, outer.state(by, keys[0], m, m.End(), 1))
+		}
+		return out, nil
+	}
 	delivered := 0
 	inner := regexp.MustCompile(`"(energy|value|halfHours|qualities|consumption|WHR|KWH|measured|estimated)"`)
 	finer := regexp.MustCompile(`\d{4}-\d{2}-|:\d{2}|half`) // days, times of day

@@ -2,16 +2,20 @@ package bank_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
+	"github.com/perseus-edge/perseus-edge/uplink/month"
 )
 
 // peerPython is a Python that has the scheme's packages.
@@ -45,6 +49,13 @@ func TestPythonOfTheManual(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.access.Covers = append(w.access.Covers, grant.Cover{Meter: "boiler", Measure: energy.Gas})
+	by := w.signing.Signing(gateway, "Ops Ltd", "https://directory.example/m/ops")
+	w.statements = func(_ context.Context, _ string, keys []energy.Key, from, to time.Time) (out []ingest.MonthRoot, err error) {
+		for m := month.Of(from); m.Start.Before(to); m = m.Next() {
+			out = append(out, w.state(by, keys[0], m, m.End(), 1))
+		}
+		return out, nil
+	}
 	const registry = "https://localhost:8443/registry/trust-framework" // the demo's
 	if !strings.Contains(code, registry) {
 		t.Fatalf("docs/bank.md does not name %s", registry)

@@ -1,6 +1,7 @@
 package bank
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"time"
@@ -21,11 +22,14 @@ const (
 // provider in one: the readings handed over under the permission, and, around
 // that, what was made of them and given to the bank.
 //
+// Before it stand the gateways' own signed statements of the months, not opened,
+// and the origins name them: see provenance.EmissionsRoots.
+//
 // The figures are in it as they are served, so that nobody can put another one
 // beside a good record: see provenance.CheckEmissions. Of time it says no more
 // than the months do: no counts of estimated
 // half-hours, no list of batches, only their first, last and a hash.
-func (s *Service) record(a Access, months []emissions.Monthly, from, to time.Time) (json.RawMessage, error) {
+func (s *Service) record(ctx context.Context, a Access, months []emissions.Monthly, from, to time.Time) (json.RawMessage, error) {
 	sc := s.c.Scheme
 	readings := provenance.New(sc.TrustFramework())
 	out := provenance.New(sc.TrustFramework())
@@ -37,6 +41,10 @@ func (s *Service) record(a Access, months []emissions.Monthly, from, to time.Tim
 		if byKind[m.Kind] = append(byKind[m.Kind], m); len(byKind[m.Kind]) == 1 {
 			allowed = append(allowed, processes[m.Kind])
 		}
+	}
+	roots, err := s.roots(ctx, readings, a.Gateway, byKind)
+	if err != nil {
+		return nil, err
 	}
 	permission := readings.Add(provenance.Permission{
 		At: a.Granted, Scheme: sc.URL(), Account: a.Account, Expires: a.Expires,
@@ -50,11 +58,15 @@ func (s *Service) record(a Access, months []emissions.Monthly, from, to time.Tim
 			continue
 		}
 		first, last := ms[0].Month.Start(), ms[len(ms)-1].Month.End()
+		extra := map[string]any{"perseus-edge:batches": batches(ms)}
+		if len(roots[k]) > 0 {
+			extra[provenance.HalfHoursStatements] = roots[k]
+		}
 		origin := readings.Add(provenance.Origin{
 			Scheme: sc.URL(), SourceType: sc.SourceType("Meter"), Origin: a.Gateway, Permissions: permissions,
 			Details:   &provenance.Details{MeteringPeriod: &provenance.Period{From: first, To: last}},
 			Assurance: s.assurance(ms, true),
-			Extra:     map[string]any{"perseus-edge:batches": batches(ms)},
+			Extra:     extra,
 		})
 		transfers[k] = readings.Add(provenance.Transfer{
 			Scheme: sc.URL(), Of: origin, To: s.c.Application, Standard: sc.StandardConsumption(), License: a.License,
@@ -102,6 +114,51 @@ func (s *Service) record(a Access, months []emissions.Monthly, from, to time.Tim
 		return nil, err
 	}
 	return json.Marshal(out)
+}
+
+// roots puts the gateway's statements of the months at the head of a record, and
+// returns their names. What has changed since a figure was worked out is stated
+// anew by the gateway; such a statement is not of the figure's half-hours, and a
+// bank should not see that there was a correction too small to restate the month
+// (law 5): the month then has none.
+func (s *Service) roots(ctx context.Context, r *provenance.Record, gateway string, byKind map[emissions.Kind][]emissions.Monthly) (map[emissions.Kind][]provenance.StatementProof, error) {
+	out := map[emissions.Kind][]provenance.StatementProof{}
+	if s.c.Statements == nil {
+		return out, nil
+	}
+	for _, k := range emissions.Kinds() {
+		ms := byKind[k]
+		if len(ms) == 0 {
+			continue
+		}
+		var keys []energy.Key
+		figures := map[int64]*emissions.Result{}
+		for _, m := range ms {
+			figures[m.Month.Start().Unix()] = m.Result
+			for _, meter := range m.Result.Inputs.Meters {
+				if key := (energy.Key{Meter: meter, Measure: k.Measure()}); !slices.Contains(keys, key) {
+					keys = append(keys, key)
+				}
+			}
+		}
+		all, err := s.c.Statements(ctx, gateway, keys, ms[0].Month.Start(), ms[len(ms)-1].Month.End())
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range all {
+			f := figures[one.Month.Start.Unix()]
+			if f == nil || !slices.Contains(f.Inputs.Meters, one.Key.Meter) || !one.Changed.Before(f.Computed) || one.Signed.Framework != r.TrustFramework() {
+				continue
+			}
+			in, id, err := provenance.FromStatement(r.TrustFramework(), one.Signed, one.Chain)
+			if err != nil {
+				return nil, err
+			}
+			r.Include(in)
+			out[k] = append(out[k], provenance.StatementProof{Statement: id, Proof: []string{}})
+		}
+	}
+	return out, nil
 }
 
 // assurance says how far the readings were measured. A month is only delivered

@@ -85,6 +85,69 @@ func (s *Service) MonthStatements(ctx context.Context, gateway string, k energy.
 	return out, nil
 }
 
+// MonthRoot is a gateway's signed statement of a whole month, not opened.
+type MonthRoot struct {
+	Key     energy.Key
+	Month   month.Month
+	Signed  month.Signed
+	Chain   []*x509.Certificate // of its signing certificate, leaf first
+	Changed time.Time           // when half-hours of the month last changed after its end; zero: never
+}
+
+// MonthRoots gives the good statements of registers' whole months in [from, to),
+// in order. They are kept when their half-hours are deleted.
+func (s *Service) MonthRoots(ctx context.Context, gateway string, keys []energy.Key, from, to time.Time) ([]MonthRoot, error) {
+	fail := func(err error) ([]MonthRoot, error) {
+		return nil, fmt.Errorf("ingest: statements of whole months: %w", err)
+	}
+	var out []MonthRoot
+	rows, err := s.db.QueryContext(ctx, `SELECT r.meter, r.measure, s.signed, COALESCE(c.changed, 0) FROM register r JOIN month_statement s ON s.register = r.id
+		LEFT JOIN month_changed c ON c.register = s.register AND c.month = s.month
+		WHERE r.gateway = $1 AND s.month >= $2 AND s.month < $3 AND s.state = $4 ORDER BY s.month, r.id`, gateway, from.Unix(), to.Unix(), stateGood)
+	if err != nil {
+		return fail(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var one MonthRoot
+		var measure, changed int64
+		var text string
+		if err := rows.Scan(&one.Key.Meter, &measure, &text, &changed); err != nil {
+			return fail(err)
+		}
+		one.Key.Measure, one.Changed = energy.Measure(measure), fromUnix(changed)
+		if !slices.Contains(keys, one.Key) {
+			continue
+		}
+		if err := json.Unmarshal([]byte(text), &one.Signed); err != nil {
+			return fail(err)
+		}
+		st, err := one.Signed.Read()
+		if err != nil {
+			return fail(err)
+		}
+		one.Month = st.Month
+		if len(st.Spans) == 1 && st.Spans[0].From.Equal(st.Month.Start) && st.Spans[0].To.Equal(st.Month.End()) {
+			out = append(out, one)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fail(err)
+	}
+	rows.Close() // the connection is needed
+	chains := map[string][]*x509.Certificate{}
+	for i := range out {
+		serial := out[i].Signed.Serial
+		if chains[serial] == nil {
+			if chains[serial], err = s.signingChain(ctx, gateway, serial); err != nil {
+				return fail(err)
+			}
+		}
+		out[i].Chain = chains[serial]
+	}
+	return out, nil
+}
+
 func places(m month.Month) []int {
 	out := make([]int, m.HalfHours())
 	for i := range out {

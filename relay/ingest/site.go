@@ -109,8 +109,7 @@ func (s *Service) site(ctx context.Context, where string, arg any) (Site, error)
 	} else if err != nil {
 		return Site{}, fmt.Errorf("ingest: site: %w", err)
 	}
-	version := sha256.Sum256(code)
-	site.CodeVersion = base64.RawURLEncoding.EncodeToString(version[:15])
+	site.CodeVersion = CodeVersion(code)
 	all, err := s.Meters(ctx, site.Gateway)
 	for _, m := range all {
 		if m.Listed {
@@ -163,6 +162,12 @@ func joinMeasures(ms []energy.Measure) string {
 func codeHash(code string) []byte {
 	h := sha256.Sum256([]byte(code))
 	return h[:]
+}
+
+// CodeVersion names a code by what is stored of it: see Site.
+func CodeVersion(stored []byte) string {
+	h := sha256.Sum256(stored)
+	return base64.RawURLEncoding.EncodeToString(h[:15])
 }
 
 // newSource makes a meter's outside name: 120 random bits.

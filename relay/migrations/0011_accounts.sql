@@ -52,11 +52,19 @@ CREATE TABLE account_challenges (
 );
 CREATE INDEX account_challenges_expires ON account_challenges (expires);
 
+-- Codes of gateways that stand for their sites no more, since somebody else has the site now.
+CREATE TABLE permission_retired (
+    version TEXT   PRIMARY KEY, -- of the code: see account_sites
+    gateway TEXT   NOT NULL,
+    made    BIGINT NOT NULL
+);
+
 -- The number of the account that was signed in when the business agreed; '' where a code was typed. how is then 'account'.
 ALTER TABLE permission_grants ADD COLUMN signed_in TEXT NOT NULL DEFAULT '';
 
 -- +goose Down
 ALTER TABLE permission_grants DROP COLUMN signed_in;
+DROP TABLE permission_retired;
 DROP TABLE account_challenges;
 DROP TABLE account_sites;
 DROP TABLE account_sessions;

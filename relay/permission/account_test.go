@@ -11,7 +11,9 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
+	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/relay/permission"
 )
 
@@ -70,7 +72,7 @@ func (p *person) keep(page answer) answer {
 	p.is(page, 200, "Keep an account for", "no e-mail address")
 	f := formWith(p.w.t, page, "password")
 	p.number, p.secret = f.Get("number"), strings.ReplaceAll(keyOfApp.FindStringSubmatch(page.Body)[1], " ", "")
-	f.Set("password", accountPassword)
+	f.Set("password", record.Secret(p.w.t, "password of a business", accountPassword))
 	f.Set("app", p.app())
 	return p.post("/account/make", f)
 }
@@ -220,10 +222,27 @@ func TestNewTenant(t *testing.T) {
 		}
 		q.is(q.account(), 200, "Your account has no site")
 		p.is(p.account(), 200, "The New Tenant")
-		if codes, accounts, err := permission.EndTenancy(t.Context(), w.db, gateway1); codes != 0 || accounts != 1 || err != nil {
-			t.Errorf("ended %d codes and %d accounts, %v", codes, accounts, err)
+		_, err = w.db.Exec(`UPDATE site SET code_hash = $1`, []byte(fresh))
+		must(t, err)
+		w.sites.version = ingest.CodeVersion // as ingest names codes
+		p.goes(p.post("/account/sites", url.Values{"code": {fresh}}), "/account")
+		printed, err = permission.PrintCode(t.Context(), w.db, w.now(), gateway1, "", 90*day)
+		must(t, err)
+		if got, err := permission.EndTenancy(t.Context(), w.db, w.now(), gateway1); got != (permission.Tenancy{Permissions: 1, Codes: 1, Accounts: 1}) || err != nil {
+			t.Errorf("ended %+v, %v", got, err)
 		}
 		p.is(p.account(), 200, "Your account has no site")
+		p.is(p.post("/account/sites", url.Values{"code": {fresh}}), 422, "No meter has this code")
+		p.is(p.post("/account/sites", url.Values{"code": {printed}}), 422, "No meter has this code")
+		if ps, err := w.svc.Permissions(t.Context()); len(ps) != 0 || err != nil {
+			t.Errorf("permissions of the last tenant: %+v, %v", ps, err)
+		}
+		next, err := permission.PrintCode(t.Context(), w.db, w.now(), gateway1, "new tenant", 90*day)
+		must(t, err)
+		p.goes(p.post("/account/sites", url.Values{"code": {next}}), "/account")
+		if _, err := permission.EndTenancy(t.Context(), w.db, w.now(), gateway2); err == nil {
+			t.Error("of a gateway that never registered")
+		}
 	})
 }
 

@@ -59,21 +59,64 @@ func ForgetCodes(ctx context.Context, db *database.DB, gateway string) (n int64,
 	return n, err
 }
 
-// EndTenancy ends what the business that had a site until now can do with it
-// here: its printed codes, and what accounts hold of it. It gives how many of
-// each. The code that the gateway shows is the gateway's: it makes a new one,
-// which ends what accounts hold of the site too, and the old code with it.
-func EndTenancy(ctx context.Context, db *database.DB, gateway string) (codes, accounts int64, err error) {
-	if codes, err = ForgetCodes(ctx, db, gateway); err == nil {
-		accounts, err = account.EndHold(ctx, db, gateway, "")
+// Tenancy is what ended with the last one.
+type Tenancy struct {
+	Permissions int   `json:"permissions"` // that were withdrawn
+	Codes       int64 `json:"codes"`       // that had been printed
+	Accounts    int64 `json:"accounts"`    // that held the site
+}
+
+// EndTenancy ends all that the business which had a site until now has here:
+// the code that its gateway shows stands for it no more, nor do printed ones, no
+// account holds it, and its permissions are withdrawn, as by the operator. The
+// next business gets a printed code, or the gateway a new code of its own.
+func EndTenancy(ctx context.Context, db *database.DB, now time.Time, gateway string) (t Tenancy, err error) {
+	var stored []byte
+	err = db.QueryRowContext(ctx, `SELECT code_hash FROM site WHERE gateway = $1`, gateway).Scan(&stored)
+	if errors.Is(err, sql.ErrNoRows) {
+		return t, fmt.Errorf("permission: %s is no gateway that has registered with this relay", gateway)
 	}
-	return codes, accounts, err
+	if err == nil { // the codes first: no new permission can come in between
+		err = db.Write(ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `INSERT INTO permission_retired (version, gateway, made) VALUES ($1, $2, $3) ON CONFLICT (version) DO NOTHING`,
+				ingest.CodeVersion(stored), gateway, now.Unix())
+			return err
+		})
+	}
+	if err == nil {
+		t.Codes, err = ForgetCodes(ctx, db, gateway)
+	}
+	if err == nil {
+		t.Accounts, err = account.EndHold(ctx, db, gateway, "")
+	}
+	if err != nil {
+		return t, err
+	}
+	all, err := List(ctx, db, now, Filter{Gateway: gateway, Limit: 1 << 20})
+	for _, p := range all {
+		if err == nil && p.State != StateWithdrawn && p.State != StateEnded {
+			var ended []string
+			ended, err = Withdraw(ctx, db, now, p.ID)
+			t.Permissions += len(ended)
+		}
+	}
+	return t, err
 }
 
 // recognise finds the site of a code, and says what kind of code it is. Its
 // error is or wraps ingest.ErrNotFound where there is none.
 func (s *Service) recognise(ctx context.Context, code string) (site Site, how string, err error) {
 	site, err = s.c.Sites.SiteByCode(ctx, code)
+	if err == nil {
+		err = s.db.QueryRowContext(ctx, `SELECT version FROM permission_retired WHERE version = $1`, site.CodeVersion).Scan(new(string))
+		if errors.Is(err, sql.ErrNoRows) {
+			return site, howGateway, nil
+		}
+		if err == nil {
+			err = ingest.ErrNotFound
+		}
+		return Site{}, "", err
+	}
 	if !errors.Is(err, ingest.ErrNotFound) {
 		return site, howGateway, err
 	}

@@ -112,7 +112,7 @@ func TestNoWordsOutsideTheCatalogue(t *testing.T) {
 	for i := range 12 {
 		used["month."+string(rune('0'+(i+1)%10))] = true
 	}
-	for _, k := range []string{"month.10", "month.11", "month.12", "by.user", "by.client", "by.message", "by.linked", "by.operator", "date", "lang",
+	for _, k := range []string{"month.10", "month.11", "month.12", "by.user", "by.client", "by.message", "by.linked", "by.operator", "by.gateway", "date", "lang",
 		"measure.import", "measure.export", "measure.reactive-import", "measure.reactive-export", "measure.gas"} {
 		used[k] = true
 	}

@@ -79,15 +79,23 @@ type world struct {
 
 // sites is the SiteFinder of the tests.
 type sites struct {
-	mu sync.Mutex
-	m  map[string]permission.Site
+	mu      sync.Mutex
+	m       map[string]permission.Site
+	version func(stored []byte) string // optional
+}
+
+func (s *sites) codeVersion(code string) string {
+	if s.version == nil {
+		return code
+	}
+	return s.version([]byte(code))
 }
 
 func (s *sites) SiteByCode(_ context.Context, code string) (permission.Site, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if site, ok := s.m[code]; ok {
-		site.CodeVersion = code
+		site.CodeVersion = s.codeVersion(code)
 		return site, nil
 	}
 	return permission.Site{}, ingest.ErrNotFound
@@ -98,7 +106,7 @@ func (s *sites) Site(_ context.Context, gateway string) (permission.Site, error)
 	defer s.mu.Unlock()
 	for code, site := range s.m {
 		if site.Gateway == gateway {
-			site.CodeVersion = code
+			site.CodeVersion = s.codeVersion(code)
 			return site, nil
 		}
 	}
@@ -201,7 +209,10 @@ func newWorld(t *testing.T, db *database.DB, change ...func(*permission.Config))
 	for _, f := range change {
 		f(&c)
 	}
-	w.config, w.issuer = c, c.Issuer
+	w.config = c
+	if strings.HasPrefix(c.Issuer, "https://localhost:") {
+		w.issuer = c.Issuer
+	}
 	w.start(pages, server)
 	return w
 }

@@ -50,6 +50,7 @@ type demo struct {
 	serverRoots, signingRoots *x509.CertPool
 	description               Description
 	bank                      bank
+	inbox                     *inbox
 	step                      int
 	code                      string // the gateway's enrolment code
 	desk                      string // the link by which the directory's first administrator makes an account
@@ -85,7 +86,7 @@ func Run(ctx context.Context, o Options) error {
 	}{
 		{"Build perseus-agent and perseus-central", d.buildPrograms},
 		{"Set up the directory: members, certificates, a gateway's one-time code", d.setUp},
-		{"Start the directory and the relay", d.startCentral},
+		{"Start the directory, the relay and the bank's server for messages", d.startCentral},
 		{"Enrol the gateway with its one-time code", d.enrol},
 		{"Import a year of half-hours into the gateway", d.importHistory},
 		{"Start the meters and the gateway", d.startSite},
@@ -134,7 +135,7 @@ func (d *demo) startCentral(ctx context.Context) error {
 		return err
 	}
 	d.serverRoots = identity.Pool(roots...)
-	return d.until(ctx, 3*time.Minute, "the directory answers", func(ctx context.Context) error {
+	err = d.until(ctx, 3*time.Minute, "the directory answers", func(ctx context.Context) error {
 		var health struct{ Status string }
 		if _, err := getJSON(ctx, d.browser(), d.directory()+"/healthz", "", &health); err != nil {
 			return err
@@ -142,6 +143,10 @@ func (d *demo) startCentral(ctx context.Context) error {
 		_, err := getJSON(ctx, d.browser(), d.issuer()+"/.well-known/oauth-authorization-server", "", &struct{}{})
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return d.openInbox(ctx)
 }
 
 func (d *demo) enrol(ctx context.Context) error {

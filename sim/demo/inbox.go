@@ -9,12 +9,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"mime"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/acme"
@@ -29,7 +33,7 @@ import (
 // authority.
 type inbox struct {
 	trust   scheme.Scheme
-	relays  string       // a sender must hold this role
+	relays  string        // a sender must hold this role
 	ours    func() string // the refresh token that the bank holds
 	now     func() time.Time
 	revoked func(*x509.Certificate) error // says whether a sender's certificate is
@@ -45,8 +49,10 @@ type received struct {
 	Ours bool   // it names the token that the bank holds
 }
 
-// maxKept bounds the memory for messages.
-const maxKept = 100
+const (
+	maxMessage = 16 << 10 // bytes; a real one takes 300
+	maxKept    = 100      // messages, a bound on memory
+)
 
 // ServeHTTP takes a message. What it answers does not depend on whether the
 // token is known: a message may come twice, and a stranger learns nothing.
@@ -81,8 +87,8 @@ func (i *inbox) take(r *http.Request) (int, error) {
 			Token string `json:"token"`
 		} `json:"body"`
 	}
-	b, err := io.ReadAll(io.LimitReader(r.Body, 16<<10))
-	if err != nil || json.Unmarshal(b, &m) != nil || m.Framework != i.trust.TrustFramework() || m.Subject != scheme.WithdrawalMessage || m.Body.Token == "" {
+	b, err := io.ReadAll(io.LimitReader(r.Body, maxMessage+1))
+	if err != nil || len(b) > maxMessage || json.Unmarshal(b, &m) != nil || m.Framework != i.trust.TrustFramework() || m.Subject != scheme.WithdrawalMessage || m.Body.Token == "" {
 		return http.StatusBadRequest, errors.New("this is not a message of withdrawal of this trust framework")
 	}
 	got := received{i.now().UTC().Format("2 January 2006 15:04:05 UTC"), sender.Application, m.Body.Token == i.ours()}
@@ -110,9 +116,17 @@ func (d *demo) openInbox(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cert, err := d.serverCertificate(ctx)
-	if err != nil {
-		return fmt.Errorf("the bank's server certificate: %w", err)
+	var cert atomic.Pointer[tls.Certificate]
+	renew := func() error {
+		c, err := d.serverCertificate(ctx)
+		if err != nil {
+			return fmt.Errorf("the bank's server certificate: %w", err)
+		}
+		cert.Store(c)
+		return nil
+	}
+	if err := renew(); err != nil {
+		return err
 	}
 	issuers, err := identity.ReadCertificates(d.path("authorities", "client", "issuer.pem"))
 	if err != nil {
@@ -141,12 +155,31 @@ func (d *demo) openInbox(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	file, err := os.OpenFile(filepath.Join(d.logs, "bank-inbox.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	said := log.New(file, "", log.LstdFlags|log.LUTC)
 	mux := http.NewServeMux()
 	mux.Handle("POST /messages", d.inbox)
-	srv := &http.Server{Handler: mux, TLSConfig: identity.ServerTLS(certificate(cert), identity.Pool(clientRoots...)),
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, ErrorLog: d.quiet("bank-inbox")}
+	srv := &http.Server{Handler: mux, TLSConfig: identity.ServerTLS(func() (*tls.Certificate, error) { return cert.Load(), nil }, identity.Pool(clientRoots...)),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, ErrorLog: said}
 	go srv.ServeTLS(l, "", "")
-	context.AfterFunc(ctx, func() { srv.Close() })
+	go func() {
+		defer file.Close()
+		defer srv.Close()
+		for t := time.NewTicker(8 * time.Hour); ; { // it lasts a day
+			select {
+			case <-ctx.Done():
+				t.Stop()
+				return
+			case <-t.C:
+				if err := renew(); err != nil {
+					said.Print(err)
+				}
+			}
+		}
+	}()
 	return nil
 }
 

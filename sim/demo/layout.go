@@ -33,6 +33,8 @@ const (
 	portMeters    = 22 // Modbus
 	portCarbon    = 23 // carbon intensity API
 	portBank      = 25 // the demo bank's page
+	portInbox     = 26 // where the bank takes messages, mutual TLS
+	portChallenge = 27 // where the directory asks a member's server who it is (ACME)
 	portGateway   = 40 // the gateway's page
 )
 
@@ -45,11 +47,12 @@ func (l layout) directory() string { return l.https(portDirectory) }
 func (l layout) registry() string { return l.directory() + "/registry" }
 
 func (l layout) gateway() string  { return l.http(portGateway) }
+func (l layout) inboxURL() string { return l.https(portInbox) + "/messages" }
 func (l layout) bankPage() string { return l.http(portBank) }
 
 // checkPorts says which port is taken, before anything is started.
 func (l layout) checkPorts() error {
-	for _, n := range []int{portIssuer, portServer, portDirectory, portMeters, portCarbon, portBank, portGateway} {
+	for _, n := range []int{portIssuer, portServer, portDirectory, portMeters, portCarbon, portBank, portInbox, portChallenge, portGateway} {
 		s, err := net.Listen("tcp", l.listen(n))
 		if err != nil {
 			return fmt.Errorf("%s is taken (another demo?): stop what listens there, or give --port-base and --dir: %w", l.listen(n), err)

@@ -29,6 +29,7 @@ type bankView struct {
 	From    string
 	Explain string
 	Now     string
+	Told    []received
 }
 
 // serveBankPage shows, in a browser, what the bank's program receives over
@@ -46,7 +47,7 @@ func (d *demo) serveBankPage() func() {
 }
 
 func (d *demo) bankView(ctx context.Context) bankView {
-	v := bankView{Now: time.Now().UTC().Format("2 January 2006 15:04 UTC"), From: d.server()}
+	v := bankView{Now: time.Now().UTC().Format("2 January 2006 15:04 UTC"), From: d.server(), Told: d.inbox.told()}
 	from, to := d.months()
 	r, err := d.bank.report(ctx, from, to)
 	switch {

@@ -18,6 +18,7 @@ terms: {serve: true} # a sandbox: the directory serves the registry too
 directory:
   url: %s
   listen: %s
+  acme: {port: %d, networks: ["127.0.0.0/8", "::1/128"]} # members' servers are on this machine
 relay:
   issuer: %s
   issuer_listen: %s
@@ -59,7 +60,7 @@ type made struct{ ID, URL, Code, Token, Link string }
 func (d *demo) setUp(ctx context.Context) error {
 	config := d.path("central.yaml")
 	for file, text := range map[string]string{
-		config: fmt.Sprintf(centralYAML, d.registry(), d.directory(), d.listen(portDirectory), d.issuer(), d.listen(portIssuer),
+		config: fmt.Sprintf(centralYAML, d.registry(), d.directory(), d.listen(portDirectory), d.base+portChallenge, d.issuer(), d.listen(portIssuer),
 			d.server(), d.listen(portServer), d.http(portCarbon)),
 		d.path("agent.yaml"): fmt.Sprintf(agentYAML, d.listen(portGateway), d.server(), d.listen(portMeters)),
 	} {
@@ -80,7 +81,7 @@ func (d *demo) setUp(ctx context.Context) error {
 		args []string
 	}{
 		{nil, []string{"member", "add", "--id", "northern-bank", "--name", "Northern Bank plc", "--brand", "Northern Bank", "--role", "fsp"}},
-		{&bank, []string{"application", "add", "--member", "northern-bank", "--id", "northern-bank-app", "--name", "Northern Bank green loans", "--role", "fsp"}},
+		{&bank, []string{"application", "add", "--member", "northern-bank", "--id", "northern-bank-app", "--name", "Northern Bank green loans", "--role", "fsp", "--messages", d.inboxURL()}},
 		{nil, []string{"member", "add", "--id", "carbon-count", "--name", "Carbon Count Ltd", "--brand", "Carbon Count", "--role", "cap"}},
 		{&cap, []string{"application", "add", "--member", "carbon-count", "--id", "carbon-count-app", "--name", "Carbon Count", "--role", "cap"}},
 		{nil, []string{"certificate", "issue", "--application", "northern-bank-app", "--kind", "client", "--out", d.path("bank-client")}},

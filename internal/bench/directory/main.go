@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 )
@@ -46,7 +48,7 @@ func run(ctx context.Context, z sizes) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	authorities, err := directory.CreateAuthorities(filepath.Join(dir, "authorities"), "Bench", time.Now().Add(-24*time.Hour))
+	authorities, err := ca.CreateAuthorities(filepath.Join(dir, "authorities"), "Bench", time.Now().Add(-24*time.Hour))
 	if err != nil {
 		return err
 	}
@@ -64,7 +66,7 @@ func run(ctx context.Context, z sizes) error {
 	return nil
 }
 
-func one(ctx context.Context, dsn string, z sizes, authorities *directory.Authorities) error {
+func one(ctx context.Context, dsn string, z sizes, authorities *ca.Authorities) error {
 	db, err := database.Open(dsn)
 	if err != nil {
 		return err
@@ -83,7 +85,11 @@ func one(ctx context.Context, dsn string, z sizes, authorities *directory.Author
 		return err
 	}
 	fmt.Printf("\n%s: %d members, %d certificates, %d revoked (filled in %s)\n", db.Dialect, z.members, z.certificates, z.revoked, time.Since(began).Round(time.Second))
-	m := &measures{ctx: ctx, db: db, d: d, z: z}
+	front, err := server.New(d, server.Config{})
+	if err != nil {
+		return err
+	}
+	m := &measures{ctx: ctx, db: db, d: d, front: front, z: z}
 	for _, f := range []func() error{m.issue, m.listing, m.status, m.list} {
 		if err := f(); err != nil {
 			return err

@@ -20,16 +20,19 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"github.com/perseus-edge/perseus-edge/directory"
+	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 )
 
 type measures struct {
-	ctx context.Context
-	db  *database.DB
-	d   *directory.Service
-	z   sizes
-	n   int // of rows that the bare operations have made
+	ctx   context.Context
+	db    *database.DB
+	d     *directory.Service
+	front *server.Server
+	z     sizes
+	n     int // of rows that the bare operations have made
 }
 
 // rate runs f by workers at once until the span is over, and gives how often a
@@ -139,7 +142,7 @@ func (m *measures) issue() error {
 
 // listing: entries read through the handler, beside reading one row.
 func (m *measures) listing() error {
-	h := m.d.Handler()
+	h := m.front.Handler()
 	read := func(path, accept string) func(int) error {
 		return func(i int) error {
 			r := httptest.NewRequest(http.MethodGet, fmt.Sprintf(path, id(i%m.z.members)), nil)
@@ -172,7 +175,7 @@ func (m *measures) listing() error {
 
 // status: OCSP answers through the handler, beside one signature and one row.
 func (m *measures) status() error {
-	h := m.d.Handler()
+	h := m.front.Handler()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
@@ -212,7 +215,7 @@ func (m *measures) list() error {
 			return err
 		}
 		began := time.Now()
-		l, err := m.d.CRL(m.ctx, directory.Client)
+		l, err := m.d.CRL(m.ctx, ca.Client)
 		if err != nil {
 			return err
 		}

@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/x509"
 	"database/sql"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/big"
 	"strings"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 )
 
@@ -21,7 +25,10 @@ func migrate(db *database.DB) func(context.Context, fs.FS) error {
 // populate fills the tables, many rows to a statement. The texts are as long as
 // real ones.
 func populate(ctx context.Context, db *database.DB, z sizes, role string) error {
-	pem := strings.Repeat("MIIBtzCCAV2gAwIBAgIQbm90IGEgcmVhbCBjZXJ0aWZpY2F0ZTAKBggqhkjOPQ\n", 19) // 1.2 KiB
+	pem, err := anyCertificate()
+	if err != nil {
+		return err
+	}
 	far := time.Now().AddDate(1, 0, 0).Unix()
 	revoked := time.Now().Add(-time.Hour).Unix()
 	return db.Write(ctx, func(tx *sql.Tx) error {
@@ -53,6 +60,25 @@ func populate(ctx context.Context, db *database.DB, z sizes, role string) error 
 		_, err := tx.ExecContext(ctx, `UPDATE directory_listing SET revision = 1, wiped = 1 WHERE one = 1`)
 		return err
 	})
+}
+
+// anyCertificate is one as long as a member's (PEM, 1.2 KiB): the keys of those that
+// were revoked are looked at when another is issued.
+func anyCertificate() (string, error) {
+	key, issuer, err := bareIssuer()
+	if err != nil {
+		return "", err
+	}
+	t := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: issuer.NotBefore, NotAfter: issuer.NotAfter, DNSNames: []string{strings.Repeat("member.", 85) + "example"}}
+	der, err := x509.CreateCertificate(rand.Reader, t, issuer, key.Public(), key)
+	if err != nil {
+		return "", err
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return "", err
+	}
+	return string(identity.EncodeCertificates(c)), nil
 }
 
 func insert(ctx context.Context, tx *sql.Tx, into string, n int, row func(int) []any) error {

@@ -28,6 +28,15 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * 10 * time.Millisecond, nil // USER_HZ is 100 on every Linux that Go runs on
 }
 
+// forgetPeak has the kernel begin VmHWM anew from what is resident now
+// (proc_pid_clear_refs(5)).
+func forgetPeak(pid int) error {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+		return fmt.Errorf("this measure needs Linux's clear_refs: %w", err)
+	}
+	return nil
+}
+
 // memoryOf reads a line of /proc/PID/status, in MiB.
 func memoryOf(pid int, line string) (float64, error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))

@@ -48,7 +48,6 @@ var makers = []maker{
 	{in: "relay/ingest", name: "newSource"}, // a meter's outside name
 	{in: "relay/ingest", name: "note"},      // the name of a deletion
 	{in: "relay/account", name: "newSecret", caller: "Start", kind: "session of a business", spell: b64},
-	{in: "relay/account", name: "newSecret", caller: "Session"}, // for its length
 	{in: "relay/account", name: "newSecret", caller: "Offer"},   // the name of an account
 	{in: "relay/account", name: "newSecret", caller: "addSite"}, // of a row
 	{in: "relay/account", name: "newNumber"},                    // which a business says aloud

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	_ "github.com/perseus-edge/perseus-edge/internal/secrets/record" // of what the tests make and log
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 )
 
@@ -40,6 +40,9 @@ func Postgres(t testing.TB) string {
 	u, err := url.Parse(dsn)
 	if err != nil {
 		t.Fatal("PERSEUS_TEST_POSTGRES is not an address of the form postgres://USER@HOST/NAME")
+	}
+	if password, ok := u.User.Password(); ok && len(password) >= 8 {
+		record.Secret(t, "password of a database", password)
 	}
 	admin, err := database.Open(dsn)
 	if err != nil {

@@ -120,7 +120,8 @@ func readSchema(ctx context.Context, tx *sql.Tx, d database.Dialect) (schema, er
 		return s, err
 	}
 	for set := range s.migrations {
-		if err := each(ctx, tx, `SELECT CAST(version_id AS TEXT) FROM "`+prefix+set+`" WHERE version_id > 0 ORDER BY version_id`, 1, func(f []string) error {
+		// By the column: PostgreSQL would take the bare name for that of the text.
+		if err := each(ctx, tx, `SELECT CAST(m.version_id AS TEXT) FROM "`+prefix+set+`" m WHERE m.version_id > 0 ORDER BY m.version_id`, 1, func(f []string) error {
 			var n int64
 			_, err := fmt.Sscan(f[0], &n)
 			s.migrations[set] = append(s.migrations[set], n)

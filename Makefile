@@ -17,8 +17,8 @@ help: ## list the targets
 demo: ## the whole way on this machine, from a simulated meter to the bank (ARGS=--headless for no questions)
 	go run ./cmd/perseus-sim demo $(ARGS)
 
-test: peers ## every test, against real peers (installs them where it may)
-	./scripts/with-postgres go test -timeout 20m ./...
+test: peers ## every test, against real peers (installs them where it may); then no secret that they made may be in a log
+	./scripts/with-postgres go run ./internal/secrets/suite -whole -timeout 20m ./...
 
 peers: ## Mosquitto, PostgreSQL, Chromium and the scheme's Python tools for the tests
 	@./scripts/peers

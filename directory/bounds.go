@@ -30,18 +30,32 @@ func (b Bounds) orDefault() Bounds {
 	return b
 }
 
-// room makes sure that a member has fewer than most of what a query counts, and
-// holds the member until the transaction ends, so that several at once do not pass
-// the bound together. The refusal says what there is, and what to do about it.
+// nearBound is how far below a bound those who come at once begin to wait for one
+// another, so that they do not pass it together.
+const nearBound = 64
+
+// room makes sure that a member has fewer than most of what a query counts. Near
+// the bound it holds the member until the transaction ends. The refusal says what
+// there is, and what to do about it.
 func (s *Service) room(ctx context.Context, tx *sql.Tx, member string, most int, what, todo, query string, args ...any) error {
-	if _, err := tx.ExecContext(ctx, `UPDATE directory_members SET legal_name = legal_name WHERE id = $1`, member); err != nil {
+	var n int
+	if err := tx.QueryRowContext(ctx, query, args...).Scan(&n); err != nil || n < most-nearBound {
 		return err
 	}
-	var n int
+	if err := lockMember(ctx, tx, member); err != nil {
+		return err
+	}
 	if err := tx.QueryRowContext(ctx, query, args...).Scan(&n); err != nil || n < most {
 		return err
 	}
 	return fault.Clash("limit_reached", fmt.Sprintf("%d %s, and %d are the most that there may be. %s, or ask the directory's operator for more.", n, what, most, todo))
+}
+
+// lockMember holds a member until the transaction ends, after the gateway if that
+// is held too. It changes nothing.
+func lockMember(ctx context.Context, tx *sql.Tx, id string) error {
+	_, err := tx.ExecContext(ctx, `UPDATE directory_members SET legal_name = legal_name WHERE id = $1`, id)
+	return err
 }
 
 func (s *Service) roomForApplication(ctx context.Context, tx *sql.Tx, member string) error {

@@ -55,7 +55,7 @@ func TestKeysInAToken(t *testing.T) {
 	}
 	arrived := func(days int) {
 		t.Helper()
-		until(t, 120*time.Second, fmt.Sprintf("%d days have arrived", days), w.both(), func() error {
+		until(t, 240*time.Second, fmt.Sprintf("%d days have arrived", days), w.both(), func() error {
 			got, err := w.delivered(seam.AddDate(0, 0, -days), seam)
 			if err == nil && len(got) == 0 {
 				err = fmt.Errorf("no source of data")
@@ -76,7 +76,7 @@ func TestKeysInAToken(t *testing.T) {
 
 	back := tok.Pull()
 	brought(2)
-	until(t, 90*time.Second, "the gateway says that its token is away", w.both(), func() error {
+	until(t, 240*time.Second, "the gateway says that its token is away", w.both(), func() error {
 		if said := must(t, "perseus-agent", "status", "--config", w.gateway.config); !strings.Contains(said, `the token "Gateway 1" (serial number `) || !strings.Contains(said, "is not plugged in") || !strings.Contains(said, "Wrong:") {
 			return fmt.Errorf("%s", said)
 		}
@@ -84,7 +84,7 @@ func TestKeysInAToken(t *testing.T) {
 	})
 	back()
 	arrived(2)
-	until(t, 90*time.Second, "all is well again", w.both(), func() error {
+	until(t, 240*time.Second, "all is well again", w.both(), func() error {
 		if said := must(t, "perseus-agent", "status", "--config", w.gateway.config); !strings.Contains(said, "All is well.") {
 			return fmt.Errorf("%s", said)
 		}

@@ -53,6 +53,7 @@ type Config struct {
 	KeepExpired time.Duration              // optional; see ingest.Config
 	Words       map[string]string          // optional; permission texts by licence URL, in place of our own
 	KeepEnded   time.Duration              // optional; see permission.Config
+	Privacy     string                     // optional; see permission.Config
 	Messages    permission.Delivery        // optional; how clients are told of withdrawals; see permission.Config
 	Now         func() time.Time           // optional; time.Now
 	Logger      *slog.Logger               // optional; slog.Default
@@ -101,7 +102,7 @@ func New(ctx context.Context, c Config) (*Relay, error) {
 	if r.permission, err = permission.New(permission.Config{
 		DB: c.DB, Issuer: c.Issuer, Server: c.Server, Scheme: c.Scheme, Organisation: c.Organisation, Sites: r.ingest,
 		SealKey: c.SealKey, Signer: c.Signer, Chain: c.Chain, History: c.History, Words: c.Words, Revoked: c.Revoked, Now: c.Now, Logger: c.Logger,
-		OnWithdraw: r.forget, Messages: c.Messages, WithdrawalSubject: c.WithdrawalSubject, KeepEnded: c.KeepEnded,
+		OnWithdraw: r.forget, Messages: c.Messages, WithdrawalSubject: c.WithdrawalSubject, KeepEnded: c.KeepEnded, Privacy: c.Privacy,
 	}); err != nil {
 		return nil, err
 	}

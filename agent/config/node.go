@@ -67,7 +67,7 @@ func (r *reader) tree(data []byte) (body ast.Node) {
 			body = nil
 		}
 	}()
-	data = bytes.ReplaceAll(data, []byte("\r\n"), newline) // of which the parser miscounts some
+	data = bytes.ReplaceAll(data, []byte("\r\n"), newline)              // of which the parser miscounts some
 	f, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey()) // duplicates are ours to report, all of them
 	if err != nil {
 		p := Problem{What: "not valid YAML: " + err.Error()}

@@ -63,6 +63,7 @@ type relayConfig struct {
 	DirectoryCA  string         `yaml:"directory_ca"`   // PEM roots for fetching the CRLs; default: the system's, or the local authorities
 	TLS          tlsConfig      `yaml:"tls"`
 	History      duration       `yaml:"history"`      // how far back before its grant a permission reaches, e.g. 400d (the default)
+	Privacy      string         `yaml:"privacy"`      // address of the organisation's privacy policy, for the permission texts
 	KeepRecords  duration       `yaml:"keep_records"` // for how long the record of a permission is kept after its end; 370d at least, six years by default
 
 	// How long raw half-hours are kept after their collection, e.g. 180d (the
@@ -162,6 +163,9 @@ func (c *config) check() (err error) {
 			listen("relay.issuer_listen", c.Relay.IssuerListen), listen("relay.server_listen", c.Relay.ServerListen))
 		if c.Relay.Metrics != "" {
 			problems = append(problems, listen("relay.metrics_listen", c.Relay.Metrics))
+		}
+		if u, err := url.Parse(c.Relay.Privacy); c.Relay.Privacy != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
+			problems = append(problems, fmt.Errorf("relay.privacy: %q: need an https address such as https://www.example.org/privacy", c.Relay.Privacy))
 		}
 		if c.Relay.Member == "" || c.Relay.Organisation == "" {
 			problems = append(problems, errors.New("relay.member and relay.organisation: name the member that runs the relay"))

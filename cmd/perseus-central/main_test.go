@@ -61,6 +61,7 @@ func TestConfigurationMistakes(t *testing.T) {
 		"registry: name the registry":              strings.Replace(good, "registry: https://registry.example\n", "", 1),
 		"use sqlite:PATH or postgres://":           strings.Replace(good, "sqlite:central.db", "mysql://x", 1),
 		`relay.issuer: "http://localhost`:          strings.Replace(good, "issuer: https", "issuer: http", 1),
+		`relay.privacy: "http://x"`:                strings.Replace(good, "relay:\n", "relay:\n  privacy: http://x\n", 1),
 		`relay.server_listen: "127.0.0.1"`:         strings.Replace(good, "server_listen: 127.0.0.1:3", "server_listen: 127.0.0.1", 1),
 		"name the member that runs the relay":      strings.Replace(good, "  member: metering\n", "", 1),
 		`"30 days" is not a duration such as 400d`: strings.Replace(good, "30d", "30 days", 1),

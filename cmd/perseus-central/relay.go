@@ -61,7 +61,7 @@ func relaySites(ctx context.Context, c *config, db *database.DB, dir *directory.
 		SigningRoots: identity.Pool(signingRoots...), Signer: key, Chain: chain, SealKey: seal, History: time.Duration(c.Relay.History), Retention: time.Duration(c.Relay.Retention), KeepExpired: time.Duration(c.Relay.KeepExpired),
 		Carbon:  neso.Config{BaseURL: c.Relay.Carbon.URL, Interval: time.Duration(float64(time.Second) / c.Relay.Carbon.PerSecond)},
 		Revoked: revocations.Revoked, Words: words, Logger: logger,
-		Messages: messages, WithdrawalSubject: c.Relay.Messages.Subject, KeepEnded: time.Duration(c.Relay.KeepRecords),
+		Messages: messages, WithdrawalSubject: c.Relay.Messages.Subject, KeepEnded: time.Duration(c.Relay.KeepRecords), Privacy: c.Relay.Privacy,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -66,6 +66,7 @@ const (
 	orderLife = time.Hour           // to meet the challenges and ask for the certificate
 	keepFor   = 30 * 24 * time.Hour // orders, after their end
 	keepUnmet = 24 * time.Hour      // those that came to nothing
+	keepIdle  = 30 * 24 * time.Hour // accounts that have never got a certificate
 	maxBody   = 64 << 10            // of a request
 	sweepEach = 10 * time.Minute
 )
@@ -79,6 +80,9 @@ type Server struct {
 
 	mu    sync.Mutex
 	swept time.Time
+
+	counted time.Time // when kept was
+	kept    int       // nonces that were used, about
 }
 
 // New makes the server. The tables must be there.

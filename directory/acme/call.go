@@ -52,6 +52,12 @@ func (s *Server) authenticate(c *call, who signer) error {
 	if c.payload, err = c.verify(c.key); err != nil {
 		return err
 	}
+	if err := s.allow(c, addressKey(s.ClientAddress(c.r))); err != nil {
+		return err
+	}
+	if err := s.roomForNonce(c); err != nil {
+		return err
+	}
 	return s.spend(c, c.nonce)
 }
 

@@ -76,8 +76,10 @@ func (s *Server) spend(ctx context.Context, nonce string) error {
 	return nil
 }
 
-// sweep deletes what has had its time: used nonces, and orders a month after
-// their end, those without a certificate after a day. Errors are no request's concern: it is tried again.
+// sweep deletes what has had its time: used nonces, allowances that are whole again,
+// orders a month after their end, those without a certificate after a day, and
+// accounts that have not got a certificate in a month. Errors are no request's
+// concern: it is tried again.
 func (s *Server) sweep(ctx context.Context) {
 	now := s.Now()
 	s.mu.Lock()
@@ -89,13 +91,19 @@ func (s *Server) sweep(ctx context.Context) {
 	if !due {
 		return
 	}
-	for query, before := range map[string]time.Time{
+	for _, x := range []struct {
+		query  string
+		before int64
+	}{
 		// Twice their life: another process's clock may be slow.
-		`DELETE FROM directory_acme_nonces WHERE used_at < $1`:                      now.Add(-2 * nonceLife),
-		`DELETE FROM directory_acme_orders WHERE expires_at < $1`:                   now.Add(-keepFor),
-		`DELETE FROM directory_acme_orders WHERE expires_at < $1 AND issued_at = 0`: now.Add(-keepUnmet),
+		{`DELETE FROM directory_acme_nonces WHERE used_at < $1`, now.Add(-2 * nonceLife).Unix()},
+		{`DELETE FROM directory_acme_requests WHERE whole_at < $1`, now.UnixMilli()},
+		{`DELETE FROM directory_acme_orders WHERE expires_at < $1`, now.Add(-keepFor).Unix()},
+		{`DELETE FROM directory_acme_orders WHERE expires_at < $1 AND issued_at = 0`, now.Add(-keepUnmet).Unix()},
+		{`DELETE FROM directory_acme_accounts WHERE certified_at = 0 AND created_at < $1
+			AND NOT EXISTS (SELECT 1 FROM directory_acme_orders o WHERE o.account = directory_acme_accounts.id)`, now.Add(-keepIdle).Unix()},
 	} {
-		if _, err := s.DB.ExecContext(ctx, query, before.Unix()); err != nil {
+		if _, err := s.DB.ExecContext(ctx, x.query, x.before); err != nil {
 			s.Logger.Warn("acme: old rows not deleted", "error", err)
 		}
 	}

@@ -249,7 +249,10 @@ func (s *Server) finalize(c *call) error {
 			return err
 		}
 		o.chain, serial = string(identity.EncodeCertificates(leaf, issuer)), leaf.SerialNumber.String()
-		_, err = tx.ExecContext(c, `UPDATE directory_acme_orders SET serial = $1, chain = $2 WHERE id = $3`, serial, o.chain, o.id)
+		if _, err := tx.ExecContext(c, `UPDATE directory_acme_orders SET serial = $1, chain = $2 WHERE id = $3`, serial, o.chain, o.id); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(c, `UPDATE directory_acme_accounts SET certified_at = $1 WHERE id = $2`, s.Now().Unix(), o.account)
 		return err
 	})
 	if err != nil {

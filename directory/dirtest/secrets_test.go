@@ -1,6 +1,8 @@
 package dirtest_test
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,14 +18,15 @@ func TestNoSecretsFinds(t *testing.T) {
 			t.Fatal(err)
 		}
 		key, _ := dirtest.NewKeyCSR(t)
-		for _, leak := range []func(){
-			func() { w.Logger.Info("x", "token", w.Owner) },
-			func() { w.Logger.Info("made " + code + " for it") },
-			func() { w.Logger.Info("x", "code", strings.ToLower(strings.ReplaceAll(code, "-", ""))) },
-			func() { w.Logger.Info("x", "key", dirtest.KeyPEM(t, key)) },
+		// Past the logger, whose records no secret may be in (internal/secrets).
+		for _, leak := range []string{
+			"msg=x token=" + w.Owner,
+			`msg="made ` + code + ` for it"`,
+			"msg=x code=" + strings.ToLower(strings.ReplaceAll(code, "-", "")),
+			"msg=x key=" + strconv.Quote(dirtest.KeyPEM(t, key)),
 		} {
 			before := w.Logs.String()
-			leak()
+			fmt.Fprintln(w.Logs, leak)
 			found := &recorder{TB: t}
 			w.NoSecrets(found)
 			if !found.failed {

@@ -111,3 +111,22 @@ func TestStatics(t *testing.T) {
 		}
 	}
 }
+
+// Who acts for an organisation by the member API alone is on its page of people,
+// once, and not there any more with an account of the same address.
+func TestPeopleByToken(t *testing.T) {
+	w := onSQLite(t)
+	olive := w.signUp("olive@perse.example", "perse", false)
+	for _, email := range []string{"api@perse.example", "olive@perse.example"} {
+		_, err := w.dir.AddOwner(w.ctx(), "perse", email)
+		w.must(err)
+	}
+	page := olive.get(Prefix + "/o/perse/people").is(200, "interface alone").body
+	if strings.Count(page, "api@perse.example") != 1 || strings.Count(page, "<strong>olive@perse.example</strong>") != 0 {
+		t.Errorf("people: %s", page)
+	}
+	bank := w.signUp("ben@bank.example", "bank", false)
+	if page := bank.get(Prefix + "/o/bank/people").is(200, "").body; strings.Contains(page, "interface alone") {
+		t.Error("another organisation has them too")
+	}
+}

@@ -2,6 +2,8 @@ package web
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/perseus-edge/perseus-edge/directory/account"
 )
@@ -9,6 +11,7 @@ import (
 // peoplePage lists who acts for an organisation, and who is invited to.
 type peoplePage struct {
 	Owners  []account.Account
+	ByToken []string // mail addresses of those who act by the member API alone: they have no account
 	Invited []account.Link
 	Email   string // as given so far
 	Link    string // of a new invitation, to be handed over; empty: it was mailed, or there is none
@@ -23,6 +26,12 @@ func (v *visit) peoplePage(p peoplePage, wrong error) (err error) {
 	if p.Owners, err = v.Accounts.Owners(v.ctx(), v.member.ID); err != nil {
 		return err
 	}
+	if p.ByToken, err = v.Directory.Owners(v.ctx(), v.member.ID); err != nil {
+		return err
+	}
+	p.ByToken = slices.DeleteFunc(p.ByToken, func(email string) bool {
+		return slices.ContainsFunc(p.Owners, func(a account.Account) bool { return strings.EqualFold(a.Email, email) })
+	})
 	if p.Invited, err = v.Accounts.Invitations(v.ctx(), v.member.ID); err != nil {
 		return err
 	}

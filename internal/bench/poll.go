@@ -43,6 +43,6 @@ func polls(port, seconds int) error {
 	row("  as a ratio to the bare loop", fmt.Sprintf("%.2f", ours/bare), "1.50", fmt.Sprintf("to raw sockets %.2f", ours/raw))
 	row("resident memory with 1,000 meters at 1 s, at most", fmt.Sprintf("%.1f MiB", took[2].Most), "30 MiB", fmt.Sprintf("bare loop %.1f MiB; over %v with a commit (VmHWM), program and store's pages included", took[1].Most, took[2].Over.Round(time.Second)))
 	row("  at the end of that time", fmt.Sprintf("%.1f MiB", took[2].RSS), "", fmt.Sprintf("%.1f MiB of it its own (RssAnon); bare loop %.1f MiB and %.1f", took[2].Own, took[1].RSS, took[1].Own))
-	row("  at most since the start", fmt.Sprintf("%.1f MiB", took[2].Peak), "", "while it reads the configuration of 1,000 meters")
+	row("  at most since the start", fmt.Sprintf("%.1f MiB", took[2].Peak), "", "the first commit of 3,000 new registers, or reading their configuration")
 	return nil
 }

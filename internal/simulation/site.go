@@ -10,6 +10,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // Options of a simulation.
@@ -90,7 +91,7 @@ func Run(o Options) (Result, error) {
 		return Result{}, fmt.Errorf("simulation: it is %s, not the beginning of a bubble", time.Now())
 	}
 	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+		o.Logger = record.Logger(nil)
 	}
 	if o.Most == 0 {
 		o.Most = 20

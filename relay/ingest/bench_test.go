@@ -73,6 +73,7 @@ func BenchmarkIngestBesideCopy(b *testing.B) {
 		meters, days, turns int
 	}{
 		{"20 meters of 62 days", 20, 62, 6}, // as large as gateways make them: one that catches up
+		{"5 meters of 62 days", 5, 62, 6},
 		{"1 meter of 62 days", 1, 62, 6},
 		{"20 meters of a day", 20, 1, 62},
 		{"1 meter of a day", 1, 1, 62},

@@ -29,7 +29,7 @@ type Deletion struct {
 	Gateway   string
 	Reason    Reason
 	Started   time.Time
-	Finished  time.Time // zero: it was broken off; the next one did the rest
+	Finished  time.Time // zero: it is under way, or was broken off and the next one closes it
 	Collected time.Time // retention: what was collected before this instant went; else zero
 	HalfHours int64
 	Bodies    int64           // signed batches whose body went; their hashes stay
@@ -73,25 +73,34 @@ func (d *deletion) note(ctx context.Context, tx *sql.Tx, gone Deletion) error {
 	return err
 }
 
-// finish closes the log's row, with the relay's signature where it gives one.
-// A deletion that found nothing leaves no row.
+// finish closes the log's row, with the relay's signature where it gives one;
+// and with it those of earlier deletions that were broken off: what they were
+// about is gone now, and what went by them is proved too. Another process that
+// is at work on one closes it once more, with what it has counted. A deletion
+// that found nothing leaves no row.
 func (d *deletion) finish(ctx context.Context) error {
-	if d.ID == "" {
-		return nil
+	open, err := d.s.deletions(ctx, `gateway = $1 AND reason = $2 AND (finished = 0 OR id = $3)`, d.Gateway, string(d.Reason), d.ID)
+	for _, o := range open {
+		if err == nil {
+			err = d.s.closed(ctx, o)
+		}
 	}
-	d.Finished = d.s.now().Truncate(time.Second)
-	if d.s.c.Attest != nil {
-		var err error
-		if d.Record, err = d.s.c.Attest(d.Deletion); err != nil {
+	return err
+}
+
+func (s *Service) closed(ctx context.Context, d Deletion) (err error) {
+	d.Finished = s.now().Truncate(time.Second)
+	if s.c.Attest != nil {
+		if d.Record, err = s.c.Attest(d); err != nil {
 			return fmt.Errorf("signing for the deletion: %w", err)
 		}
 	}
-	err := d.s.db.Write(ctx, func(tx *sql.Tx) error {
+	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE deletion SET finished = $1, record = $2 WHERE id = $3`, d.Finished.Unix(), string(d.Record), d.ID)
 		return err
 	})
 	if err == nil {
-		d.s.log.Info("ingest: deleted", "deletion", d.ID, "gateway", d.Gateway, "reason", string(d.Reason), "half_hours", d.HalfHours, "batches", d.Bodies)
+		s.log.Info("ingest: deleted", "deletion", d.ID, "gateway", d.Gateway, "reason", string(d.Reason), "half_hours", d.HalfHours, "batches", d.Bodies)
 	}
 	return err
 }
@@ -113,8 +122,12 @@ func fromUnix(s int64) time.Time {
 // Deletions lists what was deleted, the oldest first; of one gateway, or of all
 // where gateway is empty.
 func (s *Service) Deletions(ctx context.Context, gateway string) ([]Deletion, error) {
+	return s.deletions(ctx, `gateway = $1 OR $1 = ''`, gateway)
+}
+
+func (s *Service) deletions(ctx context.Context, where string, args ...any) ([]Deletion, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT id, gateway, reason, started, finished, collected, half_hours, bodies, first, last, record
-		FROM deletion WHERE gateway = $1 OR $1 = '' ORDER BY started, id`, gateway)
+		FROM deletion WHERE `+where+` ORDER BY started, id`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("ingest: deletions: %w", err)
 	}

@@ -62,8 +62,15 @@ func (s *Service) DeleteEnded(ctx context.Context) (int64, error) {
 func (s *Service) end(ctx context.Context, gateway string) (int64, error) {
 	if c, err := s.kept(ctx, gateway); err != nil {
 		return 0, err
-	} else if all, err := s.allWithin(ctx, gateway, c); err != nil || all {
+	} else if all, err := s.allWithin(ctx, gateway, c); err != nil {
 		return 0, err
+	} else if all {
+		// Of one that was broken off the half-hours may be gone and bodies left.
+		var open int
+		err := s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM deletion WHERE gateway = $1 AND reason = $2 AND finished = 0`, gateway, string(Expiry)).Scan(&open)
+		if err != nil || open == 0 {
+			return 0, err
+		}
 	}
 	d := &deletion{s: s, Deletion: Deletion{Gateway: gateway, Reason: Expiry}}
 	d.judge = func(ctx context.Context) (verdict, error) {

@@ -131,3 +131,32 @@ func TestEndedNotKnown(t *testing.T) {
 		}
 	})
 }
+
+// A deletion that is broken off between the half-hours and the batches that
+// brought them is gone on with.
+func TestEndedBrokenOff(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.register()
+		w.send(series(mainIn, monday, 1))
+		w.permits.set()
+		asked := 0
+		w.permits.asked = func() {
+			if asked++; len(w.readings(mainIn)) == 0 {
+				w.permits.err = errors.New("no database")
+			}
+		}
+		if n, err := w.service.DeleteEnded(t.Context()); err == nil || n != 1 {
+			t.Fatalf("%d, %v", n, err)
+		}
+		if n := w.rows(`SELECT COUNT(*) FROM batch WHERE body IS NOT NULL`); n != 1 {
+			t.Fatalf("%d bodies after the break: the test shows nothing", n)
+		}
+		w.permits.asked, w.permits.err = nil, nil
+		if n, err := w.service.DeleteEnded(t.Context()); err != nil || n != 0 {
+			t.Errorf("%d, %v", n, err)
+		}
+		if n := w.rows(`SELECT COUNT(*) FROM batch WHERE body IS NOT NULL`); n != 0 {
+			t.Errorf("%d bodies are left", n)
+		}
+	})
+}

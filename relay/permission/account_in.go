@@ -110,7 +110,7 @@ func (s *Service) postKeep(w http.ResponseWriter, r *http.Request) {
 		s.pageError(w, r, err)
 		return
 	}
-	site, code, how, err := s.siteByCode(r, f.Get("code"))
+	site, _, how, err := s.siteByCode(r, f.Get("code"))
 	var ue *userError
 	if errors.As(err, &ue) {
 		retryAfter(w, ue)
@@ -125,7 +125,6 @@ func (s *Service) postKeep(w http.ResponseWriter, r *http.Request) {
 		s.pageError(w, r, err)
 		return
 	}
-	_ = code
 	hold := account.Site{Gateway: site.Gateway, Version: site.CodeVersion, Name: site.Name, How: how}
 	if x != nil {
 		err := s.accounts.AddSite(r.Context(), x.ID, hold)

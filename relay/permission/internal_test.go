@@ -64,6 +64,26 @@ func FuzzCheckRedirect(f *testing.F) {
 	})
 }
 
+func TestMarksOfMarkdown(t *testing.T) {
+	for text, want := range map[string]string{
+		"_For customers with a smart meter:_": "For customers with a smart meter:",
+		"See our [Policy](https://registry.example/policy/2026-03-12). And [two](https://b.example/x?y=1).": "See our Policy (https://registry.example/policy/2026-03-12). And two (https://b.example/x?y=1).",
+		"* a [Policy](https://r.example/p)\n* _b_":                                                          "a Policy (https://r.example/p)|b",
+		"a_name_stays, [EDP] too, [x](javascript:alert(1)) and [y](http://z.example)":                       "a_name_stays, [EDP] too, [x](javascript:alert(1)) and [y](http://z.example)",
+	} {
+		var got []string
+		for _, b := range blocks(text) {
+			if b.Text != "" {
+				got = append(got, b.Text)
+			}
+			got = append(got, b.Items...)
+		}
+		if strings.Join(got, "|") != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
 func TestBlocks(t *testing.T) {
 	got := fmt.Sprint(blocks("One\ntwo.\n\n* a\n* b\n  c\n\nThree:\n* d\n\n\n"))
 	if want := "[{One two. []} { [a b c]} {Three: []} { [d]}]"; got != want {

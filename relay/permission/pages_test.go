@@ -57,6 +57,19 @@ func TestOffer(t *testing.T) {
 	}
 }
 
+// The registry's texts name the provider's privacy policy, where there is one.
+func TestPrivacyPolicy(t *testing.T) {
+	w := newWorld(t, openSQLite(t), func(c *permission.Config) {
+		c.Privacy = "https://www.relay.example/privacy"
+		c.Words = map[string]string{perseus.LicenseCombined(): "[EDP] says so in [its policy]([EDP privacy policy link])."}
+	})
+	uri, _ := w.bank.push(perseus.LicenseCombined())
+	page := text(w.browser().post("/authorize", url.Values{"client_id": {bankURL}, "request_uri": {uri}, "code": {code1}}).Body)
+	if want := "Perseus Relay Ltd says so in its policy (https://www.relay.example/privacy)."; !strings.Contains(page, want) {
+		t.Errorf("the page does not say %q: %s", want, page)
+	}
+}
+
 func TestPageHeaders(t *testing.T) {
 	w := newWorld(t, openSQLite(t))
 	b := w.browser()

@@ -3,6 +3,7 @@ package permission
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -74,6 +75,18 @@ func (s *Service) permissionText(license string, n names) string {
 	return strings.NewReplacer(pairs...).Replace(s.words[license])
 }
 
+// The registry's texts have two marks of Markdown: a paragraph in _underscores_,
+// and [words](https://address). The page shows neither as a link: the words go
+// out as they are read, address and all.
+var (
+	emphasised = regexp.MustCompile(`^_([^_]+)_$`)
+	linkedText = regexp.MustCompile(`\[([^\[\]]+)\]\((https://[^\s()]+)\)`)
+)
+
+func unmarked(s string) string {
+	return linkedText.ReplaceAllString(emphasised.ReplaceAllString(s, "$1"), "$1 ($2)")
+}
+
 // block is a paragraph or, with Items, a list.
 type block struct {
 	Text  string
@@ -86,9 +99,12 @@ func blocks(text string) []block {
 	var para, items []string
 	flush := func() {
 		if len(para) > 0 {
-			out = append(out, block{Text: strings.Join(para, " ")})
+			out = append(out, block{Text: unmarked(strings.Join(para, " "))})
 		}
 		if len(items) > 0 {
+			for i := range items {
+				items[i] = unmarked(items[i])
+			}
 			out = append(out, block{Items: items})
 		}
 		para, items = nil, nil

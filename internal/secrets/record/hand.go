@@ -56,7 +56,7 @@ func Keys(t testing.TB, folder string) {
 				return nil
 			}
 			b, _ := os.ReadFile(path)
-			for _, e := range keysIn(b) {
+			for _, e := range KeysIn(b) {
 				e.Test = t.Name()
 				secret(e)
 			}
@@ -65,8 +65,8 @@ func Keys(t testing.TB, folder string) {
 	})
 }
 
-// keysIn finds the private keys in PEM text, of any kind.
-func keysIn(b []byte) (out []Entry) {
+// KeysIn finds the private keys in PEM text, of any kind.
+func KeysIn(b []byte) (out []Entry) {
 	for {
 		var block *pem.Block
 		if block, b = pem.Decode(b); block == nil {

@@ -35,10 +35,10 @@ func (e errUnknown) Error() string {
 
 // secretOf reads an entry; ok is false for what is no secret.
 func secretOf(e record.Entry) (s Secret, ok bool, err error) {
-	s = Secret{Kind: e.Kind, Package: e.Package, Test: e.Test, text: e.Text}
+	s = Secret{Kind: e.Kind, Package: e.Package, Test: e.Test, text: e.Text, raw: e.Raw}
 	switch {
 	case e.Kind == record.KeyKind:
-		s.raw, s.key = e.Raw, true
+		s.key = true
 		return s, true, nil
 	case e.Kind != "":
 		return s, true, nil
@@ -59,8 +59,8 @@ func secretOf(e record.Entry) (s Secret, ok bool, err error) {
 	case m.spell != nil:
 		s.text = m.spell(e.Raw)
 	}
-	if !e.AsText {
-		s.raw = e.Raw
+	if e.AsText {
+		s.raw = nil
 	}
 	// Less than 96 bits, where nobody types it, is a number that a test drew for
 	// itself or part of a name.

@@ -67,7 +67,8 @@ var makers = []maker{
 	{in: "directory/acme", name: "loadSecret", kind: "key of the ACME nonces", spell: nil},
 	{in: "directory/acme", name: "issue"},            // a nonce
 	{in: "directory/acme", name: "newAuthorization"}, // served by http-01 to anyone
-	{in: "directory", name: "newID"},
+	{in: "directory/form", name: "NewID"},
+	{in: "directory/acme", name: "newID"},
 	{in: "directory", name: "newSerial"},
 	{in: "directory", name: "fail"},
 	{in: "directory", name: "hashPassword"}, // a salt; and New, below, a password that nobody has

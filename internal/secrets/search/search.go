@@ -61,7 +61,11 @@ func (s *Searcher) In(l record.Line) (out []Finding) {
 		masked := text
 		s.plain.in([]byte(text), func(e entry, at int) {
 			found = append(found, e.secret)
-			masked = strings.ReplaceAll(masked, text[at:at+e.form.need], mask(text[at:at+e.form.need]))
+			n := e.form.need
+			for n < len(e.form.text) && at+n < len(text) && text[at+n] == e.form.text[n] {
+				n++
+			}
+			masked = strings.ReplaceAll(masked, text[at:at+n], mask(text[at:at+n]))
 		})
 		s.caseless = caseless(s.caseless[:0], text)
 		s.typed.in(s.caseless, func(e entry, _ int) {

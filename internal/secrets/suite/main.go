@@ -3,7 +3,7 @@
 // made (internal/secrets). It fails where the tests fail or a secret is found.
 //
 //	go run ./internal/secrets/suite [-whole] [-keep DIR] [go test's arguments]
-//	go run ./internal/secrets/suite -demo DIR
+//	go run ./internal/secrets/suite -demo DIR [further logs]
 //
 // With -whole the arguments stand for all the tests: it fails too where fewer
 // secrets or lines were recorded than a whole run has. With -keep the records
@@ -28,6 +28,9 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
 	whole, keep := false, ""
+	if len(args) > 1 && args[0] == "-demo" {
+		return demo(args[1:], stdout, stderr)
+	}
 	for len(args) > 0 {
 		switch {
 		case args[0] == "-whole":

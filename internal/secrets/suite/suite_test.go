@@ -1,10 +1,15 @@
 package main
 
 import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/perseus-edge/perseus-edge/identity"
 )
 
 const planted = "./testdata/planted"
@@ -43,6 +48,59 @@ func TestPlanted(t *testing.T) {
 				t.Errorf("says\n%s", said)
 			}
 		})
+	}
+}
+
+// The logs of a demo: what is in its folder and must not be in them.
+func TestDemo(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{"logs", "identity"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var first string
+	for i := range 10 {
+		key, err := identity.NewKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "identity", fmt.Sprint(i, ".key"))
+		if err := identity.WriteKey(path, key); err != nil {
+			t.Fatal(err)
+		}
+		b, err := key.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = hex.EncodeToString(b)
+	}
+	member, admin, code := "pdt_"+rand.Text(), "pdt_"+rand.Text(), identity.NewCode()
+	write("demo.json", fmt.Sprintf(`{"member_token": %q, "admin_token": %q, "sme": {"code": %q}}`, member, admin, code))
+	seal := strings.Repeat("\x7f\x03seal", 6)[:32]
+	write("identity/seal.key", seal)
+	quiet := strings.Repeat("level=INFO msg=fine\n", 12)
+	for leak, kind := range map[string]string{"": "", "token=" + admin: "API token", "key=" + first: "private key", "seal=" + hex.EncodeToString([]byte(seal)): "key that seals", "code " + code: "code of the gateway", "the file is small": "at least 10 were expected"} {
+		write("logs/agent.log", quiet+leak+"\n")
+		if strings.HasPrefix(kind, "at least") {
+			write("logs/agent.log", leak+"\n")
+		}
+		var out, errs strings.Builder
+		if code := run([]string{"-demo", dir}, &out, &errs); (code != 0) != (kind != "") || !strings.Contains(out.String(), kind) {
+			t.Errorf("%q: exit %d: %s%s", leak, code, out.String(), errs.String())
+		}
+	}
+	write("said", "the token is "+member+"\n")
+	write("logs/agent.log", quiet)
+	var out, errs strings.Builder
+	if code := run([]string{"-demo", dir, filepath.Join(dir, "said")}, &out, &errs); code == 0 || !strings.Contains(out.String(), "(said)") {
+		t.Errorf("exit %d: %s%s", code, out.String(), errs.String())
 	}
 }
 

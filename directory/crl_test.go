@@ -125,8 +125,8 @@ func TestCRLAtOnce(t *testing.T) {
 // TestTwoProcesses: a second directory on the same database sees what the
 // first does, and both serve one list.
 func TestTwoProcesses(t *testing.T) {
-	for name, dsn := range map[string]func(*testing.T) string{
-		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
+	for name, dsn := range map[string]func(testing.TB) string{
+		"sqlite":   func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
 		"postgres": dirtest.PostgresDSN,
 	} {
 		t.Run(name, func(t *testing.T) {

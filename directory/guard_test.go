@@ -38,8 +38,8 @@ func TestGuardAddresses(t *testing.T) {
 // TestGuard: the allowance is one for all processes on the database, the zero
 // address (for what cannot be read) has one too, and it comes back.
 func TestGuard(t *testing.T) {
-	for name, dsn := range map[string]func(*testing.T) string{
-		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
+	for name, dsn := range map[string]func(testing.TB) string{
+		"sqlite":   func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
 		"postgres": dirtest.PostgresDSN,
 	} {
 		t.Run(name, func(t *testing.T) {

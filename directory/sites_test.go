@@ -233,8 +233,8 @@ func TestRevokeRaces(t *testing.T) {
 
 // Gateways of before there were sites keep their sites' names.
 func TestSitesMigration(t *testing.T) {
-	for name, dsn := range map[string]func(*testing.T) string{
-		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
+	for name, dsn := range map[string]func(testing.TB) string{
+		"sqlite":   func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
 		"postgres": dirtest.PostgresDSN,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ func TestSignUpAndIn(t *testing.T) {
 		secret := w.invite(Link{Email: " Olive@Perse.Example ", Member: "perse"})
 		l, err := w.Link(w.ctx(), secret)
 		w.must(err)
-		if l.Email != "olive@perse.example" || l.Member != "perse" || l.Kind != Invite || !l.Expires.Equal(w.clock.now().Add(InviteLife)) {
+		if l.Email != "olive@perse.example" || l.Member != "perse" || l.Kind != Invite || !l.Expires.Equal(w.clock.Now().Add(InviteLife)) {
 			t.Errorf("link %+v", l)
 		}
 		olive := w.finish(secret, " Olive  ")
@@ -38,7 +38,7 @@ func TestSignUpAndIn(t *testing.T) {
 		_, err = w.Begin(w.ctx(), secret, "Mallory", goodPassword)
 		w.is("sign-up again", err, ErrLink)
 
-		w.clock.add(time.Minute)
+		w.clock.Add(time.Minute)
 		a, err := w.Password(w.ctx(), "OLIVE@perse.example", goodPassword, home)
 		w.must(err)
 		_, how, err := w.SecondFactor(w.ctx(), a.ID, Proof{Code: w.code(olive.secret)})
@@ -92,10 +92,10 @@ func TestHalfASignUp(t *testing.T) {
 func TestLinksEnd(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		late := w.invite(Link{Email: "a@perse.example", Member: "perse"})
-		w.clock.add(InviteLife - time.Second)
+		w.clock.Add(InviteLife - time.Second)
 		_, err := w.Link(w.ctx(), late)
 		w.must(err)
-		w.clock.add(time.Second)
+		w.clock.Add(time.Second)
 		_, err = w.Link(w.ctx(), late)
 		w.is("after its time", err, ErrLink)
 
@@ -201,7 +201,7 @@ func TestRecovery(t *testing.T) {
 		if again.ID != olive.ID || again.Name != olive.Name || again.secret == olive.secret {
 			t.Errorf("restored %+v", again.Account)
 		}
-		w.clock.add(time.Minute)
+		w.clock.Add(time.Minute)
 		_, _, err = w.SecondFactor(w.ctx(), olive.ID, Proof{Code: w.code(olive.secret)})
 		w.is("the lost app", err, ErrWrong)
 		_, _, err = w.SecondFactor(w.ctx(), olive.ID, Proof{Code: olive.codes[0]})

@@ -40,22 +40,22 @@ func TestSessionsEnd(t *testing.T) {
 			t.Error("what is stored opens a session")
 		}
 
-		w.clock.add(SessionIdle - time.Second)
+		w.clock.Add(SessionIdle - time.Second)
 		if !has(cookie) { // seen: the idle time begins anew
 			t.Error("ended before its idle time")
 		}
-		w.clock.add(SessionIdle - time.Second)
+		w.clock.Add(SessionIdle - time.Second)
 		if !has(cookie) {
 			t.Error("being seen did not count")
 		}
-		w.clock.add(SessionIdle)
+		w.clock.Add(SessionIdle)
 		if has(cookie) {
 			t.Error("an idle session goes on")
 		}
 
 		cookie, _ = visit("", put)
 		for range 13 { // never idle, and yet it ends
-			w.clock.add(SessionIdle - time.Minute)
+			w.clock.Add(SessionIdle - time.Minute)
 			visit(cookie, put)
 		}
 		if has(cookie) {
@@ -83,7 +83,7 @@ func TestSessionsEnd(t *testing.T) {
 		}
 
 		visit("", put)
-		w.clock.add(SessionLife)
+		w.clock.Add(SessionLife)
 		w.must(w.Sweep(w.ctx()))
 		var n int
 		w.must(w.DB.QueryRow(`SELECT COUNT(*) FROM directory_sessions`).Scan(&n))

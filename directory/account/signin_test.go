@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 )
 
 // A code of the app is good once, on whichever process, and no older one after it.
@@ -35,7 +37,7 @@ func TestCodesAreNotReplayed(t *testing.T) {
 			t.Errorf("a code was good %d times", good)
 		}
 		// Two that read the account at the same moment: the second statement counts.
-		w.clock.add(time.Minute)
+		w.clock.Add(time.Minute)
 		same, err := w.Account(w.ctx(), olive.ID)
 		w.must(err)
 		for i, want := range []bool{true, false} {
@@ -48,7 +50,7 @@ func TestCodesAreNotReplayed(t *testing.T) {
 			}
 		}
 		older := w.code(olive.secret)
-		w.clock.add(time.Minute)
+		w.clock.Add(time.Minute)
 		_, _, err = w.SecondFactor(w.ctx(), olive.ID, Proof{Code: w.code(olive.secret)})
 		w.must(err)
 		_, _, err = w.SecondFactor(w.ctx(), olive.ID, Proof{Code: older})
@@ -57,25 +59,25 @@ func TestCodesAreNotReplayed(t *testing.T) {
 }
 
 func TestCodeSteps(t *testing.T) {
-	w := &world{t: t, clock: &clock{t: time.Unix(1_800_000_000, 0)}}
+	w := &world{t: t, clock: dirtest.NewClock(time.Unix(1_800_000_000, 0))}
 	secret := "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-	at := w.clock.now().Unix() / totpPeriod
+	at := w.clock.Now().Unix() / totpPeriod
 	for d := int64(-3); d <= 3; d++ {
-		other := &world{t: t, clock: &clock{t: time.Unix((at+d)*totpPeriod, 0)}}
+		other := &world{t: t, clock: dirtest.NewClock(time.Unix((at+d)*totpPeriod, 0))}
 		code := other.code(secret)
 		want := int64(0)
 		if d >= -1 && d <= 1 {
 			want = at + d
 		}
-		if got := codeStep(secret, code[:3]+" "+code[3:], w.clock.now(), 0); got != want {
+		if got := codeStep(secret, code[:3]+" "+code[3:], w.clock.Now(), 0); got != want {
 			t.Errorf("step %+d: %d, want %d", d, got, want)
 		}
-		if got := codeStep(secret, code, w.clock.now(), at+1); got != 0 {
+		if got := codeStep(secret, code, w.clock.Now(), at+1); got != 0 {
 			t.Errorf("step %+d after the last: %d", d, got)
 		}
 	}
 	for _, bad := range []string{"", "1", "12345", "1234567", "abcdef", "\x00", strings.Repeat("1", 1000)} {
-		if got := codeStep(secret, bad, w.clock.now(), 0); got != 0 {
+		if got := codeStep(secret, bad, w.clock.Now(), 0); got != 0 {
 			t.Errorf("%q is good for %d", bad, got)
 		}
 	}
@@ -134,7 +136,7 @@ func TestBruteForce(t *testing.T) {
 				t.Errorf("%s: wait %v", email, wait)
 			}
 		}
-		w.clock.add(perAccount.every)
+		w.clock.Add(perAccount.every)
 		_, err := w.Password(w.ctx(), olive.Email, goodPassword, home)
 		w.must(err)
 		_, err = w.Password(w.ctx(), olive.Email, goodPassword, home) // given back
@@ -208,7 +210,7 @@ func TestFactorsStay(t *testing.T) {
 		w.must(w.SetApp(w.ctx(), olive.Account, app.Secret, w.code(app.Secret)))
 		_, _, err = w.SecondFactor(w.ctx(), olive.ID, Proof{Code: w.code(app.Secret)})
 		w.is("the code that set it up, again", err, ErrWrong)
-		w.clock.add(time.Minute)
+		w.clock.Add(time.Minute)
 		_, _, err = w.SecondFactor(w.ctx(), olive.ID, Proof{Code: w.code(olive.secret)})
 		w.is("the earlier app", err, ErrWrong)
 		_, _, err = w.SecondFactor(w.ctx(), olive.ID, Proof{Code: w.code(app.Secret)})

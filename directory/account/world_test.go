@@ -8,52 +8,17 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/pquerna/otp/totp"
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 )
-
-// clock is a clock that a test moves.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // cheap makes passwords cheap to check: what they cost is not what these tests
 // are about.
@@ -62,8 +27,8 @@ var cheap = Cost{Memory: 64, Time: 1, Threads: 1}
 type world struct {
 	*Service
 	t     *testing.T
-	clock *clock
-	logs  *logs
+	clock *dirtest.Clock
+	logs  *dirtest.Logs
 }
 
 var home = netip.MustParseAddr("192.0.2.1")
@@ -74,7 +39,7 @@ const goodPassword = "correct horse battery"
 // members: perse and bank.
 func onBoth(t *testing.T, f func(t *testing.T, w *world)) {
 	databasetest.Each(t, "directory", os.DirFS("../migrations"), func(t *testing.T, db *database.DB) {
-		w := &world{t: t, clock: &clock{t: time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)}, logs: &logs{}}
+		w := &world{t: t, clock: dirtest.NewClock(dirtest.Start), logs: &dirtest.Logs{}}
 		for _, id := range []string{"perse", "bank"} {
 			_, err := db.Exec(`INSERT INTO directory_members (id, legal_name, brand_name, created_at) VALUES ($1, $1, $1, 0)`, id)
 			w.must(err)
@@ -88,7 +53,7 @@ func onBoth(t *testing.T, f func(t *testing.T, w *world)) {
 // open is one more process on the same database.
 func (w *world) open(db *database.DB) *Service {
 	s, err := New(Config{DB: db.DB, Key: bytes.Repeat([]byte{7}, KeySize), URL: "https://directory.example.org", Name: "Example",
-		Now: w.clock.now, Logger: slog.New(record.Handler(w.t, slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))), Cost: cheap})
+		Now: w.clock.Now, Logger: slog.New(record.Handler(w.t, slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))), Cost: cheap})
 	w.must(err)
 	return s
 }
@@ -126,7 +91,7 @@ type person struct {
 
 func (w *world) code(secret string) string {
 	w.t.Helper()
-	c, err := totp.GenerateCode(secret, w.clock.now())
+	c, err := totp.GenerateCode(secret, w.clock.Now())
 	w.must(err)
 	return c
 }
@@ -146,7 +111,7 @@ func (w *world) signUp(email, member string, administrator bool) person {
 	w.t.Helper()
 	secret := w.invite(Link{Email: email, Member: member, Administrator: administrator})
 	p := w.finish(secret, "Olive Owner")
-	w.clock.add(time.Minute)
+	w.clock.Add(time.Minute)
 	return p
 }
 

@@ -20,7 +20,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -34,6 +33,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/acme"
 	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
@@ -150,31 +150,10 @@ var authorities = sync.OnceValues(func() (*ca.Authorities, error) {
 // onBoth runs a test on SQLite, and on PostgreSQL where there is one.
 func onBoth(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Run("sqlite", func(t *testing.T) { f(t, newWorld(t, sqliteDSN(t), acme.Limits{})) })
-	t.Run("postgres", func(t *testing.T) { f(t, newWorld(t, postgresDSN(t), acme.Limits{})) })
+	t.Run("postgres", func(t *testing.T) { f(t, newWorld(t, dirtest.PostgresDSN(t), acme.Limits{})) })
 }
 
 func sqliteDSN(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") }
-
-func postgresDSN(t testing.TB) string {
-	dsn := os.Getenv("PERSEUS_TEST_POSTGRES")
-	if dsn == "" {
-		t.Skip("PERSEUS_TEST_POSTGRES is not set: not tested on PostgreSQL")
-	}
-	var b [8]byte
-	rand.Read(b[:])
-	schema := "acme_" + strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(base64.RawURLEncoding.EncodeToString(b[:])))
-	admin := must(database.Open(dsn))(t)
-	must(admin.Exec(`CREATE SCHEMA ` + schema))(t)
-	t.Cleanup(func() {
-		admin.Exec(`DROP SCHEMA ` + schema + ` CASCADE`)
-		admin.Close()
-	})
-	u := must(url.Parse(dsn))(t)
-	q := u.Query()
-	q.Set("search_path", schema)
-	u.RawQuery = q.Encode()
-	return u.String()
-}
 
 func newWorld(t testing.TB, dsn string, limits acme.Limits) *world {
 	t.Helper()

@@ -22,6 +22,7 @@ import (
 	xacme "golang.org/x/crypto/acme"
 
 	"github.com/perseus-edge/perseus-edge/directory/acme"
+	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/directory/ca"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
@@ -147,7 +148,7 @@ func (w *world) openssl(t *testing.T, chain []*x509.Certificate, complaint strin
 // TestCertMagic: CertMagic, the client in Caddy, obtains a certificate, renews
 // it before its end and revokes it.
 func TestCertMagic(t *testing.T) {
-	for name, dsn := range map[string]func(testing.TB) string{"sqlite": sqliteDSN, "postgres": postgresDSN} {
+	for name, dsn := range map[string]func(testing.TB) string{"sqlite": sqliteDSN, "postgres": dirtest.PostgresDSN} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorldAt(t, dsn(t), acme.Limits{}, ports.Free(t, 1)[0])
 			ctx := t.Context()

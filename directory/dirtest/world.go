@@ -40,6 +40,9 @@ type Clock struct {
 	t  time.Time
 }
 
+// NewClock is a clock that stands at a time.
+func NewClock(at time.Time) *Clock { return &Clock{t: at} }
+
 // Now is the time on the clock.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
@@ -169,7 +172,7 @@ func Serve(t testing.TB, s *directory.Service) *server.Server {
 }
 
 // PostgresDSN gives a schema of its own on $PERSEUS_TEST_POSTGRES.
-func PostgresDSN(t *testing.T) string {
+func PostgresDSN(t testing.TB) string {
 	t.Helper()
 	dsn := os.Getenv("PERSEUS_TEST_POSTGRES")
 	if dsn == "" {
@@ -325,7 +328,7 @@ func (c *Clock) Set(to time.Time) {
 }
 
 // Bare is a world that has only its clock and its log.
-func Bare() *World { return &World{Clock: &Clock{t: Start}, Logs: &Logs{}} }
+func Bare() *World { return &World{Clock: NewClock(Start), Logs: &Logs{}} }
 
 // Texts runs a query of one text column.
 func (w *World) Texts(t testing.TB, query string) (out []string) {

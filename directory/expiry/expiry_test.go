@@ -193,8 +193,8 @@ func TestWarnOfAuthorities(t *testing.T) {
 
 // TestWarnOnce: of several processes at once each warning is sent by one.
 func TestWarnOnce(t *testing.T) {
-	for name, dsn := range map[string]func(*testing.T) string{
-		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
+	for name, dsn := range map[string]func(testing.TB) string{
+		"sqlite":   func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
 		"postgres": dirtest.PostgresDSN,
 	} {
 		t.Run(name, func(t *testing.T) {

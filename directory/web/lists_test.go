@@ -121,12 +121,12 @@ func TestPeopleByToken(t *testing.T) {
 		_, err := w.dir.AddOwner(w.ctx(), "perse", email)
 		w.must(err)
 	}
-	page := olive.get(Prefix + "/o/perse/people").is(200, "interface alone").body
+	page := olive.get(Prefix+"/o/perse/people").is(200, "interface alone").body
 	if strings.Count(page, "api@perse.example") != 1 || strings.Count(page, "<strong>olive@perse.example</strong>") != 0 {
 		t.Errorf("people: %s", page)
 	}
 	bank := w.signUp("ben@bank.example", "bank", false)
-	if page := bank.get(Prefix + "/o/bank/people").is(200, "").body; strings.Contains(page, "interface alone") {
+	if page := bank.get(Prefix+"/o/bank/people").is(200, "").body; strings.Contains(page, "interface alone") {
 		t.Error("another organisation has them too")
 	}
 }

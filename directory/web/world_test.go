@@ -27,6 +27,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/account"
 	"github.com/perseus-edge/perseus-edge/directory/audit"
 	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
@@ -34,23 +35,6 @@ import (
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 )
-
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // mails are what was mailed.
 type mails struct {
@@ -74,7 +58,7 @@ type world struct {
 	accounts *account.Service
 	app      *App
 	base     string
-	logs     *logs
+	logs     *dirtest.Logs
 	mu       sync.Mutex
 	offset   time.Duration
 	secrets  []string // that must be in no log
@@ -123,7 +107,7 @@ func onSQLite(t *testing.T) *world {
 
 func newWorld(t *testing.T, db *database.DB) *world {
 	t.Helper()
-	w := &world{t: t, logs: &logs{}}
+	w := &world{t: t, logs: &dirtest.Logs{}}
 	logger := slog.New(record.Handler(t, slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	var handler http.Handler
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { handler.ServeHTTP(rw, r) }))

@@ -20,7 +20,6 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/energy/validate"
 	"github.com/perseus-edge/perseus-edge/energy/virtual"
-	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/uplink"
 )
 
@@ -28,7 +27,6 @@ import (
 type Agent struct {
 	opt      Options
 	log      *slog.Logger
-	code     string
 	buses    []*bus
 	recorder *recorder
 	notes    notes
@@ -41,6 +39,7 @@ type Agent struct {
 	uplink   atomic.Pointer[uplink.Client]
 	upErr    atomic.Pointer[string] // why there is no uplink client yet
 
+	coding    sync.Mutex    // held while a client is made, and while one makes a new code
 	enrolling sync.Mutex    // held by an enrolment on the page
 	enrolled  chan struct{} // it has worked
 
@@ -106,10 +105,10 @@ func New(o Options) (*Agent, error) {
 		a.log.Error("the store was damaged and is set aside: a new one is begun", "set_aside", o.Opened.SetAside, "reason", o.Opened.Reason)
 		a.notes.add(a.started, "", "The store was damaged and is set aside as "+o.Opened.SetAside+"; a new one is begun. "+o.Opened.Reason)
 	}
-	var err error
-	if a.code, err = keptCode(o.Store); err != nil {
+	if _, err := uplink.SiteCode(o.Store); err != nil {
 		a.log.Error("site code cannot be kept", "error", err)
 	}
+	var err error
 	if len(o.Config.Gas.CalorificValues) > 0 { // so that a file that cannot be used is known at once
 		if _, err := a.gas.values(); err != nil {
 			return nil, err
@@ -135,20 +134,6 @@ func New(o Options) (*Agent, error) {
 		a.log.Error("registers that are read no more cannot be closed", "error", err)
 	}
 	return a, nil
-}
-
-// keptCode is the code by which the business recognises its meter, made once
-// and kept in the store.
-func keptCode(s Store) (string, error) {
-	b, err := s.Meta("site-code")
-	if err != nil {
-		return "", err
-	}
-	if code, err := identity.ParseCode(string(b)); err == nil {
-		return code, nil
-	}
-	code := identity.NewCode()
-	return code, s.SetMeta("site-code", []byte(code))
 }
 
 // Run works until ctx ends, then commits what there is and returns nil. It

@@ -18,7 +18,6 @@ func (a *Agent) runUplink(ctx context.Context) {
 	for logged := ""; ; {
 		c, err := a.newUplink()
 		if err == nil {
-			a.uplink.Store(c)
 			a.upErr.Store(nil)
 			err = c.Run(ctx)
 		}
@@ -45,18 +44,26 @@ func (a *Agent) runUplink(ctx context.Context) {
 	}
 }
 
+// newUplink makes the client and shows it. The code is the one that is kept, so
+// that one that was made meanwhile counts.
 func (a *Agent) newUplink() (*uplink.Client, error) {
+	a.coding.Lock()
+	defer a.coding.Unlock()
 	c := a.opt.Config
-	site := uplink.Site{Name: c.Site.Name, Outcode: c.Site.Outcode, Code: a.code}
+	site := uplink.Site{Name: c.Site.Name, Outcode: c.Site.Outcode}
 	for _, m := range c.Meters {
 		if sent := m.Sent(); len(sent) > 0 {
 			site.Meters = append(site.Meters, uplink.SiteMeter{ID: m.ID, Type: m.Type(), Measures: sent})
 		}
 	}
-	return uplink.New(uplink.Config{
+	u, err := uplink.New(uplink.Config{
 		URL: c.Uplink.URL, Dir: c.Uplink.Identity, Site: site, Outbox: a.opt.Store,
 		Now: a.opt.Wall, Logger: a.log, HTTP: a.opt.HTTP, Keys: c.Uplink.KeyStore,
 	})
+	if err == nil {
+		a.uplink.Store(u)
+	}
+	return u, err
 }
 
 // uplinkNotify says that there may be something new to send.
@@ -64,19 +71,6 @@ func (a *Agent) uplinkNotify() {
 	if c := a.uplink.Load(); c != nil {
 		c.Notify()
 	}
-}
-
-// siteCode is the code that the uplink goes by, which may have made itself a
-// new one, or else the one that was kept. A gateway that only records shows
-// none: who has the code can answer for the business, and nobody asks for it.
-func (a *Agent) siteCode() string {
-	if a.opt.Config.Uplink == nil {
-		return ""
-	}
-	if c := a.uplink.Load(); c != nil {
-		return c.Code()
-	}
-	return a.code
 }
 
 func (a *Agent) uplinkStatus() *UplinkStatus {

@@ -16,7 +16,8 @@ type Status struct {
 	Now     time.Time     `json:"now"`
 	Started time.Time     `json:"started"`
 	Site    SiteStatus    `json:"site"`
-	Code    string        `json:"siteCode,omitempty"` // by which the business recognises its site
+	Code    string        `json:"siteCode,omitempty"`        // by which the business recognises its site; empty where it stands for it no more
+	Retired bool          `json:"siteCodeRetired,omitempty"` // it stands for the site no more: the site has a new tenant
 	Period  string        `json:"period"`
 	Store   StoreStatus   `json:"store"`
 	Buses   []BusStatus   `json:"buses"`
@@ -68,9 +69,12 @@ func (a *Agent) Status() Status {
 	c := a.opt.Config
 	s := Status{
 		Version: a.opt.Version, Now: now, Started: a.started.UTC(), Period: c.Period.String(),
-		Site: SiteStatus{c.Site.Name, c.Site.Outcode}, Code: a.siteCode(),
+		Site:  SiteStatus{c.Site.Name, c.Site.Outcode},
 		Store: StoreStatus{Path: c.Store.Path, Writing: a.recorder.status(), SetAside: a.opt.Opened.SetAside},
 		Buses: []BusStatus{}, Meters: []MeterStatus{}, Notes: a.notes.newestFirst(), Wall: a.opt.Wall(),
+	}
+	if s.Code, s.Retired = a.siteCode(); s.Retired {
+		s.Code = ""
 	}
 	if u, err := a.opt.Store.Usage(); err == nil {
 		s.Store.Usage = &Usage{u.FileBytes, u.FreeBytes, u.HalfHours, u.Corrections, u.Damaged, u.Oldest, u.Newest}

@@ -2,6 +2,8 @@ package identity
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"strings"
 )
@@ -33,4 +35,12 @@ func ParseCode(s string) (string, error) {
 		return "", errors.New("a code has 12 letters and digits in three groups, such as 7K2M-9QXA-04TB")
 	}
 	return s[:4] + "-" + s[4:8] + "-" + s[8:], nil
+}
+
+// CodeVersion names a code, in the form of NewCode, without giving it away: it
+// is made of the hash that a relay keeps of it (ingest.CodeVersion).
+func CodeVersion(code string) string {
+	stored := sha256.Sum256([]byte(code))
+	h := sha256.Sum256(stored[:])
+	return base64.RawURLEncoding.EncodeToString(h[:15])
 }

@@ -44,8 +44,9 @@ func launch(name, path string, prepare func(*exec.Cmd), args ...string) (*proces
 	p := &process{name: name, cmd: exec.Command(path, args...), log: &tail{}, done: make(chan struct{})}
 	// Through a pipe, not into a file: a limit on the size of files must not
 	// silence the log.
-	out := record.Writer(nil, name, p.log)
-	p.cmd.Stdout, p.cmd.Stderr = out, out
+	// What a program shows on its standard output is for a person, codes and
+	// links included; what it logs must have none.
+	p.cmd.Stdout, p.cmd.Stderr = p.log, record.Writer(nil, name, p.log)
 	p.cmd.SysProcAttr = childAttr()
 	p.cmd.WaitDelay = 5 * time.Second
 	if prepare != nil {

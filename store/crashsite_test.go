@@ -19,7 +19,6 @@ type siteAt struct {
 	half   map[energy.Key]int
 	tick   int
 	fat    int // how much longer the states are
-	seq    uint64
 }
 
 func (f *siteAt) now() time.Time { return day0.Add(time.Duration(f.tick) * time.Minute) }

@@ -117,11 +117,7 @@ func (c *Client) certsOnly(ctx context.Context, method, url string, csr []byte) 
 // signed with it and waits stays good.
 func (c *Client) try(ctx context.Context, k kind, p *pair) error {
 	if k == signingKind {
-		body, err := c.siteBody(p)
-		if err != nil {
-			return err
-		}
-		return c.putSite(ctx, body)
+		return c.tellSite(ctx, p, true)
 	}
 	rt, err := c.dial(func() (*tls.Certificate, error) { return p.tls(), nil })
 	if err != nil {

@@ -142,6 +142,7 @@ func (c *Client) fetchGrants(ctx context.Context, wait time.Duration, etag strin
 	switch a.status {
 	case http.StatusOK:
 		fresh, err = c.take(a.body, a.header.Get("ETag"))
+		c.hearCode(fresh)
 		return fresh, recalled, err
 	case http.StatusNotModified:
 		return false, recalled, c.reopen(nil)

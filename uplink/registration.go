@@ -19,28 +19,44 @@ func (c *Client) register(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := c.siteBody(s)
+	return c.tellSite(ctx, s, false)
+}
+
+// tellSite tells the relay of the site, with a signing certificate: always, or
+// where it has not been told the same last. One is on its way at a time: an
+// older one that came after a newer would bring the code before back to life.
+func (c *Client) tellSite(ctx context.Context, p *pair, always bool) error {
+	select {
+	case c.telling <- struct{}{}:
+		defer func() { <-c.telling }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	c.mu.Lock()
+	site := c.site
+	c.mu.Unlock()
+	body, err := siteBody(site, p)
 	if err != nil {
 		return err
 	}
 	digest := sha256.Sum256(body)
-	if bytes.Equal(c.registration(), digest[:]) {
+	if !always && bytes.Equal(c.registration(), digest[:]) {
 		return nil
 	}
 	if err := c.putSite(ctx, body); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.registered = digest[:]
-	c.mu.Unlock()
+	if !always {
+		c.mu.Lock()
+		c.registered = digest[:]
+		c.mu.Unlock()
+	}
+	c.noteTold(site.Code)
 	return nil
 }
 
 // siteBody is what the relay is told of the site, with a signing certificate.
-func (c *Client) siteBody(p *pair) ([]byte, error) {
-	c.mu.Lock()
-	site := c.site
-	c.mu.Unlock()
+func siteBody(site Site, p *pair) ([]byte, error) {
 	if site.Meters == nil {
 		site.Meters = []SiteMeter{}
 	}

@@ -48,6 +48,8 @@ type memRelay struct {
 	raw      []byte
 	etag     string
 	changed  chan struct{} // closed when the set changes
+	code     string        // version of the code that the relay takes for the gateway's
+	retired  bool          // and whether it stands for the site no more
 	tooLarge int           // batches with more bytes are refused; 0: none
 }
 
@@ -74,7 +76,7 @@ func (r *memRelay) grant(gs ...grant.Grant) {
 	if !issued.After(r.set.Issued) {
 		issued = r.set.Issued.Add(time.Second)
 	}
-	r.set = grant.Set{Gateway: gatewayURL, Issued: issued, Grants: gs}
+	r.set = grant.Set{Gateway: gatewayURL, Issued: issued, Grants: gs, Code: r.code, Retired: r.retired}
 	raw, err := grant.Sign(r.set, r.signer.Key, r.signer.Chain)
 	if err != nil {
 		r.t.Error(err)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
 
@@ -15,9 +16,11 @@ type Status struct {
 	Directory      string        `json:"directory"`    // where it was enrolled
 	EnrolledAt     time.Time     `json:"enrolledAt,omitzero"`
 	Relay          string        `json:"relay"`
-	Code           string        `json:"code"`      // by which the business recognises its meter
-	Connected      bool          `json:"connected"` // the relay answered last time
-	Since          time.Time     `json:"since"`     // since when it does, or does not
+	Code           string        `json:"code"`                  // by which the business recognises its meter
+	CodeRetired    bool          `json:"codeRetired,omitempty"` // it stands for the site no more: the site has a new tenant
+	CodeNotTold    bool          `json:"codeNotTold,omitempty"` // the relay has not heard of it yet
+	Connected      bool          `json:"connected"`             // the relay answered last time
+	Since          time.Time     `json:"since"`                 // since when it does, or does not
 	Error          string        `json:"error,omitempty"`
 	ErrorAt        time.Time     `json:"errorAt,omitzero"`
 	Acknowledged   uint64        `json:"acknowledged"`            // last batch that the relay has; 0: none since the start
@@ -65,6 +68,7 @@ func (c *Client) Status() Status {
 	defer c.mu.Unlock()
 	s := Status{
 		Gateway: c.folder.Gateway, Organisation: c.folder.Organisation, Directory: c.folder.Directory, EnrolledAt: c.folder.EnrolledAt, Relay: c.relay, Code: c.site.Code,
+		CodeRetired: c.codeRetiredLocked(), CodeNotTold: c.told != identity.CodeVersion(c.site.Code),
 		Connected: c.state.connected, Since: c.state.since,
 		Acknowledged: c.state.ack, AcknowledgedAt: c.state.ackAt,
 		Pending: c.state.pending, Sealed: c.state.sealed, Unfit: c.state.unfit,

@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
-	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/keystore"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
@@ -66,12 +65,15 @@ type Client struct {
 	recall chan struct{} // the grants must be fetched at once
 	reread chan struct{} // the gateway may have been enrolled anew
 
+	telling chan struct{} // full while the relay is told of the site; see tellSite
+
 	look      time.Duration // identityLook, but in tests
 	conflicts int           // answers of "out of sequence" in a row; the send loop's alone
 	months    months        // the send loop's alone
 
 	mu         sync.Mutex
 	site       Site
+	told       string        // the code that the relay was told last, in this run or an earlier one
 	registered []byte        // hash of the site as last registered; nil: not yet
 	lost       []energy.Span // what the relay deleted and the outbox does not know of yet; pollGrants alone uses it
 	held       heldSet
@@ -109,7 +111,7 @@ func New(c Config) (*Client, error) {
 	}
 	cl := &Client{
 		out: c.Outbox, now: c.Now, log: c.Logger, relay: relay, folder: f, site: c.Site,
-		wake: make(chan struct{}, 1), recall: make(chan struct{}, 1), reread: make(chan struct{}, 1), look: identityLook,
+		wake: make(chan struct{}, 1), recall: make(chan struct{}, 1), reread: make(chan struct{}, 1), telling: make(chan struct{}, 1), look: identityLook,
 	}
 	cl.dial = dialled(f, c.HTTP)
 	rt, err := cl.dial(f.client)
@@ -123,10 +125,11 @@ func New(c Config) (*Client, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if cl.site.Code == "" {
-		if cl.site.Code, err = siteCode(c.Outbox); err != nil {
+		if cl.site.Code, err = SiteCode(c.Outbox); err != nil {
 			return nil, err
 		}
 	}
+	cl.loadTold()
 	cl.state.since = cl.now()
 	for _, k := range kinds {
 		p, err := f.current(k)
@@ -180,13 +183,6 @@ func (c *Client) SetSite(s Site) {
 	c.Notify()
 }
 
-// Code is what the gateway shows for the business to recognise its meter by.
-func (c *Client) Code() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.site.Code
-}
-
 // Grants gives the grants held, the ended ones included.
 func (c *Client) Grants() []grant.Grant {
 	c.mu.Lock()
@@ -199,40 +195,6 @@ func poke(ch chan struct{}) {
 	case ch <- struct{}{}:
 	default:
 	}
-}
-
-// metaCode is where the site's code is kept.
-const metaCode = "site-code"
-
-func siteCode(o Outbox) (string, error) {
-	b, err := o.Meta(metaCode)
-	if err != nil {
-		return "", fmt.Errorf("uplink: site code: %w", err)
-	}
-	if code, err := identity.ParseCode(string(b)); err == nil {
-		return code, nil
-	}
-	return makeCode(o)
-}
-
-func makeCode(o Outbox) (string, error) {
-	code := identity.NewCode()
-	if err := o.SetMeta(metaCode, []byte(code)); err != nil {
-		return "", fmt.Errorf("uplink: site code: %w", err)
-	}
-	return code, nil
-}
-
-// newCode replaces the site's code, which another gateway has.
-func (c *Client) newCode() error {
-	code, err := makeCode(c.out)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.site.Code = code
-	return nil
 }
 
 // baseURL checks a server's address: codes and readings travel over TLS only.

@@ -126,13 +126,40 @@ func certificateFacts(cs []uplink.CertificateStatus) (out []factView) {
 // mayEnrol says why who asks may not enrol the gateway here; "" where they may.
 func (s *server) mayEnrol(r *http.Request) string {
 	command := "On the gateway itself it is done by: perseus-agent enroll --url DIRECTORY --code CODE"
-	switch {
-	case s.web.Enroll == "off":
+	switch s.place(r) {
+	case "off":
 		return "It cannot be enrolled on this page (web: enroll: off). " + command
-	case s.web.Enroll != "lan" && !loopback(hostOnly(r.RemoteAddr)):
+	case "away":
 		return "It can be enrolled on this page by a browser on the gateway itself only (web: enroll: lan would let this network do it). " + command
 	}
 	return ""
+}
+
+// place says whether who asks may change something on this page: "" where they
+// may, "off" where nobody may, "away" where only a browser on the gateway may.
+func (s *server) place(r *http.Request) string {
+	switch {
+	case s.web.Enroll == "off":
+		return "off"
+	case s.web.Enroll != "lan" && !loopback(hostOnly(r.RemoteAddr)):
+		return "away"
+	}
+	return ""
+}
+
+// ourForm reads a form and says whether it is one of this page: with the token
+// that only this page knows. Where it is not, that is answered.
+func (s *server) ourForm(w http.ResponseWriter, r *http.Request) bool {
+	r.Body = http.MaxBytesReader(w, r.Body, maxEnrolForm)
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, "The form cannot be read: go back and send it again.", http.StatusBadRequest)
+		return false
+	}
+	if subtle.ConstantTimeCompare([]byte(r.PostForm.Get("token")), []byte(s.token)) != 1 {
+		http.Error(w, "This form is not of this page, or the gateway was started anew meanwhile: open the gateway's page again.", http.StatusForbidden)
+		return false
+	}
+	return true
 }
 
 // postEnrol serves POST /enrol, the form of the page. Who has a code of any
@@ -140,13 +167,7 @@ func (s *server) mayEnrol(r *http.Request) string {
 // the form from somebody's browser: besides CrossOriginProtection and the check
 // of the host name it carries a token that only this page knows.
 func (s *server) postEnrol(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxEnrolForm)
-	if err := r.ParseForm(); err != nil {
-		http.Error(w, "The form cannot be read: go back and send it again.", http.StatusBadRequest)
-		return
-	}
-	if subtle.ConstantTimeCompare([]byte(r.PostForm.Get("token")), []byte(s.token)) != 1 {
-		http.Error(w, "This form is not of this page, or the gateway was started anew meanwhile: open the gateway's page again.", http.StatusForbidden)
+	if !s.ourForm(w, r) {
 		return
 	}
 	if no := s.mayEnrol(r); no != "" {

@@ -19,7 +19,7 @@ var style string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"at": at, "minute": minute, "join": join,
-}).Parse(pageText + healthText + enrolText))
+}).Parse(pageText + healthText + enrolText + codeText))
 
 // maxCharts bounds the meters that are shown in full on one page; the others
 // have a page each (?meter=id).
@@ -36,6 +36,7 @@ type view struct {
 	Health  healthView
 	Uplink  uplinkView
 	Enrol   *enrolView // nil: it only records
+	Code    *codeView  // likewise
 	Clock   *clockView
 	Trouble string // what could not be read
 	Days    int    // that qualities and findings are of
@@ -91,7 +92,7 @@ type permitView struct {
 func (s *server) page(w http.ResponseWriter, r *http.Request) {
 	st := s.agent.Status()
 	now := st.Now
-	v := view{Style: template.CSS(style), Status: st, Uplink: uplinkWords(st), Enrol: s.enrolOf(st, r), Clock: clockWords(st.Clock), Health: healthOf(st, now), Days: lookBack}
+	v := view{Style: template.CSS(style), Status: st, Uplink: uplinkWords(st), Enrol: s.enrolOf(st, r), Code: s.codeOf(st, r), Clock: clockWords(st.Clock), Health: healthOf(st, now), Days: lookBack}
 	today, _ := energy.SettlementPeriod(now)
 	from, to := today.Start(1), today.Start(today.Periods()+1)
 	v.Today = from.In(energy.London()).Format("Monday 2 January 2006")

@@ -1,6 +1,7 @@
 // Package web is the gateway's local page and API: the same facts for people,
-// programs and monitoring. It is read-only, but for the enrolment of the gateway
-// and the import of half-hourly files, and needs no script in the browser.
+// programs and monitoring. It is read-only, but for the enrolment of the gateway,
+// a new meter code and the import of half-hourly files, and needs no script in
+// the browser.
 package web
 
 import (
@@ -19,7 +20,7 @@ import (
 )
 
 // New serves an agent: / the page, /api/v1/status, /api/v1/readings,
-// POST /api/v1/import, POST /enrol, /metrics, /healthz. Only requests that name
+// POST /api/v1/import, POST /enrol, POST /code, /metrics, /healthz. Only requests that name
 // this machine are answered, so that no web page elsewhere can reach it through
 // a name of its own.
 func New(a *agent.Agent, c *config.Config, log *slog.Logger) http.Handler {
@@ -38,6 +39,9 @@ func New(a *agent.Agent, c *config.Config, log *slog.Logger) http.Handler {
 	mux.Handle("GET /metrics", metrics(a))
 	mux.HandleFunc("GET /enrolled", s.enrolledPage)
 	mux.Handle("POST /enrol", http.NewCrossOriginProtection().Handler(http.HandlerFunc(s.postEnrol)))
+	mux.HandleFunc("GET /code", s.codePage)
+	mux.Handle("POST /code", http.NewCrossOriginProtection().Handler(http.HandlerFunc(s.postCode)))
+	mux.Handle("POST /api/v1/code", http.NewCrossOriginProtection().Handler(localOnly(http.HandlerFunc(s.newCode))))
 	mux.Handle("POST /api/v1/reload", http.NewCrossOriginProtection().Handler(localOnly(http.HandlerFunc(s.reload))))
 	mux.Handle("POST /api/v1/import", http.NewCrossOriginProtection().Handler(localOnly(http.HandlerFunc(s.importing))))
 	return headers(hostCheck(c.Web, mux))
@@ -107,7 +111,7 @@ func loopback(host string) bool {
 func localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !loopback(hostOnly(r.RemoteAddr)) {
-			fail(w, http.StatusForbidden, "access_denied", "files are imported on the gateway itself only: run perseus-agent import there")
+			fail(w, http.StatusForbidden, "access_denied", "this is done on the gateway itself only: run perseus-agent there")
 			return
 		}
 		next.ServeHTTP(w, r)

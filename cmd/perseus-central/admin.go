@@ -53,13 +53,21 @@ func admin(ctx context.Context, c *config, stdout io.Writer, do adminFunc) error
 	}
 	defer db.Close()
 	out, err := do(audit.WithActor(ctx, operator()), c, dir)
-	if err != nil {
+	var half halfDone
+	if err != nil && !errors.As(err, &half) {
 		return err
 	}
 	enc := json.NewEncoder(stdout)
 	enc.SetIndent("", "  ")
-	return enc.Encode(out)
+	return errors.Join(err, enc.Encode(out))
 }
+
+// halfDone is the error of a command that has made what it prints, and then
+// failed at something less. What it made is printed all the same: a secret in
+// it belongs on the standard output, never into an error, which may be logged.
+type halfDone struct{ error }
+
+func (e halfDone) Unwrap() error { return e.error }
 
 // operator is how the audit log calls whoever runs a command here.
 func operator() string {

@@ -42,7 +42,7 @@ func (q *codeFlag) shown(d *directory.Service, g directory.Gateway, c directory.
 		err = os.WriteFile(q.path, drawn, 0o600)
 	}
 	if err != nil {
-		return out, fmt.Errorf("the code was made, but not its picture: %w. The code is %s", err, c.Text)
+		return out, halfDone{fmt.Errorf("the code was made (it is printed), but not its picture: %w", err)}
 	}
 	return out, nil
 }

@@ -22,8 +22,8 @@ import (
 	xacme "golang.org/x/crypto/acme"
 
 	"github.com/perseus-edge/perseus-edge/directory/acme"
-	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/directory/ca"
+	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
 	"github.com/perseus-edge/perseus-edge/internal/secrets/record"

@@ -213,6 +213,8 @@ func TestDesk(t *testing.T) {
 	c.Press("form.card button")
 	c.Type("#code", w.code(ada.secret))
 	c.Press("form.card button")
+	_, err = w.dir.AddOwner(w.ctx(), "perse", "programs.of.the.metering.department@perse-energy.example") // on the page of people
+	w.must(err)
 	for _, width := range []int{1280, 360} {
 		c.Width(width)
 		for i, page := range []string{"/admin", "/admin/organisations/new", "/admin/people", "/admin/history", "/o/perse", "/o/perse/applications/perse-app", "/o/perse/applications/perse-app/change", "/o/perse/tokens", "/o/perse/people", "/account"} {

@@ -92,7 +92,7 @@ func TestClientCertificate(t *testing.T) {
 }
 
 func TestPassword(t *testing.T) {
-	m := newGuardedBroker(t, "", &rights{user: "agent", password: record.Secret(t, "password of a broker", "the right one")}, nil)
+	m := newGuardedBroker(t, "", &rights{user: "agent", password: record.Secret(t, "password of a broker", "kettle-otter-9")}, nil)
 	c := Config{URLs: []string{m.url()}, User: "agent", Password: "wrong", Format: "udmi", Devices: udmiMain()}
 	b, _, stop := listen(t, c)
 	until(t, "a refusal", func() bool {
@@ -102,7 +102,7 @@ func TestPassword(t *testing.T) {
 		t.Errorf("the password is in the error: %v", b.Health())
 	}
 	stop()
-	c.Password = "the right one"
+	c.Password = "kettle-otter-9"
 	b, _, _ = listen(t, c)
 	healthy(t, b, true)
 }

@@ -228,7 +228,7 @@ func Forget(path, kind, notes string) error {
 	if err != nil {
 		return err
 	}
-	u, _, ours, err := decodeTokenKey(text)
+	u, _, ours, _ := decodeTokenKey(text)
 	if ours && u.id != "" { // its public half may be damaged
 		u = u.reached(kind)
 		if err := withToken(u, notes, func(t *token) error { return t.destroy(u) }); err != nil {

@@ -3,6 +3,7 @@ package ingest
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -15,7 +16,8 @@ import (
 
 const parallel = 16
 
-// together runs f in parallel goroutines and collects what they return.
+// together runs f in parallel goroutines and collects what they return. What is
+// told that too many are in work is sent again, as gateways do.
 func together(f func(i int) answer) []answer {
 	out := make([]answer, parallel)
 	var wg sync.WaitGroup
@@ -23,7 +25,9 @@ func together(f func(i int) answer) []answer {
 	for i := range parallel {
 		wg.Go(func() {
 			<-start
-			out[i] = f(i)
+			for out[i] = f(i); out[i].status == http.StatusTooManyRequests; out[i] = f(i) {
+				runtime.Gosched()
+			}
 		})
 	}
 	close(start)

@@ -61,6 +61,8 @@ func (s *Service) handle(h func(http.ResponseWriter, *http.Request, identity.Pee
 			w.Header().Set("WWW-Authenticate", `Mutual realm="perseus"`)
 		case http.StatusServiceUnavailable:
 			w.Header().Set("Retry-After", "30")
+		case http.StatusTooManyRequests:
+			w.Header().Set("Retry-After", "5")
 		}
 		writeJSON(w, e.status, body)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/openapi"
+	"github.com/perseus-edge/perseus-edge/uplink/batch"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
 
@@ -60,6 +61,7 @@ type Service struct {
 	db      *database.DB
 	log     *slog.Logger
 	signers signers
+	hands   hands
 }
 
 // New makes a Service.
@@ -85,8 +87,8 @@ func New(c Config) *Service {
 // Register adds the gateways' addresses to a mux that is served over mutual
 // TLS: PUT /gateway/v1/site and POST /gateway/v1/batches.
 func (s *Service) Register(mux openapi.Mux) {
-	mux.HandleFunc("PUT /gateway/v1/site", s.handle(s.putSite))
-	mux.HandleFunc("POST /gateway/v1/batches", s.handle(s.postBatch))
+	mux.HandleFunc("PUT /gateway/v1/site", s.inTurn(maxSite, s.putSite))
+	mux.HandleFunc("POST /gateway/v1/batches", s.inTurn(batch.MaxRaw, s.postBatch))
 }
 
 // Site is a gateway as it describes itself.

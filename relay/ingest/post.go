@@ -14,13 +14,9 @@ import (
 )
 
 // postBatch takes one signed batch. The answer 200 means that it is on disk.
-func (s *Service) postBatch(w http.ResponseWriter, r *http.Request, peer identity.Peer) error {
+func (s *Service) postBatch(w http.ResponseWriter, r *http.Request, peer identity.Peer, raw []byte) error {
 	if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t != batch.MediaType {
 		return refuse(http.StatusUnsupportedMediaType, "invalid_request", "send a batch as %s", batch.MediaType)
-	}
-	raw, err := readBody(w, r, batch.MaxRaw)
-	if err != nil {
-		return err
 	}
 	received := s.now()
 	b, key, err := s.verify(r.Context(), raw, peer, received)

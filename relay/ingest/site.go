@@ -17,11 +17,7 @@ import (
 
 // putSite stores what a gateway says of itself. It may be sent any number of
 // times; the last one counts. Earlier signing certificates stay known.
-func (s *Service) putSite(w http.ResponseWriter, r *http.Request, peer identity.Peer) error {
-	body, err := readBody(w, r, maxSite)
-	if err != nil {
-		return err
-	}
+func (s *Service) putSite(w http.ResponseWriter, r *http.Request, peer identity.Peer, body []byte) error {
 	d, err := parseSite(body)
 	if err != nil {
 		return refuse(http.StatusBadRequest, "invalid_request", "%v", err)

@@ -253,9 +253,8 @@ func TestCodeStandsAboveAccounts(t *testing.T) {
 	p, q := w.person(), w.person()
 	p.join(code1)
 	q.join(code1)
-	f := formWith(t, p.account(), "code") // any form: p's own site is on the page
 	site := regexp.MustCompile(`name="site" value="([^"]+)"`).FindStringSubmatch(p.account().Body)[1]
-	f = url.Values{"site": {site}}
+	f := url.Values{"site": {site}}
 	p.is(p.post("/permissions/accounts", f), 422, "Type the meter code")
 	q.is(q.account(), 200, "Riverside Unit 4")
 	b := w.person()

@@ -27,7 +27,14 @@ type app struct {
 }
 
 func (w *world) app(id, org string, roles ...string) *app {
-	a := &app{w: w, id: id, leaf: w.pki.Client(id, org, "https://directory.example/m/"+org, roles...)}
+	return w.appOf("https://directory.example/m/"+org, id, org, roles...)
+}
+
+// relayMember is the member that runs the relay, by its signing certificate.
+const relayMember = "https://directory.example/m/relay"
+
+func (w *world) appOf(member, id, org string, roles ...string) *app {
+	a := &app{w: w, id: id, leaf: w.pki.Client(id, org, member, roles...)}
 	a.http = w.client(a.leaf.Get)
 	return a
 }

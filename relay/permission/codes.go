@@ -80,6 +80,9 @@ func EndTenancy(ctx context.Context, db *database.DB, now time.Time, gateway str
 		err = db.Write(ctx, func(tx *sql.Tx) error {
 			_, err := tx.ExecContext(ctx, `INSERT INTO permission_retired (version, gateway, made) VALUES ($1, $2, $3) ON CONFLICT (version) DO NOTHING`,
 				ingest.CodeVersion(stored), gateway, now.Unix())
+			if err == nil { // the gateway is to know it, whether or not a permission ends
+				err = bump(ctx, tx, now, gateway)
+			}
 			return err
 		})
 	}
@@ -103,19 +106,42 @@ func EndTenancy(ctx context.Context, db *database.DB, now time.Time, gateway str
 	return t, err
 }
 
+// codeOf gives the version of the code that a gateway shows, empty where it has
+// not registered, and whether that stands for its site no more.
+func (s *Service) codeOf(ctx context.Context, gateway string) (version string, retired bool, err error) {
+	var stored []byte
+	err = s.db.QueryRowContext(ctx, `SELECT code_hash FROM site WHERE gateway = $1`, gateway).Scan(&stored)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", false, nil
+	}
+	if err == nil {
+		version = ingest.CodeVersion(stored)
+		retired, err = s.isRetired(ctx, version)
+	}
+	return version, retired, err
+}
+
+func (s *Service) isRetired(ctx context.Context, version string) (bool, error) {
+	err := s.db.QueryRowContext(ctx, `SELECT version FROM permission_retired WHERE version = $1`, version).Scan(new(string))
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // recognise finds the site of a code, and says what kind of code it is. Its
 // error is or wraps ingest.ErrNotFound where there is none.
 func (s *Service) recognise(ctx context.Context, code string) (site Site, how string, err error) {
 	site, err = s.c.Sites.SiteByCode(ctx, code)
 	if err == nil {
-		err = s.db.QueryRowContext(ctx, `SELECT version FROM permission_retired WHERE version = $1`, site.CodeVersion).Scan(new(string))
-		if errors.Is(err, sql.ErrNoRows) {
-			return site, howGateway, nil
-		}
-		if err == nil {
+		retired, err := s.isRetired(ctx, site.CodeVersion)
+		if err == nil && retired {
 			err = ingest.ErrNotFound
 		}
-		return Site{}, "", err
+		if err != nil {
+			return Site{}, "", err
+		}
+		return site, howGateway, nil
 	}
 	if !errors.Is(err, ingest.ErrNotFound) {
 		return site, howGateway, err

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -113,7 +114,8 @@ func (s *Service) awaitGrants(ctx context.Context, gateway, known string, wait t
 }
 
 // grantSet is what a gateway should know now, and its entity tag. The tag
-// changes with the grants and with the signing certificate, not with the time.
+// changes with the grants, with what becomes of the code and with the signing
+// certificate, not with the time.
 func (s *Service) grantSet(ctx context.Context, gateway string) (grant.Set, string, error) {
 	now := s.now()
 	ps, err := s.rows(ctx, now, `WHERE p.gateway = $2 AND p.expires > $1 AND (p.revoked = 0 OR p.revoked > $3)
@@ -128,6 +130,9 @@ func (s *Service) grantSet(ctx context.Context, gateway string) (grant.Set, stri
 			set.Grants = append(set.Grants, p.grant())
 		}
 	}
+	if set.Code, set.Retired, err = s.codeOf(ctx, gateway); err != nil {
+		return grant.Set{}, "", err
+	}
 	b, err := json.Marshal(set.Grants)
 	if err != nil {
 		return grant.Set{}, "", err
@@ -135,6 +140,7 @@ func (s *Service) grantSet(ctx context.Context, gateway string) (grant.Set, stri
 	h := sha256.New()
 	h.Write(s.c.Chain[0].Raw)
 	h.Write(b)
+	fmt.Fprintf(h, "%s %t", set.Code, set.Retired)
 	return set, `"` + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18]) + `"`, nil
 }
 

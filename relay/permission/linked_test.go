@@ -17,7 +17,7 @@ func TestLinkedPermissions(t *testing.T) {
 	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
 		var box mailbox
 		w := newWorld(t, open(t), mailed(&box))
-		own := w.app("https://directory.example/a/own", "Perseus Relay Ltd", perseus.Role(scheme.CAP))
+		own := w.appOf(relayMember, "https://directory.example/a/own", "Perseus Carbon", perseus.Role(scheme.CAP)) // its name does not matter
 		before := w.stranger.flow(perseus.LicenseEmissions(), code1) // stood before there was anything to rely on
 		base := own.flow(perseus.LicenseConsumption(), code1)
 		linked := w.bank.flow(perseus.LicenseEmissions(), code1)
@@ -78,7 +78,7 @@ func TestLinkedPermissions(t *testing.T) {
 func TestLinkRaces(t *testing.T) {
 	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
 		w := newWorld(t, open(t))
-		own := w.app("https://directory.example/a/own", "Perseus Relay Ltd", perseus.Role(scheme.CAP))
+		own := w.appOf(relayMember, "https://directory.example/a/own", "Perseus Carbon", perseus.Role(scheme.CAP)) // its name does not matter
 		for range 8 {
 			base := own.flow(perseus.LicenseConsumption(), code1)
 			w.bank.flow(perseus.LicenseEmissions(), code1)
@@ -95,6 +95,27 @@ func TestLinkRaces(t *testing.T) {
 			}
 			_, err := w.db.Exec(`UPDATE permissions SET revoked = 1 WHERE revoked = 0`)
 			must(t, err)
+		}
+	})
+}
+
+// Another member that calls itself as the relay's own cannot make a bank's
+// permission fall: what relies on what goes by the member's URL.
+func TestNamesakeIsNotReliedOn(t *testing.T) {
+	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
+		w := newWorld(t, open(t))
+		const url2 = "https://directory.example/a/namesake"
+		namesake := w.app(url2, "Perseus Relay Ltd", perseus.Role(scheme.CAP))
+		base := namesake.flow(perseus.LicenseConsumption(), code1)
+		bank := w.bank.flow(perseus.LicenseEmissions(), code1)
+		page := w.browser().post("/permissions/withdraw", url.Values{"code": {code1}, "permission": {w.idOf(url2, gateway1)}})
+		if strings.Contains(text(page.Body), "Green Bank plc") {
+			t.Errorf("the question says that the bank's permission falls: %s", text(page.Body))
+		}
+		namesake.post("/oauth/revoke", url.Values{"token": {base.refresh}})
+		refused(t, namesake.use(base.access), 401, "invalid_token")
+		if res := w.bank.use(bank.access); res.Status != 200 {
+			t.Errorf("a namesake's permission took the bank's along: %d", res.Status)
 		}
 	})
 }

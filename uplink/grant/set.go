@@ -43,6 +43,12 @@ type Set struct {
 	Gateway string    `json:"gateway"` // the gateway's URL
 	Issued  time.Time `json:"issued"`  // a set older than the one held is a replay
 	Grants  []Grant   `json:"grants"`
+	// Code is the version (identity.CodeVersion) of the code that the relay takes
+	// for the gateway's; empty: it has none, or does not say. Retired says that it
+	// stands for the site no more, since somebody else has the site now. They
+	// narrow nothing: a gateway that does not know them shows a code of no use.
+	Code    string `json:"code,omitempty"`
+	Retired bool   `json:"code_retired,omitempty"`
 }
 
 type payload struct {
@@ -204,6 +210,8 @@ func (s Set) validate() error {
 		return errors.New("grants: no gateway")
 	case s.Issued.IsZero():
 		return errors.New("grants: not dated")
+	case len(s.Code) > maxName:
+		return errors.New("grants: no usable version of a code")
 	case len(s.Grants) > MaxGrants:
 		return fmt.Errorf("grants: %d, at most %d are allowed", len(s.Grants), MaxGrants)
 	}

@@ -69,6 +69,7 @@ var makers = []maker{
 	{in: "directory/acme", name: "newAuthorization"}, // served by http-01 to anyone
 	{in: "directory/form", name: "NewID"},
 	{in: "directory/acme", name: "newID"},
+	{in: "directory/account", name: "newID"},
 	{in: "directory", name: "newSerial"},
 	{in: "directory", name: "fail"},
 	{in: "directory", name: "hashPassword"}, // a salt; and New, below, a password that nobody has

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/internal/ports"
+	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
 
 // description is .demo/demo.json, read by what the demo contract says of it and
@@ -100,6 +101,14 @@ var runningDemo = sync.OnceValues(func() (*description, error) {
 		}
 		killGroup(p)
 		release()
+		logs, _ := filepath.Glob(filepath.Join(dir, "logs", "*"))
+		for _, name := range logs { // what its programs logged is searched for secrets too
+			b, err := os.ReadFile(name)
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "a log of the demo:", err)
+			}
+			record.Writer(nil, "the demo's "+filepath.Base(name), nil).Write(b)
+		}
 	})
 	if err != nil {
 		return nil, err

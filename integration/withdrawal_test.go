@@ -190,10 +190,10 @@ func TestWithdrawalFromPageToGateway(t *testing.T) {
 		read(from, 4)                                                    // before that
 		read(now.Add(-20*time.Hour), 4)
 		wire := &tapped{next: &http.Transport{TLSClientConfig: identity.ClientTLS(pki.ServerCA.Pool(), gate.Get)}}
+		meters := []uplink.SiteMeter{{ID: "main", Type: "electricity", Measures: []energy.Measure{energy.Import, energy.Export}}, {ID: "boiler", Type: "gas", Measures: []energy.Measure{energy.Gas}}}
 		start := func() (c *uplink.Client, stop func()) {
 			t.Helper()
-			c, err := uplink.New(uplink.Config{Dir: folder, Outbox: out, Now: gatewayNow, Logger: quiet, HTTP: wire, Site: uplink.Site{Name: "Unit 4", Outcode: "SW8",
-				Meters: []uplink.SiteMeter{{ID: "main", Type: "electricity", Measures: []energy.Measure{energy.Import, energy.Export}}, {ID: "boiler", Type: "gas", Measures: []energy.Measure{energy.Gas}}}}})
+			c, err := uplink.New(uplink.Config{Dir: folder, Outbox: out, Now: gatewayNow, Logger: quiet, HTTP: wire, Site: uplink.Site{Name: "Unit 4", Outcode: "SW8", Meters: meters}})
 			ok(err)
 			ctx, cancel := context.WithCancel(t.Context())
 			over := make(chan struct{})
@@ -335,6 +335,40 @@ func TestWithdrawalFromPageToGateway(t *testing.T) {
 			}
 			return nil
 		})
+		// The boiler's meter goes, and the permission is renewed without it: what the relay has of it goes too, and no more.
+		days := func(meter string) (n int) {
+			ok(db.QueryRow(`SELECT count(*) FROM day JOIN register ON register.id = day.register WHERE register.meter = $1`, meter).Scan(&n))
+			return n
+		}
+		until(t, 90*time.Second, "the relay has gas again", nil, func() error {
+			if c.Notify(); days("boiler") == 0 || days("main") == 0 {
+				return errors.New("no half-hours yet")
+			}
+			return nil
+		})
+		stop()
+		meters = meters[:1]
+		c, stop = start()
+		until(t, 90*time.Second, "the gateway has told of its meters", nil, func() error {
+			var n int
+			if err := db.QueryRow(`SELECT count(*) FROM meter WHERE listed`).Scan(&n); err != nil || n != 1 {
+				return fmt.Errorf("%d meters, %w", n, err)
+			}
+			return nil
+		})
+		agreed(bank)
+		until(t, 60*time.Second, "the relay has deleted what the renewal dropped", nil, func() error {
+			var n int
+			err := db.QueryRow(`SELECT count(*) FROM deletion WHERE reason = 'renewal' AND finished <> 0 AND half_hours > 0`).Scan(&n)
+			if err != nil || n != 1 || days("boiler") != 0 {
+				return fmt.Errorf("%d days of gas, %d deletions, %w", days("boiler"), n, err)
+			}
+			return nil
+		})
+		if days("main") == 0 {
+			t.Error("what the renewal kept was deleted too")
+		}
+
 		wire.mu.Lock()
 		defer wire.mu.Unlock()
 		old := map[string]bool{}

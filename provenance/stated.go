@@ -128,13 +128,13 @@ func (c *consumptionCheck) assurance() error {
 	}
 	expected := int(max(end.Sub(first), 0) / energy.Period)
 	missing := energy.MissingData(expected, len(c.values), worst)
-	for name, want := range map[string]string{"missingData": missing, "originMethod": method, "originMethodDerived": derived} {
-		got, _ := said[name].(string)
+	for _, x := range [...]struct{ name, want string }{{"missingData", missing}, {"originMethod", method}, {"originMethodDerived", derived}} {
+		got, _ := said[x.name].(string)
 		if got != "" {
 			got = lastPart(got)
 		}
-		if got != want {
-			return fmt.Errorf("the record says %s %q, the qualities of the half-hours make it %q", name, got, want)
+		if got != x.want {
+			return fmt.Errorf("the record says %s %q, the qualities of the half-hours make it %q", x.name, got, x.want)
 		}
 	}
 	return nil

@@ -102,7 +102,7 @@ func New(ctx context.Context, c Config) (*Relay, error) {
 	if r.permission, err = permission.New(permission.Config{
 		DB: c.DB, Issuer: c.Issuer, Server: c.Server, Scheme: c.Scheme, Organisation: c.Organisation, Sites: r.ingest,
 		SealKey: c.SealKey, Signer: c.Signer, Chain: c.Chain, History: c.History, Words: c.Words, Revoked: c.Revoked, Now: c.Now, Logger: c.Logger,
-		OnWithdraw: r.forget, Messages: c.Messages, WithdrawalSubject: c.WithdrawalSubject, KeepEnded: c.KeepEnded, Privacy: c.Privacy,
+		OnWithdraw: r.forget, OnNarrow: r.drop, Messages: c.Messages, WithdrawalSubject: c.WithdrawalSubject, KeepEnded: c.KeepEnded, Privacy: c.Privacy,
 	}); err != nil {
 		return nil, err
 	}
@@ -180,6 +180,12 @@ func (p permits) LiveGrants(ctx context.Context, gateway string, now time.Time) 
 // forget deletes what no live grant covers any more.
 func (r *Relay) forget(ctx context.Context, gateway string) error {
 	_, err := r.ingest.DeleteUncovered(ctx, gateway)
+	return err
+}
+
+// drop deletes what permissions that were renewed for less cover no more.
+func (r *Relay) drop(ctx context.Context, gateway string) error {
+	_, err := r.ingest.DeleteDropped(ctx, gateway)
 	return err
 }
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"html/template"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -127,7 +128,7 @@ func TestUplinkInWords(t *testing.T) {
 	} {
 		st := agent.Status{Now: now, Wall: now, Uplink: c.in, Code: "7K2M-9QXA-04TB", Healthy: true}
 		var b strings.Builder
-		if err := pageTemplate.Execute(&b, view{Style: template.CSS(style), Status: st, Uplink: uplinkWords(st), Today: "today"}); err != nil {
+		if err := pageTemplate.Execute(&b, view{Style: template.CSS(style), Status: st, Uplink: uplinkWords(st), Code: new(server).codeOf(st, httptest.NewRequest("GET", "/", nil)), Today: "today"}); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range c.want {

@@ -47,7 +47,7 @@ type command struct {
 }
 
 func commands() []command {
-	return []command{runCommand, checkCommand, probeCommand, scanCommand, readingsCommand, findingsCommand, statementsCommand, importCommand, statusCommand, enrollCommand, serviceCommand, templatesCommand, versionCommand}
+	return []command{runCommand, checkCommand, probeCommand, scanCommand, readingsCommand, findingsCommand, statementsCommand, importCommand, statusCommand, enrollCommand, codeCommand, serviceCommand, templatesCommand, versionCommand}
 }
 
 // invocation is one call of a command.

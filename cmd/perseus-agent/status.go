@@ -62,9 +62,7 @@ func printStatus(w io.Writer, format string, d *daemon, now time.Time) error {
 		fmt.Fprintln(w, "All is well.")
 	}
 	fmt.Fprintln(w)
-	if s.Code != "" && s.Uplink != nil {
-		fmt.Fprintf(w, "Your meter code: %s\n  Type it on the permission page that your bank sends you to. Keep it to yourself: who has it can answer for you.\n\n", s.Code)
-	}
+	printCode(w, s)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "METER\tSTATE\tMEASURE\tVALUE\tUNIT\tREAD (UTC)\tAGE")
 	for _, m := range s.Meters {

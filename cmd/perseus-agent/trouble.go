@@ -57,6 +57,9 @@ func troubles(s agent.Status) []string {
 			out = append(out, "meter "+m.ID+": "+why)
 		}
 	}
+	if s.Retired {
+		out = append(out, codeRetired)
+	}
 	if u := s.Uplink; u != nil {
 		switch {
 		case u.State == "cannot begin":

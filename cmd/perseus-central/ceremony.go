@@ -78,11 +78,7 @@ func ceremonyRequest(f *flag.FlagSet) func(*config, io.Writer) error {
 		dir, keys := c.path(c.Directory.Authorities), c.issuerKeys()
 		made := 0
 		for _, h := range ca.Hierarchies {
-			address := keys[h]
-			if address == "" {
-				address = "file:" + filepath.Join(string(h), "issuer.key")
-			}
-			key, new, err := ca.EnsureKey(address, dir)
+			key, new, err := ca.EnsureKey(ca.IssuerKey(keys, h), dir)
 			if err != nil {
 				return fmt.Errorf("%s issuer: %w", h, err)
 			}

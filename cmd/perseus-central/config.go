@@ -40,7 +40,7 @@ type directoryConfig struct {
 
 	StatusURL    string            `yaml:"status_url"`    // where certificates say their status can be asked for, e.g. http://status.example.org; default: url
 	StatusListen string            `yaml:"status_listen"` // plain HTTP for that, e.g. 0.0.0.0:80; default: served at url alone
-	IssuerKeys   map[string]string `yaml:"issuer_keys"`   // client, signing, server: file:PATH; default: in the folder authorities
+	IssuerKeys   map[string]string `yaml:"issuer_keys"`   // client, signing, server: file:PATH, tpm:PATH or pkcs11:..; default: in the folder authorities
 	Warnings     warningsConfig    `yaml:"warnings"`
 	TLS          tlsConfig         `yaml:"tls"` // certificate of a public authority, for browsers; default: the directory's own
 

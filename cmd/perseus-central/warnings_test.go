@@ -77,15 +77,16 @@ func TestOperatorsMistakes(t *testing.T) {
 	good := fmt.Sprintf(example, 1, 2, 3)
 	in := func(text string) string { return strings.Replace(good, "directory: {", "directory: {"+text+", ", 1) }
 	for want, text := range map[string]string{
-		`status_url: "status.example.org"`:            in(`status_url: status.example.org`),
-		"of use only with directory.status_url":       in(`status_listen: "127.0.0.1:80"`),
-		`issuer_keys: "relay": use client`:            in(`issuer_keys: {relay: "file:x"}`),
-		"give days from 1 to 400":                     in(`warnings: {days: [0]}`),
-		"give secret_file":                            in(`warnings: {webhook: {url: "https://x.example/"}}`),
-		"a user needs password_file":                  in(`warnings: {mail: {server: "smtp://x", user: u}}`),
-		"needs 16 characters":                         "",
-		"has neither mail.server nor webhook.url":     good,
-		"opens keys of the kinds file, tpm only: use": in(`issuer_keys: {client: "pkcs11:token=x"}`),
+		`status_url: "status.example.org"`:                    in(`status_url: status.example.org`),
+		"of use only with directory.status_url":               in(`status_listen: "127.0.0.1:80"`),
+		`issuer_keys: "relay": use client`:                    in(`issuer_keys: {relay: "file:x"}`),
+		"give days from 1 to 400":                             in(`warnings: {days: [0]}`),
+		"give secret_file":                                    in(`warnings: {webhook: {url: "https://x.example/"}}`),
+		"a user needs password_file":                          in(`warnings: {mail: {server: "smtp://x", user: u}}`),
+		"needs 16 characters":                                 "",
+		"has neither mail.server nor webhook.url":             good,
+		"opens keys of the kinds file, pkcs11, tpm only: use": in(`issuer_keys: {client: "awskms:key"}`),
+		"a PIN does not belong there":                         in(`issuer_keys: {client: "pkcs11:token=x?pin-value=1"}`),
 	} {
 		args := []string{"serve"}
 		switch {

@@ -146,11 +146,7 @@ func OpenAuthorities(dir string, keys map[Hierarchy]string) (*Authorities, error
 		h   Hierarchy
 		dst **Authority
 	}{{Client, &a.Client}, {Signing, &a.Signing}, {Server, &a.Server}} {
-		address := keys[x.h]
-		if address == "" {
-			address = "file:" + filepath.Join(string(x.h), keyFile)
-		}
-		key, err := OpenKey(address, dir)
+		key, err := OpenKey(IssuerKey(keys, x.h), dir)
 		if err != nil {
 			return nil, fmt.Errorf("%s issuer: %w", x.h, err)
 		}

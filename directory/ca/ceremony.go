@@ -32,7 +32,7 @@ const RootCRLLife = 365 * 24 * time.Hour
 // The requests go to the ceremony; the keys stay.
 func RequestIssuers(dir string) error {
 	for _, h := range Hierarchies {
-		key, _, err := EnsureKey("file:"+filepath.Join(string(h), keyFile), dir)
+		key, _, err := EnsureKey(IssuerKey(nil, h), dir)
 		if err != nil {
 			return err
 		}

@@ -199,8 +199,11 @@ func TestOpenKey(t *testing.T) {
 		}
 	}
 	for address, want := range map[string]string{
-		"pkcs11:token=x?pin-value=hunter2": `"pkcs11": this program opens keys of the kinds file, tpm only`,
-		"awskms:key/hunter2":               "use file:PATH", "a.key": "no scheme", "": "no scheme", "file:": "name a file", "file:missing.key": "no such file",
+		"pkcs11:token=x?pin-value=hunter2": "a PIN does not belong there", "pkcs11:token=x?pin-value=hunter2#a.key": "a PIN does not belong there",
+		"pkcs11:token=x": "#client/issuer.key at its end", "pkcs11": "#client/issuer.key at its end", "pkcs11:token=x#": "#client/issuer.key at its end",
+		"pkcs11:token=x;object=y#a.key": "name the token alone", "pkcs11:token=x#missing.key": "no such file",
+		"pkcs11:token=x#a.key": "the key is of the kind file, but its address says pkcs11", "tpm:a.key": "the key is of the kind file, but its address says tpm",
+		"awskms:key/hunter2": "this program opens keys of the kinds file, pkcs11, tpm only: use file:PATH", "a.key": "no scheme", "": "no scheme", "file:": "name a file", "file:missing.key": "no such file",
 	} {
 		if _, err := ca.OpenKey(address, dir); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v, want %q and no PIN", address, err, want)

@@ -53,11 +53,7 @@ func InstallAuthorities(dir, from string, keys map[Hierarchy]string) ([]string, 
 				return nil, err
 			}
 		}
-		address := keys[h]
-		if address == "" {
-			address = "file:" + filepath.Join(string(h), keyFile)
-		}
-		key, err := OpenKey(address, dir)
+		key, err := OpenKey(IssuerKey(keys, h), dir)
 		if err != nil {
 			return nil, fmt.Errorf("%s issuer: %w (perseus-central ceremony request makes it)", h, err)
 		}

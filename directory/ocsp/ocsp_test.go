@@ -123,7 +123,7 @@ func TestBesideXCrypto(t *testing.T) {
 			}
 		}
 	}
-	for refusal, want := range map[Refusal]peer.ResponseStatus{Malformed: peer.Malformed, InternalError: peer.InternalError, Unauthorized: peer.Unauthorized} {
+	for refusal, want := range map[Refusal]peer.ResponseStatus{Malformed: peer.Malformed, InternalError: peer.InternalError, TryLater: peer.TryLater, Unauthorized: peer.Unauthorized} {
 		if _, err := peer.ParseResponse(refusal.DER(), nil); err == nil || err.(peer.ResponseError).Status != want {
 			t.Errorf("refusal %d: %v", refusal, err)
 		}

@@ -25,6 +25,7 @@ type Refusal int
 const (
 	Malformed     Refusal = 1
 	InternalError Refusal = 2
+	TryLater      Refusal = 3
 	Unauthorized  Refusal = 6 // the request is not about certificates of this responder
 )
 

@@ -46,6 +46,12 @@ func (s *Server) ocspHandler(w http.ResponseWriter, r *http.Request) error {
 			return writeOCSP(w, ocsp.InternalError.DER())
 		}
 	}
+	select { // once all that can be refused has been
+	case s.signing <- struct{}{}:
+		defer func() { <-s.signing }()
+	default:
+		return writeOCSP(w, ocsp.TryLater.DER())
+	}
 	now := s.Now().UTC().Truncate(time.Second)
 	out, err := a.AnswerOCSP(req, statuses, now)
 	if err != nil {
@@ -106,11 +112,20 @@ func writeOCSP(w http.ResponseWriter, der []byte) error {
 	return nil
 }
 
+// mostSigning is how many answers of OCSP are signed at a time; who asks for one
+// more is told to try later. Anybody may ask, and an issuer's key in a token signs
+// some forty times a second and one thing after another: certificates and lists
+// must not have to wait behind a crowd.
+const mostSigning = 8
+
 // Server says how certificates stand.
-type Server struct{ *directory.Service }
+type Server struct {
+	*directory.Service
+	signing chan struct{}
+}
 
 // New makes the server of a directory.
-func New(d *directory.Service) *Server { return &Server{d} }
+func New(d *directory.Service) *Server { return &Server{d, make(chan struct{}, mostSigning)} }
 
 // Handler serves, and serves nothing else, what someone who checks a
 // certificate needs: revocation lists, issuers' and roots' certificates, OCSP.

@@ -38,7 +38,7 @@ const maxPIN = 255
 func readPIN(path string) (string, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("the token's PIN is missing: write it into %s, a file of mode 0600 of the agent's account (pin-source= names another)", path)
+		return "", fmt.Errorf("the token's PIN is missing: write it into %s, a file of mode 0600 of the account that runs this program (pin-source= names another)", path)
 	}
 	if err != nil {
 		return "", fmt.Errorf("the token's PIN cannot be read: %w", err)

@@ -19,10 +19,11 @@ import (
 	"github.com/perseus-edge/perseus-edge/identity"
 )
 
-// Why a token cannot be used; the errors that wrap these say what to do.
+// Why a token or its key cannot be used; the errors that wrap these say what to do.
 var (
 	ErrAbsent = errors.New("is not plugged in")
 	ErrPIN    = errors.New("refused the PIN")
+	ErrLost   = errors.New("is no longer")
 )
 
 // toolPatience bounds one piece of the token's work. A key is made by a slow card
@@ -206,7 +207,7 @@ func (t *token) public(k tokenURI) ([]byte, error) {
 func (t *token) sign(k tokenURI, digest []byte) ([]byte, error) {
 	out, err := t.login(digest, t.key(k, "--sign", "--mechanism", "ECDSA", "--signature-format", "rs")...)
 	if err != nil && strings.Contains(err.Error(), "key not found") {
-		return nil, fmt.Errorf("the key is no longer in %s: enrol this gateway again with a new code: %w", t.uri.name(), err)
+		return nil, fmt.Errorf("the key %w in %s: enrol this gateway again with a new code: %w", ErrLost, t.uri.name(), err)
 	}
 	return out, err
 }

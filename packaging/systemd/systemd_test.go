@@ -91,6 +91,17 @@ func TestExposure(t *testing.T) {
 		t.Errorf("exposure %s, want at most %.1f\n%s", m[1], mostExposure, out)
 	}
 	t.Logf("%s", m[0])
+	page, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := regexp.MustCompile("says ([0-9.]+) \\(systemd ([0-9]+);").FindSubmatch(page)
+	if said == nil {
+		t.Fatal("packaging/README.md does not say what systemd-analyze says, and of which systemd")
+	}
+	if string(said[2]) == strconv.Itoa(version) && string(said[1]) != string(m[1]) {
+		t.Errorf("packaging/README.md says %s, systemd-analyze %s", said[1], m[1])
+	}
 }
 
 // With all that a token may need the unit is taken, and stays as closed.

@@ -19,6 +19,7 @@ const (
 	Withdrawal Reason = "withdrawal" // no live permission covers it
 	Retention  Reason = "retention"  // it was kept as long as it may be
 	Expiry     Reason = "expiry"     // the permission that covered it ran out, see KeepExpired
+	Renewal    Reason = "renewal"    // the permission that covered it was renewed for less
 )
 
 // Deletion is what one deletion did: it is kept for ever, as the proof that

@@ -47,7 +47,7 @@ func (s *Service) DeleteEnded(ctx context.Context) (int64, error) {
 	var gone int64
 	var failed []error
 	for _, g := range gateways {
-		n, err := s.end(ctx, g)
+		n, err := s.deleteBeyond(ctx, g, Expiry)
 		if gone += n; err != nil {
 			failed = append(failed, fmt.Errorf("ingest: permissions of %s that ran out: %w", g, err))
 		}
@@ -58,8 +58,20 @@ func (s *Service) DeleteEnded(ctx context.Context) (int64, error) {
 	return gone, errors.Join(failed...)
 }
 
-// end deletes what of a gateway belongs to permissions that ran out.
-func (s *Service) end(ctx context.Context, gateway string) (int64, error) {
+// DeleteDropped deletes, after a permission of a gateway was renewed for less
+// than before, what nothing covers any more, as DeleteEnded does. It returns how
+// many half-hours went.
+func (s *Service) DeleteDropped(ctx context.Context, gateway string) (int64, error) {
+	n, err := s.deleteBeyond(ctx, gateway, Renewal)
+	if err != nil {
+		err = fmt.Errorf("ingest: delete what a renewal dropped: %w", err)
+	}
+	return n, err
+}
+
+// deleteBeyond deletes what of a gateway is beyond what kept gives. The reason
+// is for the log.
+func (s *Service) deleteBeyond(ctx context.Context, gateway string, why Reason) (int64, error) {
 	if c, err := s.kept(ctx, gateway); err != nil {
 		return 0, err
 	} else if all, err := s.allWithin(ctx, gateway, c); err != nil {
@@ -67,12 +79,12 @@ func (s *Service) end(ctx context.Context, gateway string) (int64, error) {
 	} else if all {
 		// Of one that was broken off the half-hours may be gone and bodies left.
 		var open int
-		err := s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM deletion WHERE gateway = $1 AND reason = $2 AND finished = 0`, gateway, string(Expiry)).Scan(&open)
+		err := s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM deletion WHERE gateway = $1 AND reason = $2 AND finished = 0`, gateway, string(why)).Scan(&open)
 		if err != nil || open == 0 {
 			return 0, err
 		}
 	}
-	d := &deletion{s: s, Deletion: Deletion{Gateway: gateway, Reason: Expiry}}
+	d := &deletion{s: s, Deletion: Deletion{Gateway: gateway, Reason: why}}
 	d.judge = func(ctx context.Context) (verdict, error) {
 		c, err := s.kept(ctx, gateway) // under the lock: a renewal that was committed counts
 		if err != nil {

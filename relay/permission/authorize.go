@@ -35,6 +35,7 @@ type offer struct {
 	Text    string
 	Covers  []grant.Cover
 	From    time.Time
+	Since   time.Time // when the business took over the site; zero: nobody had it before
 	Expires time.Time
 }
 
@@ -126,9 +127,9 @@ func (s *Service) findRequest(w http.ResponseWriter, r *http.Request, f url.Valu
 		return asked{}, false
 	}
 	a := asked{URI: f.Get("request_uri")}
-	err := s.db.QueryRowContext(r.Context(), `SELECT client, client_name, parts, license, redirect_uri, state, challenge
+	err := s.db.QueryRowContext(r.Context(), `SELECT client, client_name, member, parts, license, redirect_uri, state, challenge
 		FROM oauth_requests WHERE hash = $1 AND client = $2 AND expires > $3`, hashOf(a.URI), f.Get("client_id"), s.now().Unix()).
-		Scan(&a.Client, &a.ClientName, &a.Parts, &a.License, &a.RedirectURI, &a.State, &a.Challenge)
+		Scan(&a.Client, &a.ClientName, &a.Member, &a.Parts, &a.License, &a.RedirectURI, &a.State, &a.Challenge)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		s.message(w, r, http.StatusBadRequest, "link.out.title", sayOf("link.out"))
@@ -153,9 +154,17 @@ func (s *Service) offer(ctx context.Context, q request, x shown) (offer, error) 
 		Text:    s.permissionText(q.License, s.partNames(q.ClientName, q.Parts)),
 		From:    energy.MonthStart(now.Add(-s.c.History)),
 		Expires: now.AddDate(1, 0, 0)}
+	// What was before this business had the site is another's.
+	var err error
+	if o.Since, err = s.tenantSince(ctx, site.Gateway); err != nil {
+		return offer{}, fmt.Errorf("find since when the site is this business's: %w", err)
+	}
+	if first := o.Since.Add(energy.Period - 1).Truncate(energy.Period); first.After(o.From) {
+		o.From = first
+	}
 	// A renewal reaches as far back as what it renews: that is what is shown.
 	var from int64
-	err := s.db.QueryRowContext(ctx, `SELECT available_from FROM permissions WHERE client = $1 AND license = $2 AND gateway = $3 AND revoked = 0`,
+	err = s.db.QueryRowContext(ctx, `SELECT available_from FROM permissions WHERE client = $1 AND license = $2 AND gateway = $3 AND revoked = 0`,
 		q.Client, q.License, site.Gateway).Scan(&from)
 	switch {
 	case err == nil:
@@ -193,12 +202,13 @@ func (s *Service) decline(w http.ResponseWriter, r *http.Request, a asked) {
 func (s *Service) agree(w http.ResponseWriter, r *http.Request, a asked, o offer) {
 	code := newSecret()
 	var permission string
+	var less bool
 	err := s.db.Write(r.Context(), func(tx *sql.Tx) error {
 		if err := s.consumeRequest(r.Context(), tx, a); err != nil {
 			return err
 		}
 		var err error
-		permission, err = s.recordGrant(r, tx, a, o, code)
+		permission, less, err = s.recordGrant(r, tx, a, o, code)
 		return err
 	})
 	if err != nil {
@@ -208,6 +218,10 @@ func (s *Service) agree(w http.ResponseWriter, r *http.Request, a asked, o offer
 	s.log.Info("permission: granted", "permission", permission, "client", a.Client, "license", a.License,
 		"gateway", o.Site.Gateway, "address", s.c.Address(r), "agent", clip(r.UserAgent(), maxAgent))
 	s.changed(o.Site.Gateway)
+	if less {
+		s.log.Info("permission: renewed for less, what it dropped is deleted", "permission", permission, "gateway", o.Site.Gateway)
+		s.dueNow()
+	}
 	s.redirect(w, r, a, url.Values{"code": {code}})
 }
 
@@ -228,30 +242,39 @@ const maxAgent = 256
 
 // recordGrant writes the permission (a new one, or the renewal of one that was
 // not withdrawn), the log entry and the code. The permission takes effect when
-// the client redeems the code: until then it has no token.
-func (s *Service) recordGrant(r *http.Request, tx *sql.Tx, a asked, o offer, code string) (permission string, err error) {
+// the client redeems the code: until then it has no token. less: it is a renewal
+// that covers less than before.
+func (s *Service) recordGrant(r *http.Request, tx *sql.Tx, a asked, o offer, code string) (permission string, less bool, err error) {
 	ctx, now := r.Context(), s.now()
 	covers, err := encodeCovers(o.Covers)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	on, err := s.reliedOn(ctx, tx, o.Site.Gateway, a.License, s.partNames(a.ClientName, a.Parts))
+	on, err := s.reliedOn(ctx, tx, o.Site.Gateway, a.License)
 	if err != nil {
-		return "", fmt.Errorf("find what the permission relies on: %w", err)
+		return "", false, fmt.Errorf("find what the permission relies on: %w", err)
+	}
+	narrowed, err := s.narrows(ctx, tx, a, o)
+	if err != nil {
+		return "", false, err
 	}
 	err = tx.QueryRowContext(ctx, `INSERT INTO permissions
-		(id, client, client_name, parts, license, gateway, account, evidence, covers, available_from, granted, last_granted, expires)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$11,$12)
+		(id, client, client_name, member, parts, license, gateway, account, evidence, covers, available_from, granted, last_granted, expires, narrowed)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$12,$13,$14)
 		ON CONFLICT (client, license, gateway) WHERE revoked = 0 DO UPDATE
-		SET client_name = excluded.client_name, parts = excluded.parts, covers = excluded.covers, last_granted = excluded.last_granted, expires = excluded.expires
+		SET client_name = excluded.client_name, member = excluded.member, parts = excluded.parts, covers = excluded.covers, last_granted = excluded.last_granted, expires = excluded.expires,
+			narrowed = CASE WHEN excluded.narrowed <> 0 THEN excluded.narrowed ELSE permissions.narrowed END
 		RETURNING id`,
-		newName(), a.Client, a.ClientName, a.Parts, a.License, o.Site.Gateway, s.seal.accountOf(o.Site.Gateway, a.Client), newSecret(),
-		covers, o.From.Unix(), now.Unix(), o.Expires.Unix()).Scan(&permission)
+		newName(), a.Client, a.ClientName, a.Member, a.Parts, a.License, o.Site.Gateway, s.seal.accountOf(o.Site.Gateway, a.Client, o.Since), newSecret(),
+		covers, o.From.Unix(), now.Unix(), o.Expires.Unix(), narrowed).Scan(&permission)
 	if err != nil {
-		return "", fmt.Errorf("record the permission: %w", err)
+		return "", false, fmt.Errorf("record the permission: %w", err)
+	}
+	if err := s.notReliedOn(ctx, tx, permission, a.Member); err != nil {
+		return "", false, err
 	}
 	if err := s.link(ctx, tx, permission, on); err != nil {
-		return "", err
+		return "", false, err
 	}
 	entry := newName()
 	_, err = tx.ExecContext(ctx, `INSERT INTO permission_grants
@@ -260,17 +283,17 @@ func (s *Service) recordGrant(r *http.Request, tx *sql.Tx, a asked, o offer, cod
 		entry, permission, now.Unix(), o.Expires.Unix(), a.License, a.ClientName, o.Site.Name, o.Site.Outcode,
 		addressText(s.c.Address(r)), strings.ToValidUTF8(clip(r.UserAgent(), maxAgent), ""), o.Text, covers, o.How, o.Number)
 	if err != nil {
-		return "", fmt.Errorf("log the grant: %w", err)
+		return "", false, fmt.Errorf("log the grant: %w", err)
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO oauth_codes (hash, grant_id, permission, client, redirect_uri, challenge, expires)
 		VALUES ($1,$2,$3,$4,$5,$6,$7)`,
 		hashOf(code), entry, permission, a.Client, a.RedirectURI, a.Challenge, now.Add(CodeLife).Unix())
 	if err != nil {
-		return "", fmt.Errorf("record the code: %w", err)
+		return "", false, fmt.Errorf("record the code: %w", err)
 	}
 	// A renewal changes what the gateway may send at once; a new permission
 	// only once it has a token, but one change too many does no harm.
-	return permission, s.bump(ctx, tx, o.Site.Gateway)
+	return permission, narrowed != 0, s.bump(ctx, tx, o.Site.Gateway)
 }
 
 // redirect sends the browser back with the answer. 303 makes it a GET, so that

@@ -68,8 +68,10 @@ type Tenancy struct {
 
 // EndTenancy ends all that the business which had a site until now has here:
 // the code that its gateway shows stands for it no more, nor do printed ones, no
-// account holds it, and its permissions are withdrawn, as by the operator. The
-// next business gets a printed code, or the gateway a new code of its own.
+// account holds it, and its permissions are withdrawn, as by the operator (those
+// that ran out too, so that nobody renews them). The next business gets a printed
+// code, or the gateway a new code of its own; it sees nothing of those
+// permissions, and its own reach back to this moment at most.
 func EndTenancy(ctx context.Context, db *database.DB, now time.Time, gateway string) (t Tenancy, err error) {
 	var stored []byte
 	err = db.QueryRowContext(ctx, `SELECT code_hash FROM site WHERE gateway = $1`, gateway).Scan(&stored)
@@ -78,7 +80,8 @@ func EndTenancy(ctx context.Context, db *database.DB, now time.Time, gateway str
 	}
 	if err == nil { // the codes first: no new permission can come in between
 		err = db.Write(ctx, func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, `INSERT INTO permission_retired (version, gateway, made) VALUES ($1, $2, $3) ON CONFLICT (version) DO NOTHING`,
+			_, err := tx.ExecContext(ctx, `INSERT INTO permission_retired (version, gateway, made) VALUES ($1, $2, $3)
+				ON CONFLICT (version) DO UPDATE SET gateway = excluded.gateway, made = excluded.made`,
 				ingest.CodeVersion(stored), gateway, now.Unix())
 			if err == nil { // the gateway is to know it, whether or not a permission ends
 				err = bump(ctx, tx, now, gateway)
@@ -96,14 +99,37 @@ func EndTenancy(ctx context.Context, db *database.DB, now time.Time, gateway str
 		return t, err
 	}
 	all, err := List(ctx, db, now, Filter{Gateway: gateway, Limit: 1 << 20})
+	ranOut := map[string]bool{}
 	for _, p := range all {
-		if err == nil && p.State != StateWithdrawn && p.State != StateEnded {
+		ranOut[p.ID] = p.State == StateEnded
+	}
+	for _, p := range all {
+		if err == nil && p.State != StateWithdrawn {
 			var ended []string
 			ended, err = Withdraw(ctx, db, now, p.ID)
-			t.Permissions += len(ended)
+			for _, id := range ended {
+				if !ranOut[id] {
+					t.Permissions++
+				}
+			}
 		}
 	}
 	return t, err
+}
+
+// ofTenant holds for permissions p of gateway $2 that the business gave which
+// has the site now.
+const ofTenant = `p.granted > (SELECT COALESCE(MAX(made), 0) FROM permission_retired WHERE gateway = $2)`
+
+// tenantSince is when the business that has a site took it over: zero where no
+// other had it before.
+func (s *Service) tenantSince(ctx context.Context, gateway string) (time.Time, error) {
+	var made int64
+	err := s.db.QueryRowContext(ctx, `SELECT COALESCE(MAX(made), 0) FROM permission_retired WHERE gateway = $1`, gateway).Scan(&made)
+	if err != nil || made == 0 {
+		return time.Time{}, err
+	}
+	return unix(made), nil
 }
 
 // codeOf gives the version of the code that a gateway shows, empty where it has

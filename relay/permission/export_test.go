@@ -20,6 +20,16 @@ func (s *Service) Waiting(gateway string) int {
 	return len(s.hub.waiting[gateway])
 }
 
+// Uncounted is how many requests wait until another of their client is counted.
+func (s *Service) Uncounted() (n int) {
+	s.limits.mu.Lock()
+	defer s.limits.mu.Unlock()
+	for _, c := range s.limits.counting {
+		n += c.waiting
+	}
+	return n
+}
+
 // Deliver tries every message that is due once.
 func (s *Service) Deliver(ctx context.Context) error {
 	d := deliveries{places: make(chan struct{}, messagesAtOnce)}

@@ -156,7 +156,7 @@ func TestSealer(t *testing.T) {
 			t.Fatal("an altered copy opened")
 		}
 	})
-	if s.accountOf("ab", "c") == s.accountOf("a", "bc") {
+	if s.accountOf("ab", "c", time.Time{}) == s.accountOf("a", "bc", time.Time{}) {
 		t.Error("accounts run into one another")
 	}
 }

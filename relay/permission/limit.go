@@ -50,8 +50,17 @@ var (
 type limits struct {
 	db *database.DB
 
-	mu      sync.Mutex
-	bundles map[string]bundle
+	mu       sync.Mutex
+	bundles  map[string]bundle
+	counting map[string]*counting // by name; those that nobody counts are not there
+}
+
+// counting is a request that is being counted in the database, and how many of
+// the same client wait for what comes of it. They keep no place among the
+// database's writers, which others may need: they could only wait for the row.
+type counting struct {
+	over    chan struct{}
+	waiting int
 }
 
 // bundle is a part of a client's allowance that this process has taken already
@@ -59,6 +68,7 @@ type limits struct {
 type bundle struct {
 	left int
 	till time.Time // at which it must be used
+	none time.Time // before it there is nothing to be had: what the database said last
 }
 
 const (
@@ -66,7 +76,9 @@ const (
 	maxBundles = 4096 // a bound on memory; every client is a member's application, so there are few
 )
 
-func newLimits(db *database.DB) *limits { return &limits{db: db, bundles: map[string]bundle{}} }
+func newLimits(db *database.DB) *limits {
+	return &limits{db: db, bundles: map[string]bundle{}, counting: map[string]*counting{}}
+}
 
 // take takes n from the allowance of a name, in tx. Where fewer are left it
 // takes none and says how long until there will be n.
@@ -148,33 +160,68 @@ func (l *limits) attempt(ctx context.Context, now time.Time, of []allowance) (ba
 // database, a fiftieth of the burst, so that this costs next to nothing.
 func (l *limits) request(ctx context.Context, kind, client string, r Rate, now time.Time) (wait time.Duration, err error) {
 	name := kind + " by " + client
-	l.mu.Lock()
-	b := l.bundles[name]
-	if b.left > 0 && now.Before(b.till) {
-		l.bundles[name] = bundle{b.left - 1, b.till}
-		l.mu.Unlock()
-		return 0, nil
+	for {
+		wait, known, other := l.inHand(name, now)
+		if known {
+			return wait, nil
+		}
+		if other == nil {
+			break // it is for us to count
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
 	}
-	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		close(l.counting[name].over)
+		delete(l.counting, name)
+	}()
 	n := max(r.Burst/50, 1)
 	err = l.db.Write(ctx, func(tx *sql.Tx) (err error) {
 		wait, err = l.take(ctx, tx, name, r, n, now)
 		return err
 	})
-	if err != nil || wait > 0 {
-		return wait, err
+	if err != nil {
+		return 0, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.bundles) >= maxBundles {
 		clear(l.bundles)
 	}
-	b = bundle{n - 1, now.Add(bundleLife)}
-	if old := l.bundles[name]; now.Before(old.till) { // another request took one meanwhile
-		b.left += old.left
+	if wait > 0 {
+		l.bundles[name] = bundle{none: now.Add(wait)}
+	} else {
+		l.bundles[name] = bundle{left: n - 1, till: now.Add(bundleLife)}
 	}
-	l.bundles[name] = b
-	return 0, nil
+	return wait, nil
+}
+
+// inHand answers a request from what this process knows. Where that does not
+// say (known is false), and another request of the name is being counted, other
+// is closed once that is over; where it is nil the caller must count.
+func (l *limits) inHand(name string, now time.Time) (wait time.Duration, known bool, other <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.bundles[name]
+	switch {
+	case b.left > 0 && now.Before(b.till):
+		b.left--
+		l.bundles[name] = b
+		return 0, true, nil
+	case now.Before(b.none):
+		return b.none.Sub(now), true, nil
+	}
+	if c := l.counting[name]; c != nil {
+		c.waiting++
+		return 0, false, c.over
+	}
+	l.counting[name] = &counting{over: make(chan struct{})}
+	return 0, false, nil
 }
 
 // limited refuses a client that asks too often.

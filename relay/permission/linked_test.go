@@ -18,7 +18,7 @@ func TestLinkedPermissions(t *testing.T) {
 		var box mailbox
 		w := newWorld(t, open(t), mailed(&box))
 		own := w.appOf(relayMember, "https://directory.example/a/own", "Perseus Carbon", perseus.Role(scheme.CAP)) // its name does not matter
-		before := w.stranger.flow(perseus.LicenseEmissions(), code1) // stood before there was anything to rely on
+		before := w.stranger.flow(perseus.LicenseEmissions(), code1)                                               // stood before there was anything to rely on
 		base := own.flow(perseus.LicenseConsumption(), code1)
 		linked := w.bank.flow(perseus.LicenseEmissions(), code1)
 		elsewhere := w.bank.flow(perseus.LicenseEmissions(), code2)
@@ -78,7 +78,7 @@ func TestLinkedPermissions(t *testing.T) {
 func TestLinkRaces(t *testing.T) {
 	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
 		w := newWorld(t, open(t))
-		own := w.appOf(relayMember, "https://directory.example/a/own", "Perseus Carbon", perseus.Role(scheme.CAP)) // its name does not matter
+		own := w.appOf(relayMember, "https://directory.example/a/own", "Perseus Carbon", perseus.Role(scheme.CAP))
 		for range 8 {
 			base := own.flow(perseus.LicenseConsumption(), code1)
 			w.bank.flow(perseus.LicenseEmissions(), code1)
@@ -116,6 +116,46 @@ func TestNamesakeIsNotReliedOn(t *testing.T) {
 		refused(t, namesake.use(base.access), 401, "invalid_token")
 		if res := w.bank.use(bank.access); res.Status != 200 {
 			t.Errorf("a namesake's permission took the bank's along: %d", res.Status)
+		}
+	})
+}
+
+// Permissions of before the member was known: their clients' certificates tell,
+// at the latest when a client ends one. What was linked by a name and is
+// another member's is unlinked, what ought to rely on our own member's does.
+func TestLinksOfBeforeMembersWereKnown(t *testing.T) {
+	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
+		const ownURL, otherURL = "https://directory.example/a/own", "https://directory.example/a/namesake"
+		for name, end := range map[string]func(w *world, own, namesake tokens, a, b *app){
+			"after a refresh": func(w *world, own, namesake tokens, a, b *app) {
+				a.refresh(own.refresh)
+				b.refresh(namesake.refresh)
+				w.end(otherURL, code1)
+			},
+			"at once": func(w *world, own, namesake tokens, a, b *app) {
+				b.post("/oauth/revoke", url.Values{"token": {namesake.refresh}})
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				w := newWorld(t, open(t))
+				a := w.appOf(relayMember, ownURL, "Perseus Relay Ltd", perseus.Role(scheme.CAP))
+				b := w.app(otherURL, "Perseus Relay Ltd", perseus.Role(scheme.CAP))
+				own, namesake := a.flow(perseus.LicenseConsumption(), code1), b.flow(perseus.LicenseConsumption(), code1)
+				bank := w.bank.flow(perseus.LicenseEmissions(), code1)
+				for _, q := range []string{`UPDATE permissions SET member = ''`, `DELETE FROM permission_links`} {
+					_, err := w.db.Exec(q)
+					must(t, err)
+				}
+				_, err := w.db.Exec(`INSERT INTO permission_links (permission, relies_on, made) VALUES ($1, $2, 1)`, w.idOf(bankURL, gateway1), w.idOf(otherURL, gateway1))
+				must(t, err)
+				end(w, own, namesake, a, b)
+				refused(t, b.use(namesake.access), 401, "invalid_token")
+				if res := w.bank.use(bank.access); res.Status != 200 {
+					t.Errorf("a namesake's permission took the bank's along: %d", res.Status)
+				}
+				a.post("/oauth/revoke", url.Values{"token": {own.refresh}})
+				refused(t, w.bank.use(bank.access), 401, "invalid_token")
+			})
 		}
 	})
 }

@@ -119,7 +119,7 @@ func (s *Service) listFor(w http.ResponseWriter, r *http.Request, f url.Values, 
 // happened. Where the person has not been asked yet, it gives the question.
 func (s *Service) withdrawOf(r *http.Request, site Site, id string, sure bool) (*surePage, say, error) {
 	ctx := r.Context()
-	rows, err := s.rows(ctx, s.now(), `WHERE p.gateway = $2`, site.Gateway)
+	rows, err := s.rows(ctx, s.now(), `WHERE p.gateway = $2 AND `+ofTenant, site.Gateway)
 	if err != nil {
 		return nil, say{}, err
 	}
@@ -171,7 +171,7 @@ func (s *Service) fallsWith(ctx context.Context, p row, rows []row) (names []str
 // items are a site's permissions as the list shows them, the newest first.
 func (s *Service) items(ctx context.Context, gateway string) ([]listItem, error) {
 	now := s.now()
-	rows, err := s.rows(ctx, now, `WHERE p.gateway = $2 ORDER BY p.last_granted DESC, p.id`, gateway)
+	rows, err := s.rows(ctx, now, `WHERE p.gateway = $2 AND `+ofTenant+` ORDER BY p.last_granted DESC, p.id`, gateway)
 	if err != nil {
 		return nil, err
 	}

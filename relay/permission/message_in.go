@@ -93,7 +93,12 @@ func (s *Service) takeMessage(r *http.Request, sender identity.Peer, m message) 
 	}
 	ended := 0
 	for _, e := range ends {
-		ok, err := s.withdraw(ctx, e.permission, e.by)
+		var ok bool
+		if e.by == byClient {
+			ok, err = s.givenUp(ctx, e.permission, sender)
+		} else {
+			ok, err = s.withdraw(ctx, e.permission, e.by)
+		}
 		if err != nil {
 			return err
 		}

@@ -66,14 +66,15 @@ type Counts struct {
 	Waiting   int           // messages that wait to be sent
 	Dead      int           // messages that were given up
 	Oldest    time.Duration // age of the oldest message that waits
-	Undeleted int           // withdrawn permissions whose data is not deleted for good yet
-	Overdue   time.Duration // since the oldest of those withdrawals
+	Undeleted int           // permissions that were withdrawn, or renewed for less, and data that goes with it is not deleted for good yet
+	Overdue   time.Duration // since the oldest of those withdrawals and renewals
 }
 
 // Count counts it. It goes by indices, and costs the same with a million
 // permissions.
 func Count(ctx context.Context, db *database.DB, now time.Time) (c Counts, err error) {
-	var oldest, overdue int64
+	var oldest, overdue, dropped int64
+	var narrowed int
 	err = db.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(MIN(created), 0) FROM messages WHERE sent = 0 AND dead = 0`).Scan(&c.Waiting, &oldest)
 	if err == nil {
 		err = db.QueryRowContext(ctx, `SELECT COUNT(*) FROM messages WHERE dead <> 0`).Scan(&c.Dead)
@@ -81,6 +82,13 @@ func Count(ctx context.Context, db *database.DB, now time.Time) (c Counts, err e
 	if err == nil {
 		err = db.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(MIN(revoked), 0) FROM permissions WHERE revoked <> 0 AND purged = 0`).Scan(&c.Undeleted, &overdue)
 	}
+	if err == nil {
+		err = db.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(MIN(narrowed), 0) FROM permissions WHERE narrowed <> 0`).Scan(&narrowed, &dropped)
+	}
+	if narrowed > 0 && (c.Undeleted == 0 || dropped < overdue) {
+		overdue = dropped
+	}
+	c.Undeleted += narrowed
 	if c.Waiting > 0 {
 		c.Oldest = max(0, now.Sub(unix(oldest)))
 	}

@@ -19,7 +19,7 @@ const requestPrefix = "urn:ietf:params:oauth:request_uri:"
 
 // request is a pushed authorisation request.
 type request struct {
-	Client, ClientName, Parts, License, RedirectURI, State, Challenge string
+	Client, ClientName, Member, Parts, License, RedirectURI, State, Challenge string
 }
 
 // servePAR is the pushed authorisation request endpoint (RFC 9126).
@@ -32,8 +32,8 @@ func (s *Service) servePAR(w http.ResponseWriter, r *http.Request, client identi
 	expires := s.now().Add(RequestLife)
 	err = s.db.Write(r.Context(), func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(r.Context(), `INSERT INTO oauth_requests
-			(hash, client, client_name, parts, license, redirect_uri, state, challenge, expires) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)`,
-			hashOf(uri), q.Client, q.ClientName, q.Parts, q.License, q.RedirectURI, q.State, q.Challenge, expires.Unix())
+			(hash, client, client_name, member, parts, license, redirect_uri, state, challenge, expires) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)`,
+			hashOf(uri), q.Client, q.ClientName, q.Member, q.Parts, q.License, q.RedirectURI, q.State, q.Challenge, expires.Unix())
 		return err
 	})
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *Service) checkRequest(client identity.Peer, f url.Values) (request, err
 	if name == "" {
 		return request{}, bad("unauthorized_client", "your certificate names no organisation: the business could not see who asks")
 	}
-	return request{Client: client.Application, ClientName: name, Parts: strings.Join(parts, " "),
+	return request{Client: client.Application, ClientName: name, Member: client.Member, Parts: strings.Join(parts, " "),
 		License: license, RedirectURI: redirect, State: state, Challenge: challenge}, nil
 }
 

@@ -32,6 +32,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 	"github.com/perseus-edge/perseus-edge/identity/signin"
 	"github.com/perseus-edge/perseus-edge/relay/account"
@@ -61,6 +62,7 @@ type Config struct {
 
 	OnChange    func(gateway string)                            // optional; the gateway's grants changed
 	OnWithdraw  func(ctx context.Context, gateway string) error // optional; deletes what no live grant covers; Run retries it until it succeeds
+	OnNarrow    func(ctx context.Context, gateway string) error // optional; deletes what was covered until a permission was renewed for less; Run retries it likewise
 	Revoked     func(serial *big.Int) bool                      // optional; whether a client certificate is on the CRL: asked on every request
 	Words       map[string]string                               // optional; permission texts by licence URL, in place of our own
 	Privacy     string                                          // optional; URL of the organisation's privacy policy
@@ -87,11 +89,13 @@ type Service struct {
 	c        Config
 	issuer   *url.URL
 	server   *url.URL
+	member   string // URL of the relay's own member
 	db       *database.DB
 	seal     *sealer
 	words    map[string]string
 	hub      *hub
 	outgoing outgoing
+	due      chan struct{} // tells Run that something is due at once
 	accounts *account.Service
 	forgot   atomic.Int64 // when forgetEnded was last through, unix seconds
 	limits   *limits
@@ -108,7 +112,11 @@ func New(c Config) (*Service, error) {
 	if strings.TrimSpace(c.Organisation) == "" {
 		return nil, errors.New("permission: organisation: give the name of the member that runs this relay, as people know it")
 	}
-	var err error
+	own, err := identity.PeerOf(c.Chain[0])
+	if err != nil {
+		return nil, fmt.Errorf("permission: the relay's signing certificate: %w", err)
+	}
+	s.member = own.Member
 	if s.issuer, err = baseURL(c.Issuer); err != nil {
 		return nil, fmt.Errorf("permission: issuer: %w", err)
 	}
@@ -147,6 +155,7 @@ func New(c Config) (*Service, error) {
 		return nil, fmt.Errorf("permission: accounts: %w", err)
 	}
 	s.hub, s.outgoing = newHub(s.changedGateways), outgoing{make(chan struct{}, 1)}
+	s.due = make(chan struct{}, 1)
 	return s, nil
 }
 
@@ -195,8 +204,8 @@ func (s *Service) RegisterServer(mux openapi.Mux) {
 }
 
 // Run does what is due without a request, until ctx ends: it drops what ran
-// out, finishes withdrawals whose data could not be deleted at once, and tells
-// clients of withdrawals.
+// out, finishes withdrawals whose data could not be deleted at once, deletes what
+// renewals dropped, and tells clients of withdrawals.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -211,6 +220,7 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
+		case <-s.due:
 		}
 	}
 }

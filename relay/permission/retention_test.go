@@ -19,7 +19,7 @@ func TestRecordsAreForgotten(t *testing.T) {
 	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
 		var box mailbox
 		w := newWorld(t, open(t), mailed(&box), func(c *permission.Config) { c.KeepEnded = permission.MinKeepEnded })
-		own := w.app("https://directory.example/a/own", "Perseus Relay Ltd", "https://registry.example/scheme/perseus/role/carbon-accounting-provider")
+		own := w.appOf(relayMember, "https://directory.example/a/own", "Perseus Relay Ltd", "https://registry.example/scheme/perseus/role/carbon-accounting-provider")
 		base := own.flow(perseus.LicenseConsumption(), code1)
 		tok := w.bank.flow(perseus.LicenseEmissions(), code1) // linked
 		must(t, permission.Hold(t.Context(), w.db, w.now(), w.idOf(bankURL, gateway1), "https://directory.example/a/dcc", "upstream"))

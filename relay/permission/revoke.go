@@ -35,7 +35,7 @@ func (s *Service) serveRevoke(w http.ResponseWriter, r *http.Request, client ide
 			return err
 		}
 	default:
-		if _, err := s.withdraw(r.Context(), permission, byClient); err != nil {
+		if _, err := s.givenUp(r.Context(), permission, client); err != nil {
 			return err
 		}
 	}

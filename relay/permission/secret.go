@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // newSecret makes 256 random bits as 43 characters that need no escaping in an
@@ -84,9 +85,13 @@ func (s *sealer) open(sealed []byte, permission string) (string, error) {
 
 // accountOf is the opaque account identifier of a gateway's business: stable
 // for one client, different for each client, so that two of them cannot match
-// their customers by it.
-func (s *sealer) accountOf(gateway, client string) string {
+// their customers by it; and another for the next business that has the site,
+// since when it has it.
+func (s *sealer) accountOf(gateway, client string, since time.Time) string {
 	m := hmac.New(sha256.New, s.account)
 	fmt.Fprintf(m, "%d:%s%s", len(gateway), gateway, client)
+	if !since.IsZero() {
+		fmt.Fprintf(m, " %d", since.Unix()) // no URL has a space
+	}
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:15])
 }

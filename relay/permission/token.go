@@ -61,7 +61,7 @@ func (s *Service) redeem(w http.ResponseWriter, r *http.Request, client identity
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
 		now := s.now()
 		out, gateway, refused = issued{}, "", nil
-		var entry, permission string
+		var entry, permission, member string
 		err := tx.QueryRowContext(ctx, `UPDATE oauth_codes SET used = $1
 			WHERE hash = $2 AND client = $3 AND redirect_uri = $4 AND challenge = $5 AND used = 0 AND expires > $1
 			RETURNING grant_id, permission`,
@@ -76,8 +76,8 @@ func (s *Service) redeem(w http.ResponseWriter, r *http.Request, client identity
 		}
 		// The lock keeps a withdrawal at the same time before or after all this.
 		var expires int64
-		err = tx.QueryRowContext(ctx, `SELECT gateway, license, expires FROM permissions
-			WHERE id = $1 AND revoked = 0 AND expires > $2`+s.db.ForUpdate(), permission, now.Unix()).Scan(&gateway, &out.license, &expires)
+		err = tx.QueryRowContext(ctx, `SELECT gateway, license, expires, member FROM permissions
+			WHERE id = $1 AND revoked = 0 AND expires > $2`+s.db.ForUpdate(), permission, now.Unix()).Scan(&gateway, &out.license, &expires, &member)
 		if errors.Is(err, sql.ErrNoRows) {
 			gateway, refused = "", errCode
 			return nil
@@ -87,6 +87,11 @@ func (s *Service) redeem(w http.ResponseWriter, r *http.Request, client identity
 		}
 		if _, err := s.mayUse(client, out.license); err != nil {
 			return err
+		}
+		if member == "" {
+			if err := s.learn(ctx, tx, permission, client); err != nil {
+				return err
+			}
 		}
 		t := tokenRow{entry: entry, permission: permission, client: client.Application, now: now, end: time.Unix(expires, 0)}
 		if out.refresh, _, err = s.newToken(ctx, tx, kindRefresh, t); err != nil {
@@ -151,10 +156,11 @@ func (s *Service) refresh(w http.ResponseWriter, r *http.Request, client identit
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
 		t := tokenRow{client: client.Application, now: s.now()}
 		var expires int64
-		err := tx.QueryRowContext(ctx, `SELECT t.grant_id, t.permission, t.expires, p.license
+		var member string
+		err := tx.QueryRowContext(ctx, `SELECT t.grant_id, t.permission, t.expires, p.license, p.member
 			FROM oauth_tokens t JOIN permissions p ON p.id = t.permission
 			WHERE t.hash = $1 AND t.kind = 'refresh' AND t.client = $2 AND t.revoked = 0 AND t.expires > $3 AND p.revoked = 0 AND p.expires > $3`,
-			hashOf(token), client.Application, t.now.Unix()).Scan(&t.entry, &t.permission, &expires, &out.license)
+			hashOf(token), client.Application, t.now.Unix()).Scan(&t.entry, &t.permission, &expires, &out.license, &member)
 		if errors.Is(err, sql.ErrNoRows) {
 			return bad("invalid_grant", "the refresh token is unknown, ended or not yours")
 		}
@@ -166,6 +172,11 @@ func (s *Service) refresh(w http.ResponseWriter, r *http.Request, client identit
 		}
 		if _, err := s.mayUse(client, out.license); err != nil {
 			return err
+		}
+		if member == "" {
+			if err := s.learn(ctx, tx, t.permission, client); err != nil {
+				return err
+			}
 		}
 		t.end = time.Unix(expires, 0)
 		out.access, out.life, err = s.newToken(ctx, tx, kindAccess, t)

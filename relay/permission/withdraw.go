@@ -127,7 +127,7 @@ func column(ctx context.Context, tx *sql.Tx, query string, args ...any) (out []s
 
 // sweep does what is due: deletions after withdrawal, and rows that ran out.
 func (s *Service) sweep(ctx context.Context) error {
-	return errors.Join(s.purge(ctx), s.tidy(ctx), s.forgetEnded(ctx), s.accounts.Sweep(ctx))
+	return errors.Join(s.purge(ctx), s.purgeDropped(ctx), s.tidy(ctx), s.forgetEnded(ctx), s.accounts.Sweep(ctx))
 }
 
 // purge deletes, for good, the data of permissions that were withdrawn a

@@ -23,7 +23,8 @@ type RevocationList struct {
 
 // CRL returns the current revocation list of a hierarchy, signed by its
 // issuer; it makes a new one when the last is too old or a certificate has
-// been revoked since.
+// been revoked since. Where the key cannot sign, one that lacks nothing is given
+// for as long as it holds.
 func (s *Service) CRL(ctx context.Context, h ca.Hierarchy) (RevocationList, error) {
 	a := s.Authorities.Of(h)
 	if a == nil {
@@ -31,10 +32,11 @@ func (s *Service) CRL(ctx context.Context, h ca.Hierarchy) (RevocationList, erro
 	}
 	issuer := hex.EncodeToString(a.Issuer.SubjectKeyId)
 	now := s.Now()
-	l, fresh, err := s.storedCRL(ctx, h, issuer, now)
-	if err != nil || fresh {
+	l, whole, err := s.storedCRL(ctx, h, issuer)
+	if age := now.Sub(l.ThisUpdate); err != nil || whole && age < ca.CRLRefresh {
 		return l, err
 	}
+	last, unsigned := l, error(nil)
 	err = s.InTx(ctx, func(tx *sql.Tx) error {
 		// Taking the number locks the row until the list is stored, against
 		// Revoke and against other processes that make the same list.
@@ -49,28 +51,33 @@ func (s *Service) CRL(ctx context.Context, h ca.Hierarchy) (RevocationList, erro
 			return err
 		}
 		l.ThisUpdate = now.UTC().Truncate(time.Second)
-		l.DER, err = a.RevocationList(l.Number, l.ThisUpdate, revoked)
-		if err != nil {
-			return err
+		if l.DER, unsigned = a.RevocationList(l.Number, l.ThisUpdate, revoked); unsigned != nil {
+			return unsigned
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE directory_crls SET issuer = $1, stale = FALSE, this_update = $2, der = $3 WHERE hierarchy = $4`,
 			issuer, l.ThisUpdate.Unix(), l.DER, string(h))
 		return err
 	})
 	if errors.Is(err, sql.ErrNoRows) { // another process made it meanwhile
-		l, _, err = s.storedCRL(ctx, h, issuer, now)
+		l, _, err = s.storedCRL(ctx, h, issuer)
+	}
+	if unsigned != nil && whole && now.Sub(last.ThisUpdate) < ca.CRLLife { // a token that is out, say
+		s.Logger.Error("the revocation list cannot be signed anew: the last one is given while it holds, nobody was revoked since", "hierarchy", h, "holds_until", last.ThisUpdate.Add(ca.CRLLife), "error", unsigned)
+		return last, nil
 	}
 	return l, err
 }
 
-func (s *Service) storedCRL(ctx context.Context, h ca.Hierarchy, issuer string, now time.Time) (l RevocationList, fresh bool, err error) {
+// storedCRL is the list that was made last. It is whole where the present issuer
+// signed it and nothing was revoked since.
+func (s *Service) storedCRL(ctx context.Context, h ca.Hierarchy, issuer string) (l RevocationList, whole bool, err error) {
 	var stale bool
 	var madeBy string
 	var at int64
 	err = s.DB.QueryRowContext(ctx, `SELECT number, issuer, stale, this_update, der FROM directory_crls WHERE hierarchy = $1`, string(h)).
 		Scan(&l.Number, &madeBy, &stale, &at, &l.DER)
 	l.ThisUpdate = time.Unix(at, 0).UTC()
-	return l, !stale && madeBy == issuer && now.Sub(l.ThisUpdate) < ca.CRLRefresh, err
+	return l, !stale && madeBy == issuer, err
 }
 
 func revokedCertificates(ctx context.Context, q querier, h ca.Hierarchy, now time.Time) ([]x509.RevocationListEntry, error) {

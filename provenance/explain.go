@@ -1,12 +1,17 @@
 package provenance
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/perseus-edge/perseus-edge/uplink/month"
 )
+
+// Deletion is the type of the step by which a relay signs for what it deleted.
+// It is ours, not the scheme's.
+const Deletion = "perseus-edge:deletion"
 
 // References checks what Verify leaves open: that every step a step refers to
 // is in the record, and is of a kind that may stand there (specification,
@@ -125,8 +130,19 @@ func (s VerifiedStep) summary() string {
 		return fmt.Sprintf("process %q", last("process"))
 	case month.StepType:
 		return fmt.Sprintf("the gateway's half-hours of %q, meter %q, measure %q", s.text("month"), s.text("meter"), s.text("measure"))
+	case Deletion:
+		return fmt.Sprintf("deletion of %s half-hours of %q from %q to %q, and of %s signed batches, for %q",
+			s.number("halfHours"), s.text("gateway"), s.text("first"), s.text("last"), s.number("batches"), s.text("reason"))
 	}
 	return fmt.Sprintf("%q", s.Type)
+}
+
+// number is a property that is a number, as it was written; "?" where it is none.
+func (s VerifiedStep) number(name string) string {
+	if n, ok := s.Body[name].(json.Number); ok {
+		return n.String()
+	}
+	return "?"
 }
 
 // lastPart is the last part of a URL, but for a version at its end.

@@ -9,8 +9,7 @@ import (
 )
 
 // DeletionStep is the type of the step by which the relay signs for a deletion.
-// It is ours, not the scheme's.
-const DeletionStep = "perseus-edge:deletion"
+const DeletionStep = provenance.Deletion
 
 // Attested makes the Attest of a relay: a provenance record of one step, by
 // which the relay says what it deleted of which gateway, when and why. Whoever

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/permission"
 )
 
@@ -26,99 +27,105 @@ func (p *person) raw(path string, f url.Values, headers ...string) answer {
 // Another website cannot use the account of whoever looks at it, nor sign
 // anybody in to its own.
 func TestAccountCrossSite(t *testing.T) {
-	w := newWorld(t, openSQLite(t))
-	p := w.person()
-	p.join(code1)
-	for _, path := range []string{"/account", "/account/sign-in", "/account/sites", "/account/make", "/account/remove", "/account/ways", "/account/sign-out", "/account/leave", "/permissions/withdraw", "/permissions/accounts"} {
-		f := url.Values{"sure": {"yes"}, "code": {code1}}
-		for _, h := range [][]string{{"Origin", "https://evil.example"}, {"Sec-Fetch-Site", "cross-site", "Origin", w.issuer}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "null"}} {
-			if res := p.raw(path, f, h...); res.Status != http.StatusForbidden {
-				t.Errorf("POST %s with %v: %d", path, h, res.Status)
+	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
+		w := newWorld(t, open(t))
+		p := w.person()
+		p.join(code1)
+		for _, path := range []string{"/account", "/account/sign-in", "/account/sites", "/account/make", "/account/remove", "/account/ways", "/account/sign-out", "/account/leave", "/permissions/withdraw", "/permissions/accounts"} {
+			f := url.Values{"sure": {"yes"}, "code": {code1}}
+			for _, h := range [][]string{{"Origin", "https://evil.example"}, {"Sec-Fetch-Site", "cross-site", "Origin", w.issuer}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "null"}} {
+				if res := p.raw(path, f, h...); res.Status != http.StatusForbidden {
+					t.Errorf("POST %s with %v: %d", path, h, res.Status)
+				}
 			}
 		}
-	}
-	// What does not say where it comes from is no browser of today: the cookie does not count.
-	p.is(p.raw("/account/leave", url.Values{"sure": {"yes"}}), 422, "You have been signed out")
-	p.is(p.account(), 200, "Riverside Unit 4")
+		// What does not say where it comes from is no browser of today: the cookie does not count.
+		p.is(p.raw("/account/leave", url.Values{"sure": {"yes"}}), 422, "You have been signed out")
+		p.is(p.account(), 200, "Riverside Unit 4")
+	})
 }
 
 // A token that was in the browser before signing in is worth nothing after, and
 // the one that signing in gives is for this host, by https, and for no script.
 func TestAccountSessionIsFixedAtSignIn(t *testing.T) {
-	w := newWorld(t, openSQLite(t))
-	p := w.person()
-	p.join(code1)
-	u, err := url.Parse(w.issuer)
-	must(t, err)
-	cookie := func() string {
-		for _, c := range p.http.Jar.Cookies(u) {
-			if c.Name == "__Host-account" {
-				return c.Value
+	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
+		w := newWorld(t, open(t))
+		p := w.person()
+		p.join(code1)
+		u, err := url.Parse(w.issuer)
+		must(t, err)
+		cookie := func() string {
+			for _, c := range p.http.Jar.Cookies(u) {
+				if c.Name == "__Host-account" {
+					return c.Value
+				}
+			}
+			return ""
+		}
+		first := cookie()
+		res := p.post("/account/sign-in", p.signInForm())
+		p.goes(res, "/account")
+		set := res.Header.Get("Set-Cookie")
+		for _, want := range []string{"__Host-account=", "; Path=/", "; HttpOnly", "; Secure", "; SameSite=Lax"} {
+			if !strings.Contains(set, want) || strings.Contains(set, "Domain") || strings.Contains(set, "Max-Age") || strings.Contains(set, "Expires") {
+				t.Errorf("cookie %q without %q, or wider than the browser's window", set, want)
 			}
 		}
-		return ""
-	}
-	first := cookie()
-	res := p.post("/account/sign-in", p.signInForm())
-	p.goes(res, "/account")
-	set := res.Header.Get("Set-Cookie")
-	for _, want := range []string{"__Host-account=", "; Path=/", "; HttpOnly", "; Secure", "; SameSite=Lax"} {
-		if !strings.Contains(set, want) || strings.Contains(set, "Domain") || strings.Contains(set, "Max-Age") || strings.Contains(set, "Expires") {
-			t.Errorf("cookie %q without %q, or wider than the browser's window", set, want)
+		if first == "" || first == cookie() {
+			t.Fatal("the token stayed")
 		}
-	}
-	if first == "" || first == cookie() {
-		t.Fatal("the token stayed")
-	}
-	with := func(token string) answer {
-		r, err := http.NewRequest("GET", w.issuer+"/account", nil)
-		must(t, err)
-		r.Header.Set("Cookie", token)
-		return do(t, w.browser().http, r)
-	}
-	if got := with("__Host-account=" + cookie()).Status; got != 200 {
-		t.Errorf("the token itself: %d", got)
-	}
-	for _, token := range []string{"__Host-account=" + first, "__Host-account=attackers", "__Host-account=", "__Host-account=" + first + "; __Host-account=" + cookie(), "account=" + cookie()} {
-		if got := with(token).Status; got != http.StatusSeeOther {
-			t.Errorf("signed in with %s: %d", token, got)
+		with := func(token string) answer {
+			r, err := http.NewRequest("GET", w.issuer+"/account", nil)
+			must(t, err)
+			r.Header.Set("Cookie", token)
+			return do(t, w.browser().http, r)
 		}
-	}
-	last := cookie()
-	p.goes(p.post("/account/sign-out", url.Values{}), "/account/sign-in")
-	if got := with("__Host-account=" + last).Status; got != http.StatusSeeOther {
-		t.Errorf("the token after signing out: %d", got)
-	}
+		if got := with("__Host-account=" + cookie()).Status; got != 200 {
+			t.Errorf("the token itself: %d", got)
+		}
+		for _, token := range []string{"__Host-account=" + first, "__Host-account=attackers", "__Host-account=", "__Host-account=" + first + "; __Host-account=" + cookie(), "account=" + cookie()} {
+			if got := with(token).Status; got != http.StatusSeeOther {
+				t.Errorf("signed in with %s: %d", token, got)
+			}
+		}
+		last := cookie()
+		p.goes(p.post("/account/sign-out", url.Values{}), "/account/sign-in")
+		if got := with("__Host-account=" + last).Status; got != http.StatusSeeOther {
+			t.Errorf("the token after signing out: %d", got)
+		}
+	})
 }
 
 // Nothing tells a number that there is from one that there is not, nor which
 // part of a sign-in was wrong.
 func TestAccountEnumeration(t *testing.T) {
-	w := newWorld(t, openSQLite(t))
-	p := w.person()
-	p.join(code1)
-	good := p.signInForm()
-	pages := map[string]bool{}
-	for _, change := range []url.Values{{"password": {"wrong wrong wrong"}}, {"app": {"000000"}}, {"number": {"1234 1234 1234"}}, {"number": {"1234 1234 1234"}, "password": {"x"}, "app": {"y"}}} {
-		f := url.Values{}
-		for k, v := range good {
-			f[k] = v
+	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
+		w := newWorld(t, open(t))
+		p := w.person()
+		p.join(code1)
+		good := p.signInForm()
+		pages := map[string]bool{}
+		for _, change := range []url.Values{{"password": {"wrong wrong wrong"}}, {"app": {"000000"}}, {"number": {"1234 1234 1234"}}, {"number": {"1234 1234 1234"}, "password": {"x"}, "app": {"y"}}} {
+			f := url.Values{}
+			for k, v := range good {
+				f[k] = v
+			}
+			for k, v := range change {
+				f[k] = v
+			}
+			res := w.person().post("/account/sign-in", f)
+			if res.Status != 422 || res.Header.Get("Set-Cookie") != "" {
+				t.Errorf("%v: %d", change, res.Status)
+			}
+			pages[regexp.MustCompile(`value="[0-9 ]+"`).ReplaceAllString(res.Body, "")] = true
+			if strings.Contains(res.Body, accountPassword) {
+				t.Error("the password comes back")
+			}
 		}
-		for k, v := range change {
-			f[k] = v
+		if len(pages) != 1 {
+			t.Errorf("%d different answers to what is wrong", len(pages))
 		}
-		res := w.person().post("/account/sign-in", f)
-		if res.Status != 422 || res.Header.Get("Set-Cookie") != "" {
-			t.Errorf("%v: %d", change, res.Status)
-		}
-		pages[regexp.MustCompile(`value="[0-9 ]+"`).ReplaceAllString(res.Body, "")] = true
-		if strings.Contains(res.Body, accountPassword) {
-			t.Error("the password comes back")
-		}
-	}
-	if len(pages) != 1 {
-		t.Errorf("%d different answers to what is wrong", len(pages))
-	}
+	})
 }
 
 // Guesses are bounded over all services together: of one number from many
@@ -167,30 +174,32 @@ func TestAccountGuessing(t *testing.T) {
 
 // An account reaches its own sites and no other, whatever a form says.
 func TestAccountReachesItsOwn(t *testing.T) {
-	w := newWorld(t, openSQLite(t))
-	w.bank.flow(perseus.LicenseCombined(), code1)
-	w.bank.flow(perseus.LicenseCombined(), code2)
-	p, q := w.person(), w.person()
-	p.join(code1)
-	q.join(code2)
-	mine, other := formWith(t, p.account(), "permission"), formWith(t, q.account(), "permission")
-	p.is(p.post("/permissions", url.Values{"site": other["site"]}), 422)
-	p.is(p.post("/permissions/withdraw", url.Values{"site": mine["site"], "permission": other["permission"], "sure": {"yes"}}), 404, "no such permission")
-	p.is(p.post("/permissions/withdraw", url.Values{"site": other["site"], "permission": other["permission"], "sure": {"yes"}}), 422)
-	p.goes(p.post("/account/remove", url.Values{"site": other["site"]}), "/account")
-	q.is(q.account(), 200, "Corner Shop", "In force")
-	uri, _ := w.bank.push(perseus.LicenseEmissions())
-	p.is(p.post("/authorize", url.Values{"client_id": {bankURL}, "request_uri": {uri}, "site": other["site"]}), 422)
-	for _, evil := range []string{"' OR '1'='1", "{{.}}", "../x", strings.Repeat("x", 5000)} {
-		p.is(p.post("/permissions", url.Values{"site": {evil}}), 422)
-	}
-	// The way on leads to our own page for requests, whatever it is called.
-	for _, evil := range []string{"https://evil.example", "//evil.example", "javascript:alert(1)", "\\\\evil"} {
-		f := p.signInForm()
-		f.Set("client_id", evil)
-		f.Set("request_uri", evil)
-		p.goes(p.post("/account/sign-in", f), "/authorize")
-	}
+	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
+		w := newWorld(t, open(t))
+		w.bank.flow(perseus.LicenseCombined(), code1)
+		w.bank.flow(perseus.LicenseCombined(), code2)
+		p, q := w.person(), w.person()
+		p.join(code1)
+		q.join(code2)
+		mine, other := formWith(t, p.account(), "permission"), formWith(t, q.account(), "permission")
+		p.is(p.post("/permissions", url.Values{"site": other["site"]}), 422)
+		p.is(p.post("/permissions/withdraw", url.Values{"site": mine["site"], "permission": other["permission"], "sure": {"yes"}}), 404, "no such permission")
+		p.is(p.post("/permissions/withdraw", url.Values{"site": other["site"], "permission": other["permission"], "sure": {"yes"}}), 422)
+		p.goes(p.post("/account/remove", url.Values{"site": other["site"]}), "/account")
+		q.is(q.account(), 200, "Corner Shop", "In force")
+		uri, _ := w.bank.push(perseus.LicenseEmissions())
+		p.is(p.post("/authorize", url.Values{"client_id": {bankURL}, "request_uri": {uri}, "site": other["site"]}), 422)
+		for _, evil := range []string{"' OR '1'='1", "{{.}}", "../x", strings.Repeat("x", 5000)} {
+			p.is(p.post("/permissions", url.Values{"site": {evil}}), 422)
+		}
+		// The way on leads to our own page for requests, whatever it is called.
+		for _, evil := range []string{"https://evil.example", "//evil.example", "javascript:alert(1)", "\\\\evil"} {
+			f := p.signInForm()
+			f.Set("client_id", evil)
+			f.Set("request_uri", evil)
+			p.goes(p.post("/account/sign-in", f), "/authorize")
+		}
+	})
 }
 
 // The ways to sign in are changed by somebody who has signed in just now, and

@@ -152,26 +152,28 @@ func TestStoppedInTheMidstOfAPoll(t *testing.T) {
 
 // Every use asks the CRL, also on a connection that was opened before.
 func TestRevokedCertificate(t *testing.T) {
-	w := newWorld(t, openSQLite(t))
-	tok := w.bank.flow(perseus.LicenseCombined(), code1)
-	if res := w.bank.use(tok.access); res.Status != 200 {
-		t.Fatal(res.Status)
-	}
-	for _, a := range []*app{w.bank, w.gate} {
-		w.mu.Lock()
-		w.revoked[a.leaf.Cert().SerialNumber.String()] = true
-		w.mu.Unlock()
-	}
-	refused(t, w.bank.use(tok.access), 401, "invalid_token")
-	refused(t, w.bank.refresh(tok.refresh), 401, "invalid_client")
-	refused(t, w.bank.post("/oauth/par", nil), 401, "invalid_client")
-	refused(t, w.bank.post("/oauth/revoke", url.Values{"token": {tok.refresh}}), 401, "invalid_client")
-	refused(t, w.bank.post("/oauth/permission", url.Values{"token": {tok.refresh}}), 401, "invalid_client")
-	refused(t, w.gate.poll(t, "", ""), 403, "certificate_revoked")
-	renewed := w.app(bankURL, "Green Bank plc", perseus.Role(scheme.FSP))
-	if res := renewed.use(tok.access); res.Status != 200 {
-		t.Errorf("its successor: %d", res.Status)
-	}
-	w.advance(50 * 365 * 24 * time.Hour) // certificates run out on open connections too
-	refused(t, renewed.post("/oauth/par", nil), 401, "invalid_client")
+	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
+		w := newWorld(t, open(t))
+		tok := w.bank.flow(perseus.LicenseCombined(), code1)
+		if res := w.bank.use(tok.access); res.Status != 200 {
+			t.Fatal(res.Status)
+		}
+		for _, a := range []*app{w.bank, w.gate} {
+			w.mu.Lock()
+			w.revoked[a.leaf.Cert().SerialNumber.String()] = true
+			w.mu.Unlock()
+		}
+		refused(t, w.bank.use(tok.access), 401, "invalid_token")
+		refused(t, w.bank.refresh(tok.refresh), 401, "invalid_client")
+		refused(t, w.bank.post("/oauth/par", nil), 401, "invalid_client")
+		refused(t, w.bank.post("/oauth/revoke", url.Values{"token": {tok.refresh}}), 401, "invalid_client")
+		refused(t, w.bank.post("/oauth/permission", url.Values{"token": {tok.refresh}}), 401, "invalid_client")
+		refused(t, w.gate.poll(t, "", ""), 403, "certificate_revoked")
+		renewed := w.app(bankURL, "Green Bank plc", perseus.Role(scheme.FSP))
+		if res := renewed.use(tok.access); res.Status != 200 {
+			t.Errorf("its successor: %d", res.Status)
+		}
+		w.advance(50 * 365 * 24 * time.Hour) // certificates run out on open connections too
+		refused(t, renewed.post("/oauth/par", nil), 401, "invalid_client")
+	})
 }

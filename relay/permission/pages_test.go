@@ -12,6 +12,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/relay/permission"
 )
@@ -90,41 +91,43 @@ func TestPageHeaders(t *testing.T) {
 // Names come from certificates and gateways: none of them may become markup,
 // turn the text around, or fill in a placeholder.
 func TestHostileNames(t *testing.T) {
-	const evil = "{what}<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{.}} [FSP]\u202e\u200b\x00"
-	w := newWorld(t, openSQLite(t), func(c *permission.Config) { c.Organisation = "Relay " + evil })
-	w.sites.set(code1, permission.Site{Gateway: gateway1, Name: evil, Outcode: evil, Meters: []ingest.Meter{
-		{ID: evil, Type: "electricity", Measures: []energy.Measure{energy.Import}}}})
-	bank := w.app(bankURL, "Bank "+strings.ReplaceAll(evil, "\x00", ""), perseus.Role(scheme.FSP))
-	tok := bank.flow(perseus.LicenseCombined(), code1)
-	b := w.browser()
-	uri, _ := bank.push(perseus.LicenseCombined())
-	first := b.get(w.authorizeURL(bankURL, uri))
-	f := formWith(t, first, "code")
-	f.Set("code", evil)
-	wrong := b.post("/authorize", f)
-	f.Set("code", code1)
-	evidence := bank.post("/oauth/permission", url.Values{"token": {tok.refresh}}).json()["permission"].(map[string]any)["evidence"].(string)
-	id := w.idOf(bankURL, gateway1)
-	f.Set("lang", "cy")
-	welsh := b.post("/authorize", f)
-	f.Del("lang")
-	for name, page := range map[string]answer{"code": first, "wrong code": wrong, "offer": b.post("/authorize", f), "offer in Welsh": welsh,
-		"question": b.post("/permissions/withdraw", url.Values{"code": {code1}, "permission": {id}}),
-		"list":     b.post("/permissions", url.Values{"code": {code1}}), "evidence": b.get(evidence)} {
-		doc, err := html.Parse(strings.NewReader(page.Body))
-		must(t, err)
-		for n := range doc.Descendants() {
-			if n.Type == html.ElementNode && (n.Data == "script" || n.Data == "img" || attr(n, "onerror") != "") {
-				t.Errorf("%s: a name became <%s>", name, n.Data)
+	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
+		const evil = "{what}<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{.}} [FSP]\u202e\u200b\x00"
+		w := newWorld(t, open(t), func(c *permission.Config) { c.Organisation = "Relay " + evil })
+		w.sites.set(code1, permission.Site{Gateway: gateway1, Name: evil, Outcode: evil, Meters: []ingest.Meter{
+			{ID: evil, Type: "electricity", Measures: []energy.Measure{energy.Import}}}})
+		bank := w.app(bankURL, "Bank "+strings.ReplaceAll(evil, "\x00", ""), perseus.Role(scheme.FSP))
+		tok := bank.flow(perseus.LicenseCombined(), code1)
+		b := w.browser()
+		uri, _ := bank.push(perseus.LicenseCombined())
+		first := b.get(w.authorizeURL(bankURL, uri))
+		f := formWith(t, first, "code")
+		f.Set("code", evil)
+		wrong := b.post("/authorize", f)
+		f.Set("code", code1)
+		evidence := bank.post("/oauth/permission", url.Values{"token": {tok.refresh}}).json()["permission"].(map[string]any)["evidence"].(string)
+		id := w.idOf(bankURL, gateway1)
+		f.Set("lang", "cy")
+		welsh := b.post("/authorize", f)
+		f.Del("lang")
+		for name, page := range map[string]answer{"code": first, "wrong code": wrong, "offer": b.post("/authorize", f), "offer in Welsh": welsh,
+			"question": b.post("/permissions/withdraw", url.Values{"code": {code1}, "permission": {id}}),
+			"list":     b.post("/permissions", url.Values{"code": {code1}}), "evidence": b.get(evidence)} {
+			doc, err := html.Parse(strings.NewReader(page.Body))
+			must(t, err)
+			for n := range doc.Descendants() {
+				if n.Type == html.ElementNode && (n.Data == "script" || n.Data == "img" || attr(n, "onerror") != "") {
+					t.Errorf("%s: a name became <%s>", name, n.Data)
+				}
+			}
+			if strings.ContainsAny(page.Body, "\u202e\u200b\x00") {
+				t.Errorf("%s: characters that turn or hide text are on the page", name)
+			}
+			if (name == "offer" || name == "question" || name == "offer in Welsh") && !strings.Contains(text(page.Body), "Bank {what}<script>alert(1)</script>") {
+				t.Errorf("the name is not shown as it is: %s", text(page.Body))
 			}
 		}
-		if strings.ContainsAny(page.Body, "\u202e\u200b\x00") {
-			t.Errorf("%s: characters that turn or hide text are on the page", name)
-		}
-		if (name == "offer" || name == "question" || name == "offer in Welsh") && !strings.Contains(text(page.Body), "Bank {what}<script>alert(1)</script>") {
-			t.Errorf("the name is not shown as it is: %s", text(page.Body))
-		}
-	}
+	})
 }
 
 func TestDecline(t *testing.T) {
@@ -178,62 +181,66 @@ func TestDetailsChanged(t *testing.T) {
 
 // A press that another website made the browser send does nothing.
 func TestCrossOrigin(t *testing.T) {
-	w := newWorld(t, openSQLite(t))
-	w.bank.flow(perseus.LicenseCombined(), code1)
-	for _, h := range []http.Header{{"Sec-Fetch-Site": {"cross-site"}}, {"Origin": {"https://evil.example"}}, {"Sec-Fetch-Site": {"same-site"}}} {
-		for _, path := range []string{"/authorize", "/permissions", "/permissions/withdraw"} {
-			r, err := http.NewRequest("POST", w.issuer+path, strings.NewReader(url.Values{"code": {code1}}.Encode()))
-			must(t, err)
-			r.Header = h.Clone()
-			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			if res := do(t, w.browser().http, r); res.Status != http.StatusForbidden {
-				t.Errorf("%s with %v: %d", path, h, res.Status)
+	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
+		w := newWorld(t, open(t))
+		w.bank.flow(perseus.LicenseCombined(), code1)
+		for _, h := range []http.Header{{"Sec-Fetch-Site": {"cross-site"}}, {"Origin": {"https://evil.example"}}, {"Sec-Fetch-Site": {"same-site"}}} {
+			for _, path := range []string{"/authorize", "/permissions", "/permissions/withdraw"} {
+				r, err := http.NewRequest("POST", w.issuer+path, strings.NewReader(url.Values{"code": {code1}}.Encode()))
+				must(t, err)
+				r.Header = h.Clone()
+				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				if res := do(t, w.browser().http, r); res.Status != http.StatusForbidden {
+					t.Errorf("%s with %v: %d", path, h, res.Status)
+				}
 			}
 		}
-	}
+	})
 }
 
 func TestCodeGuessing(t *testing.T) {
-	var from netip.Addr
-	w := newWorld(t, openSQLite(t), func(c *permission.Config) { c.Address = func(*http.Request) netip.Addr { return from } })
-	b := w.browser()
-	try := func(code string) int { return b.post("/permissions", url.Values{"code": {code}}).Status }
-	from = netip.MustParseAddr("2001:db8::1")
-	for i := range 50 { // right codes cost nothing
+	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
+		var from netip.Addr
+		w := newWorld(t, open(t), func(c *permission.Config) { c.Address = func(*http.Request) netip.Addr { return from } })
+		b := w.browser()
+		try := func(code string) int { return b.post("/permissions", url.Values{"code": {code}}).Status }
+		from = netip.MustParseAddr("2001:db8::1")
+		for i := range 50 { // right codes cost nothing
+			if s := try(code1); s != 200 {
+				t.Fatalf("right code %d: %d", i, s)
+			}
+		}
+		for i := range 10 {
+			if s := try("0000-0000-0000"); s != http.StatusUnprocessableEntity {
+				t.Fatalf("wrong code %d: %d", i, s)
+			}
+		}
+		from = netip.MustParseAddr("2001:db8::2") // the same /64
+		res := b.post("/permissions", url.Values{"code": {code1}})
+		if res.Status != http.StatusTooManyRequests || res.Header.Get("Retry-After") != "20" {
+			t.Errorf("eleventh try: %d, Retry-After %q", res.Status, res.Header.Get("Retry-After"))
+		}
+		from = netip.MustParseAddr("2001:db8:0:1::1")
 		if s := try(code1); s != 200 {
-			t.Fatalf("right code %d: %d", i, s)
+			t.Errorf("another address: %d", s)
 		}
-	}
-	for i := range 10 {
-		if s := try("0000-0000-0000"); s != http.StatusUnprocessableEntity {
-			t.Fatalf("wrong code %d: %d", i, s)
+		w.advance(20 * time.Second)
+		from = netip.MustParseAddr("2001:db8::1")
+		if s := try(code1); s != 200 {
+			t.Errorf("after the wait: %d", s)
 		}
-	}
-	from = netip.MustParseAddr("2001:db8::2") // the same /64
-	res := b.post("/permissions", url.Values{"code": {code1}})
-	if res.Status != http.StatusTooManyRequests || res.Header.Get("Retry-After") != "20" {
-		t.Errorf("eleventh try: %d, Retry-After %q", res.Status, res.Header.Get("Retry-After"))
-	}
-	from = netip.MustParseAddr("2001:db8:0:1::1")
-	if s := try(code1); s != 200 {
-		t.Errorf("another address: %d", s)
-	}
-	w.advance(20 * time.Second)
-	from = netip.MustParseAddr("2001:db8::1")
-	if s := try(code1); s != 200 {
-		t.Errorf("after the wait: %d", s)
-	}
-	// Many addresses together meet the overall limit.
-	limited := 0
-	for i := range 260 {
-		from = netip.AddrFrom4([4]byte{10, 0, byte(i), 1})
-		if try("0000-0000-0000") == http.StatusTooManyRequests {
-			limited++
+		// Many addresses together meet the overall limit.
+		limited := 0
+		for i := range 260 {
+			from = netip.AddrFrom4([4]byte{10, 0, byte(i), 1})
+			if try("0000-0000-0000") == http.StatusTooManyRequests {
+				limited++
+			}
 		}
-	}
-	if limited < 40 || limited > 70 {
-		t.Errorf("%d of 260 guesses were refused", limited)
-	}
+		if limited < 40 || limited > 70 {
+			t.Errorf("%d of 260 guesses were refused", limited)
+		}
+	})
 }
 
 func TestWrongInput(t *testing.T) {

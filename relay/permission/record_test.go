@@ -119,31 +119,33 @@ func TestRecord(t *testing.T) {
 
 // Who may ask for which licence.
 func TestRoles(t *testing.T) {
-	w := newWorld(t, openSQLite(t))
-	edp := w.app("https://directory.example/a/edp", "Meter Co", perseus.Role(scheme.EDP))
-	elsewhere, err := scheme.New("https://registry.other.example")
-	must(t, err)
-	alien := w.app("https://directory.example/a/alien", "Alien Bank", elsewhere.Role(scheme.FSP))
-	nameless := w.app("https://directory.example/a/x", "", perseus.Role(scheme.FSP))
-	lc, lb, le := perseus.LicenseConsumption(), perseus.LicenseCombined(), perseus.LicenseEmissions()
-	for _, c := range []struct {
-		who     string
-		client  *app
-		license string
-		want    int
-	}{
-		{"cap", w.cap, lc, 201}, {"cap", w.cap, lb, 201}, {"cap", w.cap, le, 400},
-		{"bank", w.bank, lc, 400}, {"bank", w.bank, lb, 201}, {"bank", w.bank, le, 201},
-		{"both", w.stranger, lc, 201}, {"both", w.stranger, lb, 201}, {"both", w.stranger, le, 201},
-		{"edp", edp, lc, 400}, {"edp", edp, lb, 400}, {"edp", edp, le, 400},
-		{"a bank of another registry", alien, lb, 400}, {"gateway", w.gate, lb, 400}, {"no name", nameless, lb, 400},
-	} {
-		_, challenge := pkce()
-		res := c.client.post("/oauth/par", c.client.parForm(c.license, challenge))
-		if res.Status != c.want || c.want == 400 && res.str("error") != "unauthorized_client" {
-			t.Errorf("%s asks for %s: %d %s, want %d", c.who, c.license, res.Status, res.Body, c.want)
+	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
+		w := newWorld(t, open(t))
+		edp := w.app("https://directory.example/a/edp", "Meter Co", perseus.Role(scheme.EDP))
+		elsewhere, err := scheme.New("https://registry.other.example")
+		must(t, err)
+		alien := w.app("https://directory.example/a/alien", "Alien Bank", elsewhere.Role(scheme.FSP))
+		nameless := w.app("https://directory.example/a/x", "", perseus.Role(scheme.FSP))
+		lc, lb, le := perseus.LicenseConsumption(), perseus.LicenseCombined(), perseus.LicenseEmissions()
+		for _, c := range []struct {
+			who     string
+			client  *app
+			license string
+			want    int
+		}{
+			{"cap", w.cap, lc, 201}, {"cap", w.cap, lb, 201}, {"cap", w.cap, le, 400},
+			{"bank", w.bank, lc, 400}, {"bank", w.bank, lb, 201}, {"bank", w.bank, le, 201},
+			{"both", w.stranger, lc, 201}, {"both", w.stranger, lb, 201}, {"both", w.stranger, le, 201},
+			{"edp", edp, lc, 400}, {"edp", edp, lb, 400}, {"edp", edp, le, 400},
+			{"a bank of another registry", alien, lb, 400}, {"gateway", w.gate, lb, 400}, {"no name", nameless, lb, 400},
+		} {
+			_, challenge := pkce()
+			res := c.client.post("/oauth/par", c.client.parForm(c.license, challenge))
+			if res.Status != c.want || c.want == 400 && res.str("error") != "unauthorized_client" {
+				t.Errorf("%s asks for %s: %d %s, want %d", c.who, c.license, res.Status, res.Body, c.want)
+			}
 		}
-	}
+	})
 }
 
 func TestCheckToken(t *testing.T) {

@@ -41,6 +41,11 @@ func TestGatewayHearsOfNewTenant(t *testing.T) {
 		if _, err := permission.EndTenancy(t.Context(), w.db, w.now(), gateway1); err != nil {
 			t.Fatal(err)
 		}
+		// By this those who wait are woken, not only at the end of their wait.
+		var version int
+		if err := w.db.QueryRow(`SELECT version FROM grant_versions WHERE gateway = $1`, gateway1).Scan(&version); err != nil || version != 1 {
+			t.Errorf("version %d, %v", version, err)
+		}
 		select {
 		case res = <-waiting:
 			if set := w.verify(t, res); !set.Retired || set.Code != identity.CodeVersion(code1) {

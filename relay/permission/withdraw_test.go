@@ -143,21 +143,23 @@ func TestWithdrawalRaces(t *testing.T) {
 // A withdrawal counts by itself: a code that is on its way gives no tokens
 // afterwards, and tokens whose rows it did not reach are dead with it.
 func TestWithdrawalIsFirst(t *testing.T) {
-	w := newWorld(t, openSQLite(t))
-	tok := w.bank.flow(perseus.LicenseCombined(), code1)
-	uri, verifier := w.bank.push(perseus.LicenseCombined())
-	code := w.browser().agree(bankURL, uri, code1).Get("code")
-	w.bank.post("/oauth/revoke", url.Values{"token": {tok.refresh}})
-	refused(t, w.bank.post("/oauth/token", w.bank.redeemForm(code, verifier)), 400, "invalid_grant")
+	databases(t, func(t *testing.T, open func(*testing.T) *database.DB) {
+		w := newWorld(t, open(t))
+		tok := w.bank.flow(perseus.LicenseCombined(), code1)
+		uri, verifier := w.bank.push(perseus.LicenseCombined())
+		code := w.browser().agree(bankURL, uri, code1).Get("code")
+		w.bank.post("/oauth/revoke", url.Values{"token": {tok.refresh}})
+		refused(t, w.bank.post("/oauth/token", w.bank.redeemForm(code, verifier)), 400, "invalid_grant")
 
-	tok = w.bank.flow(perseus.LicenseCombined(), code1)
-	_, err := w.db.Exec(`UPDATE permissions SET revoked = $1 WHERE revoked = 0`, w.now().Unix())
-	must(t, err)
-	refused(t, w.bank.use(tok.access), 401, "invalid_token")
-	refused(t, w.bank.refresh(tok.refresh), 400, "invalid_grant")
-	if gs, err := w.svc.LiveGrants(t.Context(), gateway1, w.now()); err != nil || len(gs) != 0 {
-		t.Errorf("LiveGrants: %v, %v", gs, err)
-	}
+		tok = w.bank.flow(perseus.LicenseCombined(), code1)
+		_, err := w.db.Exec(`UPDATE permissions SET revoked = $1 WHERE revoked = 0`, w.now().Unix())
+		must(t, err)
+		refused(t, w.bank.use(tok.access), 401, "invalid_token")
+		refused(t, w.bank.refresh(tok.refresh), 400, "invalid_grant")
+		if gs, err := w.svc.LiveGrants(t.Context(), gateway1, w.now()); err != nil || len(gs) != 0 {
+			t.Errorf("LiveGrants: %v, %v", gs, err)
+		}
+	})
 }
 
 // A deletion that failed is tried again until it succeeds, and once more a

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory"
-	"github.com/perseus-edge/perseus-edge/directory/qr"
+	"github.com/perseus-edge/perseus-edge/identity/qr"
 )
 
 // codeFlag is where the QR code of an enrolment code goes.

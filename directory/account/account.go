@@ -21,7 +21,6 @@ import (
 	"log/slog"
 	"net/mail"
 	"net/url"
-	"runtime"
 	"strings"
 	"time"
 	"unicode"
@@ -29,6 +28,7 @@ import (
 	"github.com/go-webauthn/webauthn/webauthn"
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/identity/signin"
 )
 
 // Errors that callers may ask for with errors.Is.
@@ -58,7 +58,7 @@ type Config struct {
 	Name   string           // how authenticator apps and passkeys call the directory, such as "Example Directory"
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: slog.Default()
-	Cost   Cost             // of passwords; zero: DefaultCost
+	Cost   signin.Cost      // of passwords; zero: signin.DefaultCost
 }
 
 // Service keeps accounts. Its methods are safe for concurrent use.
@@ -66,8 +66,8 @@ type Service struct {
 	Config
 	aead     cipher.AEAD
 	passkeys *webauthn.WebAuthn // nil where the directory's address cannot have any
-	hashing  chan struct{}      // a token for each password that is worked on: it takes memory
-	decoy    string             // a password hash that nobody has
+
+	passwords hasher
 }
 
 // New checks the configuration.
@@ -92,13 +92,7 @@ func New(c Config) (*Service, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	if c.Cost == (Cost{}) {
-		c.Cost = DefaultCost
-	}
-	s := &Service{Config: c, aead: aead, hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
-	if s.decoy, err = s.hashPassword(context.Background(), rand.Text()); err != nil {
-		return nil, err
-	}
+	s := &Service{Config: c, aead: aead, passwords: signin.NewPasswords(c.Cost)}
 	if s.passkeys, err = newPasskeys(u, c.Name); err != nil {
 		c.Logger.Info("no passkeys at this address: people sign in with an authenticator app", "url", c.URL, "why", err)
 	}

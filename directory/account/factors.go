@@ -3,72 +3,19 @@ package account
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"database/sql"
-	"encoding/base32"
 	"strings"
-	"time"
-
-	"github.com/pquerna/otp"
-	"github.com/pquerna/otp/hotp"
-	"github.com/pquerna/otp/totp"
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/identity/signin"
 )
-
-// Codes of authenticator apps (RFC 6238): six digits, 30 seconds, SHA-1, as
-// all apps have them. One step to each side is taken, for clocks that are off.
-const (
-	totpPeriod = 30 // seconds
-	totpSkew   = 1  // steps
-)
-
-var b32 = base32.StdEncoding.WithPadding(base32.NoPadding)
-
-// App is the secret that an authenticator app shares with the directory, as a
-// person sees it while setting it up.
-type App struct {
-	Secret string // base32
-	URL    string // otpauth://.., what its QR code holds
-}
 
 // NewApp makes a secret for an authenticator app. Nothing is stored.
-func (s *Service) NewApp(email string) (App, error) { return s.app(email, nil) }
+func (s *Service) NewApp(email string) (signin.App, error) { return signin.AppOf(s.Name, email, "") }
 
 // AppOf shows a secret again.
-func (s *Service) AppOf(email, secret string) (App, error) {
-	b, err := b32.DecodeString(secret)
-	if err != nil {
-		return App{}, err
-	}
-	return s.app(email, b)
-}
-
-func (s *Service) app(email string, secret []byte) (App, error) {
-	key, err := totp.Generate(totp.GenerateOpts{Issuer: s.Name, AccountName: email, Secret: secret, Rand: rand.Reader})
-	if err != nil {
-		return App{}, err
-	}
-	return App{Secret: key.Secret(), URL: key.URL()}, nil
-}
-
-// codeStep gives the time step for which a code is good, later than after; 0
-// where it is for none. All candidates are compared, always.
-func codeStep(secret, code string, now time.Time, after int64) (step int64) {
-	code = strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, code)
-	at := now.Unix() / totpPeriod
-	for t := at - totpSkew; t <= at+totpSkew; t++ {
-		want, err := hotp.GenerateCodeCustom(secret, uint64(t), hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
-		if err == nil && subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 && t > after {
-			step = t
-		}
-	}
-	return step
+func (s *Service) AppOf(email, secret string) (signin.App, error) {
+	return signin.AppOf(s.Name, email, secret)
 }
 
 func (s *Service) sealApp(account, secret string) []byte {
@@ -86,7 +33,7 @@ func (s *Service) useCode(ctx context.Context, tx *sql.Tx, a Account, code strin
 	if err != nil {
 		return false, err
 	}
-	step := codeStep(string(secret), code, s.Now(), a.totpStep)
+	step := signin.AppStep(string(secret), code, s.Now(), a.totpStep)
 	if step == 0 {
 		return false, nil
 	}
@@ -174,7 +121,7 @@ func (s *Service) FactorsOf(ctx context.Context, a Account) (f Factors, err erro
 // SetApp sets up an authenticator app in the place of the one there was, when
 // code shows that it has the secret. ErrWrong: it does not.
 func (s *Service) SetApp(ctx context.Context, a Account, secret, code string) error {
-	step := codeStep(secret, code, s.Now(), 0)
+	step := signin.AppStep(secret, code, s.Now(), 0)
 	if step == 0 {
 		return ErrWrong
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/identity/signin"
 )
 
 // Draft is an account on its way: what a person has given so far, kept in the
@@ -91,7 +92,7 @@ func (s *Service) Finish(ctx context.Context, d Draft, label string, p Proof) (a
 		}
 		add = func(tx *sql.Tx) error { return insertPasskey(ctx, tx, d.ID, label, c, s.Now()) }
 	} else {
-		if step = codeStep(d.App, p.Code, s.Now(), 0); step == 0 {
+		if step = signin.AppStep(d.App, p.Code, s.Now(), 0); step == 0 {
 			return Account{}, nil, ErrWrong
 		}
 		app = s.sealApp(d.ID, d.App)

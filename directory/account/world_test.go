@@ -15,6 +15,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/directory/audit"
 	"github.com/perseus-edge/perseus-edge/directory/dirtest"
+	"github.com/perseus-edge/perseus-edge/identity/signin"
 	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
@@ -22,7 +23,7 @@ import (
 
 // cheap makes passwords cheap to check: what they cost is not what these tests
 // are about.
-var cheap = Cost{Memory: 64, Time: 1, Threads: 1}
+var cheap = signin.Cost{Memory: 64, Time: 1, Threads: 1}
 
 type world struct {
 	*Service

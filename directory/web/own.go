@@ -7,6 +7,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/account"
+	"github.com/perseus-edge/perseus-edge/identity/signin"
 )
 
 // getHome leads a person to the organisation, where there is one alone.
@@ -48,12 +49,12 @@ func (v *visit) getAccount() error {
 const newPasswordTitle = "Change your password"
 
 func (v *visit) getNewPassword() error {
-	return v.render(http.StatusOK, "password", newPasswordTitle, passwordPage{v.who.Email, account.PasswordLeast, v.r.URL.Path})
+	return v.render(http.StatusOK, "password", newPasswordTitle, passwordPage{v.who.Email, signin.PasswordLeast, v.r.URL.Path})
 }
 
 func (v *visit) postNewPassword() error {
 	if err := v.Accounts.ChangePassword(v.ctx(), v.who, v.r.PostFormValue("password")); err != nil {
-		return v.again("password", newPasswordTitle, passwordPage{v.who.Email, account.PasswordLeast, v.r.URL.Path}, err)
+		return v.again("password", newPasswordTitle, passwordPage{v.who.Email, signin.PasswordLeast, v.r.URL.Path}, err)
 	}
 	return v.changed("Your password is changed. Other browsers are signed out.")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/directory/account"
 	"github.com/perseus-edge/perseus-edge/directory/audit"
+	"github.com/perseus-edge/perseus-edge/identity/signin"
 )
 
 // signInForm is what the first page of signing in shows.
@@ -225,7 +226,7 @@ func (v *visit) passwordLink() (passwordPage, error) {
 	if err == nil && l.Kind != account.Forgot {
 		err = account.ErrLink
 	}
-	return passwordPage{l.Email, account.PasswordLeast, v.r.URL.Path}, err
+	return passwordPage{l.Email, signin.PasswordLeast, v.r.URL.Path}, err
 }
 
 func (v *visit) getPassword() error {

@@ -7,7 +7,8 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/directory/account"
 	"github.com/perseus-edge/perseus-edge/directory/audit"
-	"github.com/perseus-edge/perseus-edge/directory/qr"
+	"github.com/perseus-edge/perseus-edge/identity/qr"
+	"github.com/perseus-edge/perseus-edge/identity/signin"
 )
 
 // invitationPage is what the page of an invitation shows.
@@ -21,7 +22,7 @@ type invitationPage struct {
 }
 
 func (v *visit) invitation() (p invitationPage, err error) {
-	p = invitationPage{Name: v.form("name"), Least: account.PasswordLeast, Action: v.r.URL.Path}
+	p = invitationPage{Name: v.form("name"), Least: signin.PasswordLeast, Action: v.r.URL.Path}
 	if p.Link, err = v.Accounts.Link(v.ctx(), v.r.PathValue("secret")); err != nil {
 		return p, err
 	}
@@ -96,7 +97,7 @@ func (v *visit) postAccept() error {
 // appPage offers an authenticator app's secret, and a passkey where it may.
 type appPage struct {
 	Action  string
-	App     account.App
+	App     signin.App
 	QR      template.HTML
 	Options string // to make a passkey; empty: not here
 	First   bool   // the account is being set up

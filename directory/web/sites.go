@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/perseus-edge/perseus-edge/directory"
-	"github.com/perseus-edge/perseus-edge/directory/qr"
+	"github.com/perseus-edge/perseus-edge/identity/qr"
 )
 
 // gatewayView is a gateway and how it stands.

@@ -31,6 +31,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
+	"github.com/perseus-edge/perseus-edge/identity/signin"
 	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
@@ -125,7 +126,7 @@ func newWorld(t *testing.T, db *database.DB) *world {
 		BaseURL: w.base, Authorities: as, Scheme: sc, RelayURL: "https://relay.example.org", Now: w.now, Logger: logger})
 	w.must(err)
 	w.accounts, err = account.New(account.Config{DB: db.DB, Key: bytes.Repeat([]byte{7}, account.KeySize), URL: w.base, Name: "Example Directory", Now: w.now, Logger: logger,
-		Cost: account.Cost{Memory: 64, Time: 1, Threads: 1}})
+		Cost: signin.Cost{Memory: 64, Time: 1, Threads: 1}})
 	w.must(err)
 	w.app, err = New(Config{Directory: w.dir, Accounts: w.accounts, Logger: logger})
 	w.must(err)

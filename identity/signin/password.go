@@ -81,6 +81,13 @@ func (p *Passwords) Check(ctx context.Context, stored, password string) (bool, e
 	return subtle.ConstantTimeCompare(got, want) == 1 && known, err
 }
 
+// Stale says whether a stored PHC string was made at another cost than the
+// present one: who knows the password should have it hashed anew.
+func (p *Passwords) Stale(stored string) bool {
+	c, _, _, err := parsePHC(stored)
+	return err != nil || c != p.cost
+}
+
 func (p *Passwords) derive(ctx context.Context, password string, salt []byte, c Cost, size int) ([]byte, error) {
 	select {
 	case p.slots <- struct{}{}:

@@ -54,6 +54,42 @@ func TestPasswords(t *testing.T) {
 	}
 }
 
+// Of nobody's password as much is worked on as of somebody's: a decoy is checked.
+func TestNobodysPasswordCostsAsMuch(t *testing.T) {
+	p := NewPasswords(cheap)
+	p.decoy = "not of the form of a password"
+	if ok, err := p.Check(t.Context(), "", "correct horse battery"); ok || err == nil {
+		t.Errorf("the decoy was not looked at: %v, %v", ok, err)
+	}
+}
+
+func TestStale(t *testing.T) {
+	p := NewPasswords(cheap)
+	stored, err := p.Hash(t.Context(), "correct horse battery")
+	if err != nil || p.Stale(stored) || !NewPasswords(Cost{Memory: 64, Time: 2, Threads: 1}).Stale(stored) || !p.Stale("x") {
+		t.Errorf("%q, %v", stored, err)
+	}
+}
+
+// A vector of the reference implementation (phc-winner-argon2, test.c): our
+// reading of a PHC string and our call agree with it.
+func TestPasswordVector(t *testing.T) {
+	const phc = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
+	if ok, err := NewPasswords(cheap).Check(t.Context(), phc, "password"); !ok || err != nil {
+		t.Errorf("%v, %v", ok, err)
+	}
+}
+
+func TestBadPHC(t *testing.T) {
+	for _, s := range []string{"", "x", "$argon2i$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAA", "$argon2id$v=18$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"$argon2id$v=19$m=64,t=0,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "$argon2id$v=19$m=99999999,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"$argon2id$v=19$m=64,t=1,p=1 $AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "$argon2id$v=19$m=64,t=1,p=1$AAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"} {
+		if _, _, _, err := parsePHC(s); err == nil {
+			t.Errorf("%q is taken", s)
+		}
+	}
+}
+
 func TestWeak(t *testing.T) {
 	for password, want := range map[string]bool{
 		"short": true, "elevenchars": true, "password1234": true, "aaaaaaaaaaaaaaaa": true, "123456789012": true, "qwertyuiop123456": true, "4821 9027 3316": false,

@@ -126,7 +126,7 @@ func TestTheGatewayCarriesNoDatabase(t *testing.T) {
 // directory holds and its rules of no HTTP, and only what serves all knows all.
 func TestTheDirectorysPartsKnowTheirPlace(t *testing.T) {
 	may := map[string][]string{
-		"fault": {}, "qr": {}, "notice": {}, "ocsp": {}, "audit": {},
+		"fault": {}, "notice": {}, "ocsp": {}, "audit": {},
 		"form":      {"fault"},
 		"ca":        {"fault", "form", "ocsp"},
 		"":          {"audit", "ca", "fault", "form", "ocsp"},

@@ -95,7 +95,7 @@ func TestExposure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := regexp.MustCompile("says ([0-9.]+) \\(systemd ([0-9]+);").FindSubmatch(page)
+	said := regexp.MustCompile(`says ([0-9.]+) \(systemd ([0-9]+);`).FindSubmatch(page)
 	if said == nil {
 		t.Fatal("packaging/README.md does not say what systemd-analyze says, and of which systemd")
 	}

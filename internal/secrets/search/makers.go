@@ -61,7 +61,6 @@ var makers = []maker{
 	{in: "directory", name: "newToken", kind: "API token", spell: func(b []byte) string { return "pdt_" + b64(b) }},
 	{in: "directory", name: "newSecret", kind: "link of an invitation, a sign-in or a recovery", spell: b64},
 	{in: "directory", name: "newRecoveryCode", kind: "recovery code", spell: grouped(crockford), typed: true},
-	{in: "directory", name: "app", kind: "TOTP seed", spell: b32},
 	{in: "github.com/pquerna/otp", name: "Generate", kind: "TOTP seed", spell: b32},
 	{in: "github.com/alexedwards/scs", name: "generateToken", kind: "session cookie", spell: b64},
 	{in: "directory/acme", name: "loadSecret", kind: "key of the ACME nonces", spell: nil},
@@ -72,8 +71,6 @@ var makers = []maker{
 	{in: "directory/account", name: "newID"},
 	{in: "directory", name: "newSerial"},
 	{in: "directory", name: "fail"},
-	{in: "directory", name: "hashPassword"}, // a salt; and New, below, a password that nobody has
-	{in: "directory/account", name: "New"},
 	{in: "cmd/perseus-central", name: "makeAccountsKey", kind: "key that seals accounts", spell: nil},
 	{in: "cmd/perseus-central", name: "initRelay", kind: "key that seals tokens", spell: nil},
 

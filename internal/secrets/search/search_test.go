@@ -145,7 +145,7 @@ func TestPasswordsSeedsAndTexts(t *testing.T) {
 	}
 	found(t, s, "password", base64.StdEncoding.EncodeToString([]byte("me:pässword & 100%")))
 	found(t, s, "short", "postgres://me:hunter22@db/x")
-	s = searcher(t, record.Entry{Maker: "directory/account.Service.app", Raw: []byte("twenty bytes of seed")})
+	s = searcher(t, record.Entry{Maker: "github.com/pquerna/otp/totp.Generate", Raw: []byte("twenty bytes of seed")})
 	found(t, s, "TOTP seed", "otpauth://totp/x?secret="+base32.StdEncoding.EncodeToString([]byte("twenty bytes of seed")))
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/skip2/go-qrcode"
 
 	"github.com/perseus-edge/perseus-edge/directory/dirtest"
-	"github.com/perseus-edge/perseus-edge/directory/qr"
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/identity/qr"
 )
 
 // The three drawings hold the same dots, and no label breaks out of the page.

@@ -122,9 +122,6 @@ func TestAccount(t *testing.T) {
 		}
 
 		// Withdrawn, from the account's page.
-		sure := p.is(p.post("/permissions/withdraw", f), 200, "Withdraw the permission of Carbon Counters Ltd?")
-		f = formWith(t, sure, "permission")
-		f.Set("sure", "yes")
 		p.is(p.post("/permissions/withdraw", f), 200, "Withdrawn. Carbon Counters Ltd gets nothing more.", "All your permissions")
 		refused(t, w.cap.use(tok.access), 401, "invalid_token")
 		p.is(p.account(), 200, "Withdrawn on", "Green Bank plc")

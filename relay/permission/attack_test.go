@@ -262,7 +262,6 @@ func TestWithdrawalWhileAHundredClientsHammer(t *testing.T) {
 		<-begun
 		b := ws[1].browser()
 		f := formWith(t, b.post("/permissions", url.Values{"code": {code1}}), "permission")
-		f.Set("sure", "yes") // the page asks first
 		if res := b.post("/permissions/withdraw", f); res.Status != 200 && res.Status != http.StatusSeeOther {
 			t.Errorf("withdraw: %d %s", res.Status, text(res.Body))
 		}

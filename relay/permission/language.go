@@ -171,7 +171,7 @@ func switchOf(r *http.Request, status int, to string) switcher {
 	switch {
 	case last == "make", last == "leave" && r.PostForm.Get("sure") != "": // it is done, or cannot be done again
 		return switcher{Link: (&url.URL{Path: base + "sign-in", RawQuery: url.Values{"lang": {to}}.Encode()}).String()}
-	case last == "accounts", last == "withdraw" && r.PostForm.Get("sure") != "": // it is done: on to the list
+	case last == "accounts", last == "withdraw": // it is done: on to the list
 		sw.Action = strings.TrimSuffix(base, "/")
 	}
 	for _, name := range []string{"client_id", "request_uri", "code", "site", "permission"} {

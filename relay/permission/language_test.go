@@ -104,7 +104,7 @@ func TestNoWordsOutsideTheCatalogue(t *testing.T) {
 		for _, m := range regexp.MustCompile(`(?:sayOf\(|refuse\([A-Za-z.]+, |say\{Key: |s\.message\(w, r, [A-Za-z.]+, )"([a-z.]+)"`).FindAllStringSubmatch(string(b), -1) {
 			used[m[1]] = true
 		}
-		for _, m := range regexp.MustCompile(`"((?:state|gets|what|code|offer|find|list|sure|evidence|link|lang|date|by|account)\.[a-z.]+)"`).FindAllStringSubmatch(string(b), -1) {
+		for _, m := range regexp.MustCompile(`"((?:state|gets|what|code|offer|find|list|evidence|link|lang|date|by|account)\.[a-z.]+)"`).FindAllStringSubmatch(string(b), -1) {
 			used[m[1]] = true
 		}
 	}
@@ -202,7 +202,7 @@ func TestPagesInBothLanguages(t *testing.T) {
 		{"offer", post("/authorize", form()), "Do you agree?", "Ydych chi’n cytuno?", "code"},
 		{"find", get(w.issuer + "/permissions"), "See who may use", "Gweld pwy gaiff", ""},
 		{"list", post("/permissions", form()), "22 November 2026", "22 Tachwedd 2026", "code"},
-		{"question", post("/permissions/withdraw", form("permission", id)), "Yes, withdraw now", "Iawn, tynnu’n ôl nawr", "permission"},
+		{"what happens", post("/permissions", form()), "What happens when you withdraw", "Beth sy’n digwydd pan fyddwch yn tynnu’n ôl", "code"},
 		{"no such permission", post("/permissions/withdraw", form("permission", "x")), "This site has no such permission.", "ganiatâd o’r fath", "permission"},
 		{"evidence", get(evidence), "In force", "Mewn grym", ""},
 		{"no evidence", get(evidence + "x"), "There is no evidence page", "Nid oes tudalen dystiolaeth", ""},
@@ -228,13 +228,13 @@ func TestPagesInBothLanguages(t *testing.T) {
 				continue
 			}
 			f := switchForm(t, p)
-			if f.Get("lang") != other || !f.Has(c.back) || f.Has("decision") || f.Has("sure") || f.Has("seen") {
+			if f.Get("lang") != other || !f.Has(c.back) || f.Has("decision") || f.Has("seen") {
 				t.Errorf("%s in %s: the other language gets %v", c.name, lang, f)
 			}
 		}
 	}
 	// Changing the language after a withdrawal shows the list, and withdraws nothing again.
-	p := b.post("/permissions/withdraw", form("permission", id, "sure", "yes", "lang", "en"))
+	p := b.post("/permissions/withdraw", form("permission", id, "lang", "en"))
 	doc, err := html.Parse(strings.NewReader(p.Body))
 	must(t, err)
 	for n := range doc.Descendants() {

@@ -30,12 +30,9 @@ func TestLinkedPermissions(t *testing.T) {
 		}
 		linked = w.bank.flow(perseus.LicenseEmissions(), code1)
 		linked = w.bank.flow(perseus.LicenseEmissions(), code1) // a renewal keeps its link
-		page := w.browser().post("/permissions/withdraw", url.Values{"code": {code1}, "permission": {w.idOf("https://directory.example/a/own", gateway1)}})
-		if !strings.Contains(text(page.Body), "Green Bank plc") {
-			t.Errorf("the question does not say what falls with it: %s", text(page.Body))
-		}
-		if own.use(base.access).Status != 200 {
-			t.Fatal("withdrawn without an answer to the question")
+		page := w.browser().post("/permissions", url.Values{"code": {code1}})
+		if !strings.Contains(text(page.Body), "that of Green Bank plc ends too") {
+			t.Errorf("the card does not say what falls with it: %s", text(page.Body))
 		}
 		box.got = nil
 		must(t, w.svc.Deliver(t.Context()))

@@ -20,7 +20,6 @@ type listPage struct {
 	Accounts int    // that hold the site
 	Notice   say
 	Items    []listItem
-	sure     *surePage // comes first
 }
 
 type listItem struct {
@@ -36,14 +35,9 @@ type listItem struct {
 	Receivers []receiver
 	Meters    []meterLine
 	Evidence  string
-	ReliesOn  string // names of those with which it ends
-	Told      say    // whether its client knows of the withdrawal
-}
-
-// surePage asks before a withdrawal, and says what it will do.
-type surePage struct {
-	Code, Held, ID, Name string
-	Others               []string // names of those whose permissions end too
+	ReliesOn  string   // names of those with which it ends
+	Also      []string // names of those that end with it
+	Told      say      // whether its client knows of the withdrawal
 }
 
 // showPermissions asks for the meter code.
@@ -55,8 +49,8 @@ func (s *Service) showPermissions(w http.ResponseWriter, r *http.Request) {
 // POST so that the code is in no address, history or log.
 func (s *Service) postPermissions(w http.ResponseWriter, r *http.Request) { s.list(w, r, false) }
 
-// postWithdraw withdraws one of them: at first it asks and says what that
-// does, and does it when the answer comes.
+// postWithdraw withdraws one of them, by that one press: its card has said what
+// that does, and which others end too.
 func (s *Service) postWithdraw(w http.ResponseWriter, r *http.Request) { s.list(w, r, true) }
 
 func (s *Service) list(w http.ResponseWriter, r *http.Request, withdraw bool) {
@@ -68,12 +62,8 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request, withdraw bool) {
 		if !withdraw {
 			return nil
 		}
-		sure, notice, err := s.withdrawOf(r, x.Site, f.Get("permission"), f.Get("sure") == "yes")
-		if sure != nil {
-			sure.Code, sure.Held = x.Code, x.Held
-			p.sure = sure
-		}
-		p.Notice = notice
+		var err error
+		p.Notice, err = s.withdrawOf(r, x.Site, f.Get("permission"))
 		return err
 	})
 }
@@ -97,10 +87,6 @@ func (s *Service) listFor(w http.ResponseWriter, r *http.Request, f url.Values, 
 		s.pageError(w, r, err)
 		return
 	}
-	if p.sure != nil {
-		s.render(w, r, http.StatusOK, "sure", *p.sure)
-		return
-	}
 	p.Items, err = s.items(r.Context(), x.Site.Gateway)
 	if err == nil && x.Held == "" {
 		p.Accounts, err = s.accounts.Holders(r.Context(), x.Site.Gateway, x.Site.CodeVersion)
@@ -116,44 +102,38 @@ func (s *Service) listFor(w http.ResponseWriter, r *http.Request, f url.Values, 
 }
 
 // withdrawOf withdraws a permission if it is one of the site's, and says what
-// happened. Where the person has not been asked yet, it gives the question.
-func (s *Service) withdrawOf(r *http.Request, site Site, id string, sure bool) (*surePage, say, error) {
+// happened.
+func (s *Service) withdrawOf(r *http.Request, site Site, id string) (say, error) {
 	ctx := r.Context()
 	rows, err := s.rows(ctx, s.now(), `WHERE p.gateway = $2 AND `+ofTenant, site.Gateway)
 	if err != nil {
-		return nil, say{}, err
+		return say{}, err
 	}
 	at := slices.IndexFunc(rows, func(p row) bool { return p.ID == id })
 	if at < 0 {
-		return nil, say{}, refuse(http.StatusNotFound, "list.nosuch")
+		return say{}, refuse(http.StatusNotFound, "list.nosuch")
 	}
 	p := rows[at]
-	others, err := s.fallsWith(ctx, p, rows)
+	dependants, err := s.dependants(ctx, p.Gateway)
 	if err != nil {
-		return nil, say{}, err
+		return say{}, err
 	}
-	if p.Revoked.IsZero() && !sure {
-		return &surePage{ID: id, Name: p.ClientName, Others: others}, say{}, nil
-	}
+	others := fallWith(p, rows, dependants)
 	ended, err := s.withdraw(ctx, id, byUser)
 	switch {
 	case err != nil:
-		return nil, say{}, err
+		return say{}, err
 	case !ended:
-		return nil, sayOf("list.already", "who", p.ClientName), nil
+		return sayOf("list.already", "who", p.ClientName), nil
 	case len(others) > 0:
-		return nil, sayOf("list.done.with", "who", p.ClientName, "others", strings.Join(others, ", ")), nil
+		return sayOf("list.done.with", "who", p.ClientName, "others", strings.Join(others, ", ")), nil
 	}
-	return nil, sayOf("list.done", "who", p.ClientName), nil
+	return sayOf("list.done", "who", p.ClientName), nil
 }
 
-// fallsWith names the clients, among a site's permissions, whose permissions
+// fallWith names the clients, among a site's permissions, whose permissions
 // fall with one.
-func (s *Service) fallsWith(ctx context.Context, p row, rows []row) (names []string, err error) {
-	dependants, err := s.dependants(ctx, p.Gateway)
-	if err != nil {
-		return nil, err
-	}
+func fallWith(p row, rows []row, dependants map[string][]string) (names []string) {
 	todo, seen := []string{p.ID}, map[string]bool{p.ID: true}
 	for len(todo) > 0 {
 		id := todo[0]
@@ -165,7 +145,7 @@ func (s *Service) fallsWith(ctx context.Context, p row, rows []row) (names []str
 			seen[d] = true
 		}
 	}
-	return names, nil
+	return names
 }
 
 // items are a site's permissions as the list shows them, the newest first.
@@ -187,7 +167,9 @@ func (s *Service) items(ctx context.Context, gateway string) ([]listItem, error)
 	for i, p := range rows {
 		it := listItem{N: strconv.Itoa(i + 1), Row: p, Live: p.live(now), Ended: !now.Before(p.Expires), Meters: meterLines(p.Covers), By: byKey(p), State: stateOf(p, now),
 			Evidence: s.evidenceURL(p.Evidence), Receivers: s.receivers(p.License, s.partNames(p.ClientName, p.Parts)), Told: told[p.ID].say()}
-		it.CanEnd = p.Revoked.IsZero() && !it.Ended
+		if it.CanEnd = p.Revoked.IsZero() && !it.Ended; it.CanEnd {
+			it.Also = fallWith(p, rows, dependants)
+		}
 		var on []string
 		for _, q := range rows {
 			if q.Revoked.IsZero() && slices.Contains(dependants[q.ID], p.ID) {

@@ -49,7 +49,7 @@ func (w *world) end(client, code string) answer {
 	must(w.t, err)
 	for _, a := range all {
 		if a.Client == client && a.Gateway == site.Gateway {
-			return w.browser().post("/permissions/withdraw", url.Values{"code": {code}, "permission": {a.Permission}, "sure": {"yes"}})
+			return w.browser().post("/permissions/withdraw", url.Values{"code": {code}, "permission": {a.Permission}})
 		}
 	}
 	w.t.Fatalf("%s has no permission for the site", client)
@@ -101,7 +101,7 @@ func TestMessageOfWithdrawal(t *testing.T) {
 		w.browser().agree(bankURL, uri, code2)
 		var id string
 		must(t, w.db.QueryRow(`SELECT id FROM permissions WHERE gateway = $1`, gateway2).Scan(&id))
-		w.browser().post("/permissions/withdraw", url.Values{"code": {code2}, "permission": {id}, "sure": {"yes"}})
+		w.browser().post("/permissions/withdraw", url.Values{"code": {code2}, "permission": {id}})
 		must(t, w.svc.Deliver(t.Context()))
 		if len(box.got) != 0 {
 			t.Errorf("a message without a token: %v", box.got)

@@ -174,7 +174,7 @@ func plainAll(f url.Values) bool {
 
 // titles are the keys of the pages' titles.
 var titles = map[string]string{"code": "code.title", "offer": "offer.title", "permissions": "find.title", "list": "list.title",
-	"sure": "sure.title", "evidence": "evidence.title", "signin": "account.signin", "keep": "account.keep.title", "account": "find.title",
+	"evidence": "evidence.title", "signin": "account.signin", "keep": "account.keep.title", "account": "find.title",
 	"ways": "account.ways", "leave": "account.leave.title"}
 
 // render sends a page in the language of the request. It is made in memory

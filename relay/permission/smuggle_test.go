@@ -135,7 +135,7 @@ func attackInjection(t *testing.T, w *world) {
 		ok("authorize", b.get(w.authorizeURL(s, s)))
 		ok("evidence", b.get(w.issuer+"/evidence/"+url.PathEscape(s)))
 		ok("code", b.post("/permissions", url.Values{"code": {s}}))
-		ok("withdraw", b.post("/permissions/withdraw", url.Values{"code": {code1}, "permission": {s}, "sure": {"yes"}}))
+		ok("withdraw", b.post("/permissions/withdraw", url.Values{"code": {code1}, "permission": {s}}))
 		if clean := strings.Map(func(r rune) rune {
 			if r < ' ' || r > '~' {
 				return -1

@@ -45,13 +45,6 @@ func TestWithdrawal(t *testing.T) {
 		if res := b.post("/permissions/withdraw", stranger); res.Status != http.StatusNotFound {
 			t.Errorf("another business's code: %d", res.Status)
 		}
-		if page = b.post("/permissions/withdraw", f); page.Status != 200 || !strings.Contains(text(page.Body), "Withdraw the permission of Green Bank plc?") || w.bank.use(tok.access).Status != 200 {
-			t.Errorf("asked: %d %s", page.Status, text(page.Body))
-		}
-		if f = formWith(t, page, "permission"); f.Get("permission") != set.Grants[i].ID || f.Get("code") != code1 {
-			t.Errorf("the question leads on with %v", f)
-		}
-		f.Set("sure", "yes")
 		page = b.post("/permissions/withdraw", f)
 		if page.Status != 200 || !strings.Contains(text(page.Body), "Withdrawn. Green Bank plc gets nothing more.") || strings.Count(page.Body, ">Withdraw<") != 1 {
 			t.Errorf("after: %d %s", page.Status, text(page.Body))

@@ -34,7 +34,7 @@ func TestPermissionsAndMessages(t *testing.T) {
 	for _, q := range []string{
 		`INSERT INTO site (gateway, member, name, outcode, code_hash, registered, updated) VALUES ('https://d.example/g/1', 'm', 'Unit 4', 'SW8', X'00', 0, 0)`,
 		fmt.Sprintf(`INSERT INTO permissions (id, client, client_name, parts, license, gateway, account, evidence, covers, available_from, granted, last_granted, expires, revoked, revoked_by)
-			VALUES ('p1', 'https://d.example/a/bank', 'Bank`+"\x1b[31m"+` plc', 'fsp', 'https://r.example/l', 'https://d.example/g/1', 'acc', 'ev', '[]', 0, %[1]d, %[1]d, %[2]d, %[1]d, 'user'),
+			VALUES ('p1', 'https://d.example/a/bank', 'Bank`+"\x1b[31m"+` plc', 'fsp', 'https://r.example/l', 'https://d.example/g/1', 'acc', 'ev', '[{"meter":"main","measure":"import"}]', 0, %[1]d, %[1]d, %[2]d, %[1]d, 'user'),
 			       ('p2', 'https://d.example/a/cap', 'Count Ltd', 'cap', 'https://r.example/l', 'https://d.example/g/1', 'acc', 'ev2', '[]', 0, %[1]d, %[1]d, %[2]d, 0, '')`, now, now+1000000),
 		fmt.Sprintf(`INSERT INTO permission_grants (id, permission, granted, expires, license, client_name, site_name, outcode, address, user_agent, words, covers)
 			VALUES ('g1', 'p1', %d, %d, 'l', 'Bank plc', 'Unit 4', 'SW8', '192.0.2.1', 'Browser', 'words', '[]')`, now, now+1000000),
@@ -59,7 +59,7 @@ func TestPermissionsAndMessages(t *testing.T) {
 		{"permissions list --state withdrawn --format json", 0, []string{`"revokedBy": "user"`, `"site": "Unit 4"`}, "p2"},
 		{"permissions list --state live --format json", 0, []string{`"data": []`}, "p1"},
 		{"permissions list --state x", 2, []string{"--state is live"}, ""},
-		{"permissions show --id p1", 0, []string{`"address": "192.0.2.1"`, `"words": "words"`, `"problem": "no route to host"`}, ""},
+		{"permissions show --id p1", 0, []string{`"meter": "main"`, `"address": "192.0.2.1"`, `"words": "words"`, `"problem": "no route to host"`}, ""},
 		{"permissions show --id nothing", 1, []string{"permissions list shows them"}, ""},
 		{"permissions rely --id p2 --issuer https://d.example/a/dcc --token-file " + token, 0, []string{"https://d.example/a/dcc"}, "upstream"},
 		{"permissions rely --id p1 --issuer https://d.example/a/dcc --token-file " + token, 1, []string{"withdrawn"}, ""},

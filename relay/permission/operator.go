@@ -3,6 +3,7 @@ package permission
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -174,15 +175,15 @@ func List(ctx context.Context, db *database.DB, now time.Time, f Filter) ([]Summ
 // Detail is all that there is of one permission.
 type Detail struct {
 	Summary
-	Account   string         `json:"account"`
-	Evidence  string         `json:"evidence"` // the last part of the evidence page's address
-	Covers    string         `json:"covers"`   // JSON
-	Grants    []GrantLog     `json:"grants"`
-	ReliesOn  []string       `json:"reliesOn,omitempty"` // permissions with which it falls
-	Carries   []string       `json:"carries,omitempty"`  // permissions that fall with it
-	HeldFrom  []string       `json:"heldFrom,omitempty"` // applications whose withdrawal ends it
-	DeletedAt time.Time      `json:"deletedAt,omitzero"` // when the data that it alone covered was deleted for good
-	Messages  []MessageState `json:"messages,omitempty"`
+	Account   string          `json:"account"`
+	Evidence  string          `json:"evidence"`           // the last part of the evidence page's address
+	Covers    json.RawMessage `json:"covers"`             // meters and measures
+	Grants    []GrantLog      `json:"grants"`             // each agreement and renewal
+	ReliesOn  []string        `json:"reliesOn,omitempty"` // permissions with which it falls
+	Carries   []string        `json:"carries,omitempty"`  // permissions that fall with it
+	HeldFrom  []string        `json:"heldFrom,omitempty"` // applications whose withdrawal ends it
+	DeletedAt time.Time       `json:"deletedAt,omitzero"` // when the data that it alone covered was deleted for good
+	Messages  []MessageState  `json:"messages,omitempty"`
 }
 
 // GrantLog is one entry of the log of grants.
@@ -200,7 +201,7 @@ type GrantLog struct {
 func Show(ctx context.Context, db *database.DB, now time.Time, id string) (d Detail, ok bool, err error) {
 	var purged int64
 	err = db.QueryRowContext(ctx, `SELECT account, evidence, covers, purged FROM permissions WHERE id = $1`, id).
-		Scan(&d.Account, &d.Evidence, &d.Covers, &purged)
+		Scan(&d.Account, &d.Evidence, (*[]byte)(&d.Covers), &purged)
 	if errors.Is(err, sql.ErrNoRows) {
 		return d, false, nil
 	}

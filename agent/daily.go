@@ -11,7 +11,6 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/energy/substitute"
 	"github.com/perseus-edge/perseus-edge/energy/validate"
-	"github.com/perseus-edge/perseus-edge/store"
 )
 
 // metaJudged keeps the start of the first settlement day that was not judged
@@ -35,42 +34,40 @@ func (r *recorder) daily() {
 	if !a.opt.Clock.Trusted() || a.opt.Config.Period != energy.Period {
 		return
 	}
-	now := a.Now()
-	today, _ := energy.SettlementPeriod(now.Add(-judgeAfter))
+	today, _ := energy.SettlementPeriod(a.Now().Add(-judgeAfter))
 	next := r.firstUnjudged(today)
 	if !next.Before(today.Start(1)) {
 		return
 	}
+	r.judgeDays(next, today)
+	r.judged = today.Start(1).Unix()
+	if r.flush() != nil {
+		return // the judgement waits with the rest
+	}
+	if err := a.opt.Store.SetMeta(metaJudged, strconv.AppendInt(nil, r.judged, 10)); err != nil {
+		a.log.Debug("which days were judged cannot be kept", "error", err)
+	}
+}
+
+// judgeDays takes into the round what is found of the days from next to
+// yesterday, and what is filled.
+func (r *recorder) judgeDays(next time.Time, today energy.Day) {
 	r.commit.Lock()
 	defer r.commit.Unlock()
-	var round store.Round
+	a := r.agent
 	for next.Before(today.Start(1)) {
 		day, _ := energy.SettlementPeriod(next)
 		for _, b := range a.buses {
 			for _, m := range b.meters {
 				for i := range m.registers {
-					round.Findings = append(round.Findings, r.judgeDay(m, &m.registers[i], day)...)
+					r.round.Findings = append(r.round.Findings, r.judgeDay(m, &m.registers[i], day)...)
 				}
 			}
 		}
 		next = day.Start(day.Periods() + 1)
 	}
-	if err := r.fill(now, &round); err != nil {
+	if err := r.fill(a.Now()); err != nil {
 		a.log.Warn("missing half-hours cannot be filled", "error", err)
-	}
-	if len(round.Findings)+len(round.HalfHours) > 0 {
-		if err := a.opt.Store.Commit(round); err != nil {
-			a.log.Debug("the judgement of the day cannot be stored: it is tried again", "error", err)
-			return
-		}
-		r.past.forgetDays()
-		if len(round.HalfHours) > 0 {
-			a.uplinkNotify()
-		}
-	}
-	r.judged = next.Unix()
-	if err := a.opt.Store.SetMeta(metaJudged, strconv.AppendInt(nil, r.judged, 10)); err != nil {
-		a.log.Debug("which days were judged cannot be kept", "error", err)
 	}
 }
 
@@ -130,7 +127,7 @@ func most(r *config.Register, period time.Duration) int64 {
 
 // fill puts values in place of missing half-hours, where a meter's operator
 // asks for it and late actual values have had their time to come.
-func (r *recorder) fill(now time.Time, round *store.Round) error {
+func (r *recorder) fill(now time.Time) error {
 	c := r.agent.opt.Config
 	news := touched{}
 	for _, b := range r.agent.buses {
@@ -160,9 +157,10 @@ func (r *recorder) fill(now time.Time, round *store.Round) error {
 				window := slices.Concat(r.window(reg.key, from.Add(-fillHistory), now)...)
 				made := substitute.Plan(reg.key.Measure, window, o)
 				for _, h := range made {
-					r.past.settle(reg.key, h)
+					k := keyedHalfHour(reg.key, h)
+					r.past.settle(k)
 					news.add(reg.key, h.Start, h.Start.Add(c.Period))
-					round.HalfHours = append(round.HalfHours, keyedHalfHour(reg.key, h))
+					r.round.HalfHours = append(r.round.HalfHours, k)
 				}
 				if len(made) > 0 {
 					r.agent.log.Info("missing half-hours filled", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "half_hours", len(made))
@@ -170,10 +168,6 @@ func (r *recorder) fill(now time.Time, round *store.Round) error {
 			}
 		}
 	}
-	waiting := r.round.HalfHours
-	r.round.HalfHours = nil
 	r.derive(news)
-	round.HalfHours = append(round.HalfHours, r.round.HalfHours...)
-	r.round.HalfHours = waiting
 	return nil
 }

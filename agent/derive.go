@@ -58,9 +58,10 @@ func (r *recorder) derive(news touched) {
 			if m, ok := r.agent.opt.Config.Meter(v.Meter); !ok || !slices.Contains(m.Measures(), k.Measure) {
 				continue
 			}
-			r.past.settle(of, v.HalfHour)
 			// Void: what stands there was made of values that were corrected since.
-			r.round.HalfHours = append(r.round.HalfHours, store.KeyedHalfHour{Key: of, HalfHour: v.HalfHour, Void: true})
+			h := store.KeyedHalfHour{Key: of, HalfHour: v.HalfHour, Void: true}
+			r.past.settle(h)
+			r.round.HalfHours = append(r.round.HalfHours, h)
 		}
 	}
 }
@@ -87,10 +88,11 @@ const deriveSpan = 31 * 24 * time.Hour
 
 // deriveAll makes the virtual meters for the whole past that is stored, as far
 // as they differ: the configuration may be a new one, and history may have been
-// imported while the agent was down.
-func (r *recorder) deriveAll() error {
+// imported while the agent was down. False: the store cannot be written, and it
+// is to be done again.
+func (r *recorder) deriveAll() bool {
 	if r.agent.virtual == nil {
-		return nil
+		return true
 	}
 	for _, m := range r.agent.opt.Config.Meters {
 		if m.Virtual != nil || len(r.agent.virtual.Dependents(m.ID)) == 0 {
@@ -105,36 +107,15 @@ func (r *recorder) deriveAll() error {
 			for from := first; !from.After(last); from = from.Add(deriveSpan) {
 				news := touched{}
 				news.add(k, from, from.Add(deriveSpan))
-				if err := r.commitDerived(news); err != nil {
-					return err
+				r.commit.Lock()
+				r.derive(news)
+				r.commit.Unlock()
+				if err := r.flush(); err != nil {
+					r.agent.log.Warn("virtual meters cannot be made for the past yet", "error", err)
+					return false
 				}
 			}
 		}
 	}
-	return nil
-}
-
-// commitDerived derives and commits in a round of its own.
-func (r *recorder) commitDerived(news touched) error {
-	r.commit.Lock()
-	defer r.commit.Unlock()
-	return r.commitDerivedLocked(news)
-}
-
-func (r *recorder) commitDerivedLocked(news touched) error {
-	waiting := r.round.HalfHours
-	r.round.HalfHours = nil
-	r.derive(news)
-	made := r.round.HalfHours
-	r.round.HalfHours = waiting
-	if len(made) == 0 {
-		return nil
-	}
-	if err := r.agent.opt.Store.Commit(store.Round{HalfHours: made}); err != nil {
-		return err
-	}
-	if len(waiting) == 0 {
-		r.past.forget()
-	}
-	return nil
+	return true
 }

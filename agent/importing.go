@@ -68,12 +68,13 @@ func (a *Agent) Import(r ImportRequest) (ImportReport, error) {
 	a.recorder.commit.Lock() // no round may settle the same half-hours meanwhile
 	rep, err := ImportFile(a.opt.Store, a.opt.Config, r, a.Now())
 	if err == nil {
-		err = a.recorder.imported(rep)
+		a.recorder.imported(rep)
 	}
 	a.recorder.commit.Unlock()
 	if err != nil {
 		return rep, err
 	}
+	a.recorder.flush() // where it fails the store's health says so, and what was made waits
 	taken := 0
 	for _, s := range rep.Series {
 		taken += s.Taken + s.Corrected
@@ -84,9 +85,9 @@ func (a *Agent) Import(r ImportRequest) (ImportReport, error) {
 	return rep, nil
 }
 
-// imported makes the virtual meters anew for what a file has brought. The
-// recorder's lock is held.
-func (r *recorder) imported(rep ImportReport) error {
+// imported makes the virtual meters anew for what a file has brought; they go
+// with the next round. The recorder's lock is held.
+func (r *recorder) imported(rep ImportReport) {
 	news := touched{}
 	for _, s := range rep.Series {
 		if s.Taken+s.Corrected > 0 {
@@ -96,8 +97,8 @@ func (r *recorder) imported(rep ImportReport) error {
 			news.add(energy.Key{Meter: rep.Meter, Measure: s.Measure}, s.touched.from, s.touched.to)
 		}
 	}
-	r.past.forgetDays()
-	return r.commitDerivedLocked(news)
+	r.past.lay(r.round.HalfHours)
+	r.derive(news)
 }
 
 // judge has the validation look at a half-hour, and flag it.
@@ -113,7 +114,7 @@ func judgeOf(s HalfHours, c *config.Config, m config.Meter, measure energy.Measu
 				found = append(found, kf)
 			}
 		}
-		p.settle(k, *h)
+		p.settle(keyedHalfHour(k, *h))
 		return found
 	}
 }

@@ -104,10 +104,10 @@ func (r *recorder) amend(b *bus, reg *register, made []energy.HalfHour, news tou
 	defer b.mu.Unlock()
 	for _, h := range made {
 		b.found(reg, reg.check.HalfHour(&h, r.past.of(reg.key.Meter), b.words[:0]))
-		r.past.settle(reg.key, h)
 		news.add(reg.key, h.Start, h.Start.Add(r.agent.opt.Config.Period))
 		k := keyedHalfHour(reg.key, h)
 		k.Void = true // what stands there was made without the late readings; the evidence counts even where the value is the same
+		r.past.settle(k)
 		r.round.HalfHours = append(r.round.HalfHours, k)
 	}
 	r.round.Findings = append(r.round.Findings, b.findings...)

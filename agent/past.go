@@ -4,10 +4,11 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/store"
 )
 
-// past gives half-hours: what is stored, and over it what is settled and not
-// stored yet. The recorder's lock guards it.
+// past gives half-hours as they will stand once the round at hand is committed:
+// what is stored, and over it what is settled since. The recorder's lock guards it.
 type past struct {
 	store HalfHours
 	fresh map[energy.Key]map[int64]energy.HalfHour
@@ -29,14 +30,19 @@ func newPast(s HalfHours) *past {
 	return &past{store: s, fresh: map[energy.Key]map[int64]energy.HalfHour{}, days: map[dayOf][]energy.HalfHour{}}
 }
 
-// settle lays a half-hour over what is stored.
-func (p *past) settle(k energy.Key, h energy.HalfHour) {
-	of := p.fresh[k]
+// settle lays a half-hour over what is stored, as the store will: where it keeps
+// the better one that it has, that one is what the past holds.
+func (p *past) settle(k store.KeyedHalfHour) {
+	var old *energy.HalfHour
+	if h, ok := p.at(k.Key, k.HalfHour.Start); ok {
+		old = &h
+	}
+	of := p.fresh[k.Key]
 	if of == nil {
 		of = map[int64]energy.HalfHour{}
-		p.fresh[k] = of
+		p.fresh[k.Key] = of
 	}
-	of[h.Start.UnixMilli()] = h
+	of[k.HalfHour.Start.UnixMilli()] = k.Stands(old)
 }
 
 // forget begins anew: what was settled is stored, and what was read is old.
@@ -45,8 +51,13 @@ func (p *past) forget() {
 	clear(p.days)
 }
 
-// forgetDays lets go of what was read of the store: it has changed.
-func (p *past) forgetDays() { clear(p.days) }
+// lay begins anew over a store that has changed, with what waits for it.
+func (p *past) lay(waiting []store.KeyedHalfHour) {
+	p.forget()
+	for _, k := range waiting {
+		p.settle(k)
+	}
+}
 
 // at gives the half-hour of a register that starts at an instant; false where
 // there is none, or none that can be read.

@@ -86,9 +86,7 @@ func (r *recorder) run(ctx context.Context) {
 	soon := time.NewTimer(0)
 	<-soon.C
 	armed := false
-	if err := r.deriveAll(); err != nil {
-		r.agent.log.Warn("virtual meters cannot be made for the past", "error", err)
-	}
+	derived := r.deriveAll()
 	for {
 		select {
 		case <-ctx.Done():
@@ -107,6 +105,9 @@ func (r *recorder) run(ctx context.Context) {
 			r.prune()
 			r.daily()
 			continue
+		}
+		if !derived && !r.failing() {
+			derived = r.deriveAll()
 		}
 		r.flush()
 	}
@@ -144,6 +145,7 @@ func (r *recorder) flush() error {
 	err := r.agent.opt.Store.Commit(r.round)
 	r.book(err, time.Since(start))
 	if err != nil {
+		r.rest(len(r.round.HalfHours))
 		if errors.Is(err, store.ErrDamaged) {
 			r.giveUp(err)
 		}
@@ -200,7 +202,6 @@ func (r *recorder) collect() {
 	for k := range r.closings {
 		r.round.States = append(r.round.States, store.KeyedState{Key: k})
 	}
-	r.rest(len(r.round.HalfHours))
 }
 
 // judge has the validation look at what a bus settled, and takes it into the
@@ -214,13 +215,13 @@ func (r *recorder) judge(b *bus, news touched) {
 			h.Flags = h.Flags.With(11)
 		}
 		news.add(h.Key, h.HalfHour.Start, h.HalfHour.Start.Add(period))
-		r.past.settle(h.Key, h.HalfHour) // first, so that import and export of a meter see each other
+		r.past.settle(*h) // first, so that import and export of a meter see each other
 	}
 	for i := range b.pending {
 		h := &b.pending[i]
 		if reg := b.register(h.Key); reg != nil {
 			b.found(reg, reg.check.HalfHour(&h.HalfHour, r.past.of(h.Meter), b.words[:0]))
-			r.past.settle(h.Key, h.HalfHour)
+			r.past.settle(*h)
 		}
 	}
 	r.round.HalfHours = append(r.round.HalfHours, b.pending...)

@@ -96,7 +96,7 @@ func (s *Store) commitHalfHours(tx *bolt.Tx, all []KeyedHalfHour) (changed []cha
 			start := k.HalfHour.Start.UnixMilli()
 			switch {
 			case !found:
-				entries = slices.Insert(entries, at, entry{HalfHour: normal(k.offered())})
+				entries = slices.Insert(entries, at, entry{HalfHour: k.Stands(nil)})
 				rec.add(start)
 			default:
 				next, what := successor(k, &entries[at].HalfHour)

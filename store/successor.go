@@ -55,6 +55,17 @@ func successor(k KeyedHalfHour, old *energy.HalfHour) (energy.HalfHour, outcome)
 	return *old, stays
 }
 
+// Stands gives what the store holds once k was committed where old was stored;
+// old is nil where nothing was. Who works with half-hours that are not committed
+// yet sees by it what others will read.
+func (k KeyedHalfHour) Stands(old *energy.HalfHour) energy.HalfHour {
+	if old == nil {
+		return normal(k.offered())
+	}
+	h, _ := successor(k, old)
+	return h
+}
+
 // carries reports whether a half-hour's evidence is more than evidence: a
 // virtual difference keeps there what it could not deduct yet, also of a missing
 // half-hour (energy/virtual).

@@ -44,25 +44,37 @@ func (r *recorder) derive(news touched) {
 	if plan == nil {
 		return
 	}
-	keys := slices.SortedFunc(maps.Keys(news), compareKeys)
-	for _, k := range keys {
+	r.define()
+	if len(news) == 0 {
+		return // as in most minutes
+	}
+	changed := map[energy.Measure]map[string]virtual.Span{}
+	for k, s := range news {
 		if !r.agent.measured(k) {
 			continue
 		}
-		s := news[k]
-		at := func(meter string, start time.Time) (energy.HalfHour, bool) {
-			return r.past.at(energy.Key{Meter: meter, Measure: k.Measure}, start)
+		if changed[k.Measure] == nil {
+			changed[k.Measure] = map[string]virtual.Span{}
 		}
-		for _, v := range plan.Update(k.Meter, s.from, s.to, at) {
-			of := energy.Key{Meter: v.Meter, Measure: k.Measure}
-			if m, ok := r.agent.opt.Config.Meter(v.Meter); !ok || !slices.Contains(m.Measures(), k.Measure) {
-				continue
+		changed[k.Measure][k.Meter] = virtual.Span{From: s.from, To: s.to}
+	}
+	for _, measure := range slices.Sorted(maps.Keys(changed)) {
+		at := func(meter string, start time.Time) (energy.HalfHour, bool) {
+			return r.past.at(energy.Key{Meter: meter, Measure: measure}, start)
+		}
+		plan.Update(changed[measure], at, func(v virtual.Result) {
+			of := energy.Key{Meter: v.Meter, Measure: measure}
+			m, ok := r.agent.opt.Config.Meter(v.Meter)
+			if !ok || !slices.Contains(m.Measures(), measure) {
+				return
 			}
-			// Void: what stands there was made of values that were corrected since.
-			h := store.KeyedHalfHour{Key: of, HalfHour: v.HalfHour, Void: true}
+			v.Flags &^= m.Off
+			// Void: a value that stands there was made of others that were corrected since.
+			old, known := at(v.Meter, v.Start)
+			h := store.KeyedHalfHour{Key: of, HalfHour: v.HalfHour, Void: known && old.Quality > energy.Missing}
 			r.past.settle(h)
 			r.round.HalfHours = append(r.round.HalfHours, h)
-		}
+		})
 	}
 }
 
@@ -94,27 +106,34 @@ func (r *recorder) deriveAll() bool {
 	if r.agent.virtual == nil {
 		return true
 	}
+	var first, last time.Time
+	var keys []energy.Key
 	for _, m := range r.agent.opt.Config.Meters {
-		if m.Virtual != nil || len(r.agent.virtual.Dependents(m.ID)) == 0 {
-			continue
-		}
 		for _, measure := range m.Measures() {
 			k := energy.Key{Meter: m.ID, Measure: measure}
-			first, last, n, err := r.agent.opt.Store.Bounds(k)
-			if err != nil || n == 0 {
+			from, to, n, err := r.agent.opt.Store.Bounds(k)
+			if err != nil || n == 0 || !r.agent.measured(k) {
 				continue
 			}
-			for from := first; !from.After(last); from = from.Add(deriveSpan) {
-				news := touched{}
-				news.add(k, from, from.Add(deriveSpan))
-				r.commit.Lock()
-				r.derive(news)
-				r.commit.Unlock()
-				if err := r.flush(); err != nil {
-					r.agent.log.Warn("virtual meters cannot be made for the past yet", "error", err)
-					return false
-				}
+			if keys = append(keys, k); first.IsZero() || from.Before(first) {
+				first = from
 			}
+			if to.After(last) {
+				last = to
+			}
+		}
+	}
+	for from := first; len(keys) > 0 && !from.After(last); from = from.Add(deriveSpan) {
+		news := touched{}
+		for _, k := range keys {
+			news.add(k, from, from.Add(deriveSpan))
+		}
+		r.commit.Lock()
+		r.derive(news)
+		r.commit.Unlock()
+		if err := r.flush(); err != nil {
+			r.agent.log.Warn("virtual meters cannot be made for the past yet", "error", err)
+			return false
 		}
 	}
 	return true

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/virtual"
 )
 
 // Reading is one half-hour as the API and the commands give it.
@@ -130,7 +131,7 @@ func ReadingOf(k energy.Key, h energy.HalfHour, period time.Duration) Reading {
 		return &Amount{json.Number(k.Measure.Present(v)), k.Measure.UnitCode()}
 	}
 	point := func(s energy.Sample) *Point {
-		if s.At.IsZero() || s.Value < 0 {
+		if s.At.IsZero() || s.Value < 0 && !virtual.Made(h) { // -1 stands for a register that nobody read
 			return nil
 		}
 		return &Point{s.At, json.Number(k.Measure.Present(s.Value))}
@@ -155,6 +156,7 @@ var ruleNames = [...]string{
 	energy.RuleLinear: "linear", energy.RuleProfileScaled: "profile-scaled", energy.RuleProfile: "profile", energy.RuleExchange: "exchange",
 	energy.RuleSum: "sum", energy.RuleDifference: "difference", energy.RuleShareArea: "share-area", energy.RuleShareHeads: "share-heads",
 	energy.RuleShareOther: "share-other", energy.RuleInterval: "interval", energy.RuleWithdrawn: "withdrawn",
+	energy.RuleShareMeter: "share-metering",
 }
 
 // RuleName is what APIs call a rule that decided a half-hour.

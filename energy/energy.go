@@ -221,6 +221,7 @@ const (
 	RuleShareOther    Rule = 16 // virtual: a share on another ground
 	RuleInterval      Rule = 17 // the total of an interval, as a feed gave it (not a register)
 	RuleWithdrawn     Rule = 18 // missing, though a value was stated before: that is withdrawn
+	RuleShareMeter    Rule = 19 // virtual: a share by additional metering
 )
 
 // Evidence lets a third party redo the sum.

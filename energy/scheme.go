@@ -42,7 +42,7 @@ func (h HalfHour) Origin() (method, derived string) {
 		return OriginDerived, DerivedArea
 	case RuleShareHeads:
 		return OriginDerived, DerivedHeads
-	case RuleSum, RuleDifference:
+	case RuleSum, RuleDifference, RuleShareMeter:
 		return OriginDerived, DerivedMeter
 	}
 	return OriginDerived, DerivedOther

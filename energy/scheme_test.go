@@ -32,6 +32,7 @@ func TestOrigin(t *testing.T) {
 		{RuleShareArea, Measured, OriginDerived, DerivedArea},
 		{RuleShareHeads, Estimated, OriginDerived, DerivedHeads},
 		{RuleShareOther, Measured, OriginDerived, DerivedOther},
+		{RuleShareMeter, Measured, OriginDerived, DerivedMeter},
 		{RuleInterval, Measured, OriginExact, ""},
 		{RuleInterval, Substituted, OriginDerived, DerivedOther},
 		{200, Measured, OriginDerived, DerivedOther}, // a rule of a later version is not taken for a measurement

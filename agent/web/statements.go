@@ -11,6 +11,9 @@ import (
 func StatementWords(s energy.Statement) string {
 	before, after := reads(s.Measure, s.Closing), reads(s.Measure, s.Opening)
 	var out string
+	if s.Made() {
+		return madeWords(s)
+	}
 	switch s.Kind {
 	case energy.OpeningStatement:
 		out = "Counted from here: the first reading is " + after + "."
@@ -76,6 +79,18 @@ func StatementWords(s energy.Statement) string {
 		out += " Note: " + strings.TrimSuffix(s.Note, ".") + "."
 	}
 	return out
+}
+
+// madeWords says a statement of a virtual meter.
+func madeWords(s energy.Statement) string {
+	how := " by " + s.Method + ", " + s.Register + "."
+	switch s.Kind {
+	case energy.ConfigChangeStatement:
+		return "Stated anew: a virtual meter," + how + " Its half-hours are made again where all that it is made of is known."
+	case energy.ClosingStatement:
+		return "Made up to here: a virtual meter," + how
+	}
+	return "A virtual meter," + how
 }
 
 func reads(m energy.Measure, r *energy.Reading) string {

@@ -213,7 +213,7 @@ func TestManualIsComplete(t *testing.T) {
 	for _, r := range cells(t, "| rule | what decided the value | best quality |") {
 		named[strings.Trim(r[0], "`")] = true
 	}
-	for r := energy.RuleNone; r <= energy.RuleWithdrawn; r++ {
+	for r := energy.RuleNone; r <= energy.RuleShareMeter; r++ {
 		if name := agent.RuleName(r); !named[name] {
 			t.Errorf("the manual does not explain the rule %s", name)
 		} else {

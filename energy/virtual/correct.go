@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"maps"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
@@ -17,70 +18,116 @@ type Result struct {
 	energy.HalfHour
 }
 
-// Update makes the virtual meters anew for half-hours of a meter that have
-// come or have changed, those that start in [from, to), and gives what is new
-// or different: first by meter, inputs first, then by time. It is the same for
-// half-hours that are just over and for corrections of old ones; the results
-// may take the place of better ones that were made of values since corrected.
+// Update makes the virtual meters anew for half-hours of meters that have come
+// or have changed, those that start in the Span of each, and puts what is new or
+// different: first by meter, inputs first, then by time. It is the same for
+// half-hours that are just over and for corrections of old ones; what is put may
+// take the place of better ones that were made of values since corrected. What
+// was put is looked up again at once, as it stands then: a flag that a value
+// keeps is one of what is made of it, too.
 //
 // A half-hour for which an input is absent is not made: the input may come
 // yet, and then asks for it. Where a difference carries another deficit out of
 // the corrected half-hours than before, it goes on until that makes no
 // difference any more.
-func (p *Plan) Update(meter string, from, to time.Time, at Lookup) []Result {
-	from = from.UTC().Truncate(p.period)
-	fresh := map[string]map[int64]energy.HalfHour{}
-	look := func(id string, start time.Time) (energy.HalfHour, bool) {
-		if h, ok := fresh[id][start.UnixNano()]; ok {
-			return h, true
-		}
-		return at(id, start)
-	}
-	spans := map[string]span{meter: {from, to}}
-	var out []Result
-	for _, id := range p.Dependents(meter) {
-		var s span
-		for _, in := range p.byID[id].Of {
+//
+// What a real meter counted stands: an id may have been one's before it became
+// a virtual meter's. A share for a time before the first date on which it holds
+// is taken back, since others may have been given it.
+func (p *Plan) Update(changed map[string]Span, at Lookup, put func(Result)) {
+	spans := maps.Clone(changed)
+	for _, n := range p.order {
+		var s Span
+		for _, in := range n.Of {
 			s = s.with(spans[in])
 		}
 		if s.empty() {
 			continue
 		}
-		for _, h := range p.evaluate(id, s, look) {
-			if fresh[id] == nil {
-				fresh[id] = map[int64]energy.HalfHour{}
+		s.From = s.From.UTC().Truncate(p.period)
+		spans[n.ID] = s // also where it stays as it is: what is made of it may be new
+		p.evaluate(n, s, at, func(h energy.HalfHour) energy.HalfHour {
+			spans[n.ID] = spans[n.ID].with(Span{h.Start, h.Start.Add(p.period)})
+			put(Result{n.ID, h})
+			if stands, ok := at(n.ID, h.Start); ok {
+				return stands
 			}
-			fresh[id][h.Start.UnixNano()] = h
-			spans[id] = spans[id].with(span{h.Start, h.Start.Add(p.period)})
-			out = append(out, Result{id, h})
-		}
+			return h
+		})
 	}
-	return out
 }
 
-// evaluate gives the half-hours of one virtual meter that are new or different.
-func (p *Plan) evaluate(id string, s span, at Lookup) (out []energy.HalfHour) {
-	n := p.byID[id]
+// evaluate puts the half-hours of one virtual meter that are new or different.
+func (p *Plan) evaluate(n *node, s Span, at Lookup, put func(energy.HalfHour) energy.HalfHour) {
 	in := make([]energy.HalfHour, len(n.Of))
-	before, kept := at(id, s.from.Add(-p.period)) // as it is now
-	if first, ok := at(id, s.from); ok && !kept && n.Kind == Difference {
-		before = p.forerunner(first)
-	}
-	stored := before // as it was before
-	for start := s.from; start.Before(s.to) || n.Kind == Difference && !p.joins(before, stored); start = start.Add(p.period) {
-		old, known := at(id, start)
+	before := p.prior(n, s.From, at) // as it is now
+	stored := before                 // as it was before
+	end := s.To
+	for start := s.From; start.Before(s.To) || start.Before(end) && n.Kind == Difference && !p.joins(before, stored); start = start.Add(p.period) {
+		old, known := at(n.ID, start)
+		if !known {
+			old = p.waiting(n, start, stored)
+		}
 		h, ok := p.make(n, start, before, in, at)
 		switch {
-		case !ok && !start.Before(s.to):
-			return out
+		case known && old.Quality > energy.Missing && !Made(old):
+			h = old
+		case known && !ok && n.Kind == Share && n.chainAt(start) == nil && old.Quality > energy.Missing:
+			h, _ = p.gather(start, nil, len(n.Of))
+			h = put(h)
+		case known && !ok:
+			h = old // the inputs are not there any more
 		case !ok:
-			h = old // the inputs are not there, or not any more
+			h = p.waiting(n, start, before)
 		case !known || !same(h, old):
-			out = append(out, h)
+			h = put(h)
+		}
+		if known || ok {
+			end = start.Add(mostHole + p.period)
 		}
 		before, stored = h, old
 	}
-	return out
+}
+
+// mostHole is the longest time without an input over which a deficit waits.
+const mostHole = 31 * 24 * time.Hour
+
+// prior is what the half-hour of a virtual meter at start goes on from.
+func (p *Plan) prior(n *node, start time.Time, at Lookup) energy.HalfHour {
+	if n.Kind != Difference {
+		return energy.HalfHour{}
+	}
+	for back := start.Add(-p.period); start.Sub(back) <= mostHole; back = back.Add(-p.period) {
+		h, ok := at(n.ID, back)
+		if !ok {
+			continue
+		}
+		for at := back.Add(p.period); at.Before(start); at = at.Add(p.period) {
+			h = p.waiting(n, at, h)
+		}
+		return h
+	}
+	if first, ok := at(n.ID, start); ok { // a correction of the oldest that is kept
+		return p.forerunner(first)
+	}
+	return energy.HalfHour{}
+}
+
+// waiting stands in for a half-hour that is not made, after before: what is
+// owed waits, as it does where an input is missing.
+func (p *Plan) waiting(n *node, start time.Time, before energy.HalfHour) energy.HalfHour {
+	h, _ := p.HalfHour(n.ID, start, before, nil)
+	return h
+}
+
+// Made reports whether the value of a half-hour was made out of other meters';
+// any other was counted or stated for a real one.
+func Made(h energy.HalfHour) bool {
+	switch h.Evidence.Rule {
+	case energy.RuleSum, energy.RuleDifference, energy.RuleShareArea, energy.RuleShareHeads, energy.RuleShareMeter, energy.RuleShareOther:
+		return true
+	}
+	return false
 }
 
 // joins reports whether the half-hour after b goes on from a as it does from b.
@@ -111,24 +158,24 @@ func same(h, stored energy.HalfHour) bool {
 		e.Samples == f.Samples && e.First.Value == f.First.Value && e.Last.Value == f.Last.Value
 }
 
-// span is [from, to).
-type span struct{ from, to time.Time }
+// Span is [From, To).
+type Span struct{ From, To time.Time }
 
-func (s span) empty() bool { return !s.from.Before(s.to) }
+func (s Span) empty() bool { return !s.From.Before(s.To) }
 
-// with is the shortest span that holds both.
-func (s span) with(o span) span {
+// with is the shortest Span that holds both.
+func (s Span) with(o Span) Span {
 	switch {
 	case s.empty():
 		return o
 	case o.empty():
 		return s
 	}
-	if o.from.Before(s.from) {
-		s.from = o.from
+	if o.From.Before(s.From) {
+		s.From = o.From
 	}
-	if o.to.After(s.to) {
-		s.to = o.to
+	if o.To.After(s.To) {
+		s.To = o.To
 	}
 	return s
 }

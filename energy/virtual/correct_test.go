@@ -178,7 +178,9 @@ func TestUpdateAfterPruning(t *testing.T) {
 	}
 	delete(s["rest"], slot(0).UnixNano())
 	// A meter that was no difference before carries nothing.
-	s.put("rest", measured(1, 7, 5000))
+	sum := measured(1, 7, 5000)
+	sum.Evidence.Rule = energy.RuleSum
+	s.put("rest", sum)
 	s.update(p, "main", slot(1), slot(2))
 	if h, _ := s.at("rest", slot(1)); h.Energy != 60 || h.Evidence.First.Value != 0 {
 		t.Errorf("%+v", h)
@@ -218,10 +220,10 @@ func TestSame(t *testing.T) {
 }
 
 func TestSpans(t *testing.T) {
-	s := func(a, b int) span { return span{slot(a), slot(b)} }
-	for _, c := range []struct{ a, b, want span }{
+	s := func(a, b int) Span { return Span{slot(a), slot(b)} }
+	for _, c := range []struct{ a, b, want Span }{
 		{s(1, 2), s(3, 4), s(1, 4)}, {s(3, 4), s(1, 2), s(1, 4)}, {s(1, 4), s(2, 3), s(1, 4)}, {s(2, 3), s(1, 4), s(1, 4)},
-		{s(1, 1), s(2, 3), s(2, 3)}, {s(2, 3), s(1, 1), s(2, 3)}, {s(2, 3), span{}, s(2, 3)},
+		{s(1, 1), s(2, 3), s(2, 3)}, {s(2, 3), s(1, 1), s(2, 3)}, {s(2, 3), Span{}, s(2, 3)},
 	} {
 		if got := c.a.with(c.b); got != c.want {
 			t.Errorf("%v with %v: %v", c.a, c.b, got)

@@ -44,14 +44,20 @@ func (t Tolerance) check(id string) error {
 	return nil
 }
 
-// allowed is the largest deficit that may be carried out of a half-hour.
-func (t Tolerance) allowed(q energy.Quality, subs int64) int64 {
+// filled has the defaults where nothing is set.
+func (t Tolerance) filled() Tolerance {
 	if t.PerMille == 0 {
 		t.PerMille = 30
 	}
 	if t.Floor == 0 {
 		t.Floor = 1000
 	}
+	return t
+}
+
+// allowed is the largest deficit that may be carried out of a half-hour.
+func (t Tolerance) allowed(q energy.Quality, subs int64) int64 {
+	t = t.filled()
 	switch {
 	case q <= energy.Estimated:
 		t.PerMille = estimatedPerMille

@@ -120,7 +120,7 @@ func ruleOf(m Method) energy.Rule {
 	case NumberOfOccupants:
 		return energy.RuleShareHeads
 	case AdditionalMetering:
-		return energy.RuleSum // the rule that energy.Origin gives the scheme's AdditionalMetering for
+		return energy.RuleShareMeter
 	default:
 		return energy.RuleShareOther
 	}

@@ -117,7 +117,7 @@ func TestShare(t *testing.T) {
 		// a: round(501.5) = 502 to 507; b: 3/5 of 501 = 301 (300.6) to 3/5 of
 		// 507 = 304 (304.2); c: what is left, 200 to 203.
 		{"a", 5, 507, energy.RuleShareArea}, {"b", 3, 304, energy.RuleShareHeads},
-		{"c", 3, 203, energy.RuleSum}, {"d", 5, 507, energy.RuleShareOther},
+		{"c", 3, 203, energy.RuleShareMeter}, {"d", 5, 507, energy.RuleShareOther},
 	} {
 		h, ok := p.HalfHour(c.id, noon, energy.HalfHour{}, []energy.HalfHour{in})
 		want := energy.HalfHour{Start: noon, Energy: c.e, Cumulative: c.cumulative, TakenAt: in.TakenAt, Quality: energy.Measured,
@@ -125,6 +125,19 @@ func TestShare(t *testing.T) {
 		if !ok || h != want {
 			t.Errorf("%s: %+v, not %+v", c.id, h, want)
 		}
+	}
+}
+
+// The example of docs/metering.md.
+func TestShareOfTheManual(t *testing.T) {
+	p := plan(t,
+		Meter{ID: "a", Kind: Share, Of: []string{"main"}, Method: AreaOccupied, Shares: always(1, 2)},
+		Meter{ID: "b", Kind: Share, Of: []string{"main"}, Method: AreaOccupied, Shares: always(1, 3)})
+	in := []energy.HalfHour{measured(0, 11, 1014)} // from 1003 to 1014
+	a, _ := p.HalfHour("a", noon, energy.HalfHour{}, in)
+	b, _ := p.HalfHour("b", noon, energy.HalfHour{}, in)
+	if a.Energy != 5 || a.Cumulative != 507 || b.Energy != 4 || b.Cumulative != 338 {
+		t.Errorf("%+v and %+v", a, b)
 	}
 }
 

@@ -56,12 +56,13 @@ func (s site) at(id string, start time.Time) (energy.HalfHour, bool) {
 	return h, ok
 }
 
-// update keeps what Update gives.
+// update keeps what Update puts.
 func (s site) update(p *Plan, meter string, from, to time.Time) []Result {
-	out := p.Update(meter, from, to, s.at)
-	for _, r := range out {
+	var out []Result
+	p.Update(map[string]Span{meter: {from, to}}, s.at, func(r Result) {
 		s.put(r.Meter, r.HalfHour)
-	}
+		out = append(out, r)
+	})
 	return out
 }
 

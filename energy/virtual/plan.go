@@ -20,7 +20,8 @@ type Plan struct {
 
 type node struct {
 	Meter
-	eras []era // of a Share
+	eras     []era    // of a Share
+	siblings []*Meter // of a Share: those of the same meter that are cut before it
 }
 
 // New checks the definitions and puts them in order. The period must divide 24
@@ -63,7 +64,7 @@ func New(period time.Duration, defs []Meter) (*Plan, error) {
 			return nil, err
 		}
 		for i, m := range siblings[parent] {
-			p.byID[m.ID].eras = all[i]
+			p.byID[m.ID].eras, p.byID[m.ID].siblings = all[i], siblings[parent][:i]
 		}
 	}
 	done := map[*node]bool{}
@@ -113,18 +114,4 @@ func (p *Plan) Inputs(id string) []string {
 		return slices.Clone(n.Of)
 	}
 	return nil
-}
-
-// Dependents lists the virtual meters that the meter has a part in, directly
-// or through others, each after its inputs.
-func (p *Plan) Dependents(meter string) []string {
-	reached := map[string]bool{meter: true}
-	var out []string
-	for _, n := range p.order {
-		if slices.ContainsFunc(n.Of, func(id string) bool { return reached[id] }) && n.ID != meter {
-			reached[n.ID] = true
-			out = append(out, n.ID)
-		}
-	}
-	return out
 }

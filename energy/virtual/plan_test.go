@@ -87,11 +87,6 @@ func TestOrder(t *testing.T) {
 		}
 	}
 	same(p.Order(), "all", "rest", "tenant", "alone", "again")
-	same(p.Dependents("main-b"), "all", "rest", "tenant", "again")
-	same(p.Dependents("shop"), "rest", "tenant", "again")
-	same(p.Dependents("rest"), "tenant", "again")
-	same(p.Dependents("again"))
-	same(p.Dependents("unknown"))
 	same(p.Inputs("rest"), "all", "shop")
 	same(p.Inputs("pump"))
 	p.Inputs("rest")[0] = "changed"

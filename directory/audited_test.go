@@ -11,6 +11,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/audit"
 	"github.com/perseus-edge/perseus-edge/directory/ca"
 	"github.com/perseus-edge/perseus-edge/directory/dirtest"
+	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 )
 
 // TestEveryChangeIsAudited: each change leaves its entries, in the name of who
@@ -169,7 +170,7 @@ func TestAuditFails(t *testing.T) {
 
 // TestAuditAtOnce: changes of several processes at once make one chain.
 func TestAuditAtOnce(t *testing.T) {
-	dsn := dirtest.PostgresDSN(t)
+	dsn := databasetest.Postgres(t)
 	w := dirtest.New(t, dsn)
 	other := w.Open(t, dsn)
 	done := make(chan error)

@@ -14,6 +14,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/directory/fault"
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 )
 
 func TestCRL(t *testing.T) {
@@ -127,7 +128,7 @@ func TestCRLAtOnce(t *testing.T) {
 func TestTwoProcesses(t *testing.T) {
 	for name, dsn := range map[string]func(testing.TB) string{
 		"sqlite":   func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
-		"postgres": dirtest.PostgresDSN,
+		"postgres": databasetest.Postgres,
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := dsn(t)

@@ -10,6 +10,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/answer"
 	"github.com/perseus-edge/perseus-edge/directory/dirtest"
+	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 )
 
 func TestGuardAddresses(t *testing.T) {
@@ -40,7 +41,7 @@ func TestGuardAddresses(t *testing.T) {
 func TestGuard(t *testing.T) {
 	for name, dsn := range map[string]func(testing.TB) string{
 		"sqlite":   func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
-		"postgres": dirtest.PostgresDSN,
+		"postgres": databasetest.Postgres,
 	} {
 		t.Run(name, func(t *testing.T) {
 			at := dsn(t)

@@ -20,6 +20,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/fault"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/relay/database"
+	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 )
 
 // An organisation adds a site over the member API and gets all it needs to pass
@@ -235,7 +236,7 @@ func TestRevokeRaces(t *testing.T) {
 func TestSitesMigration(t *testing.T) {
 	for name, dsn := range map[string]func(testing.TB) string{
 		"sqlite":   func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
-		"postgres": dirtest.PostgresDSN,
+		"postgres": databasetest.Postgres,
 	} {
 		t.Run(name, func(t *testing.T) {
 			at := dsn(t)

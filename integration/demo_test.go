@@ -36,6 +36,7 @@ type description struct {
 		SigningCert string `json:"signing_cert"`
 		SigningKey  string `json:"signing_key"`
 	} `json:"cap"`
+	CAPPage    string `json:"cap_page"`
 	BankClient struct {
 		ClientID string `json:"client_id"`
 		Cert     string `json:"cert"`

@@ -25,8 +25,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/go-webauthn/webauthn/webauthn"
-
 	"github.com/perseus-edge/perseus-edge/directory/audit"
 	"github.com/perseus-edge/perseus-edge/identity/signin"
 )
@@ -65,7 +63,7 @@ type Config struct {
 type Service struct {
 	Config
 	aead     cipher.AEAD
-	passkeys *webauthn.WebAuthn // nil where the directory's address cannot have any
+	passkeys *signin.Passkeys // nil where the directory's address cannot have any
 
 	passwords hasher
 }
@@ -93,7 +91,7 @@ func New(c Config) (*Service, error) {
 		c.Logger = slog.Default()
 	}
 	s := &Service{Config: c, aead: aead, passwords: signin.NewPasswords(c.Cost)}
-	if s.passkeys, err = newPasskeys(u, c.Name); err != nil {
+	if s.passkeys, err = signin.NewPasskeys(signin.PasskeyConfig{URL: u, Name: c.Name, Patience: ceremonyTime, Logger: c.Logger}); err != nil {
 		c.Logger.Info("no passkeys at this address: people sign in with an authenticator app", "url", c.URL, "why", err)
 	}
 	return s, nil

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/perseus-edge/perseus-edge/identity/identitytest"
+	"github.com/perseus-edge/perseus-edge/identity/signin"
 )
 
 const origin = "https://directory.example.org"
@@ -51,7 +52,7 @@ func TestPasskeyIsTheSecondStep(t *testing.T) {
 		if len(f.Passkeys) != 1 || f.Passkeys[0].Name != "My telephone" || !f.Passkeys[0].Created.Equal(w.clock.Now()) {
 			t.Fatalf("%+v", f)
 		}
-		begin := func() Ceremony {
+		begin := func() signin.Ceremony {
 			c, err := w.BeginSignIn(w.ctx(), olive)
 			w.must(err)
 			return c

@@ -86,11 +86,11 @@ func (s *Service) Finish(ctx context.Context, d Draft, label string, p Proof) (a
 	app, step := []byte{}, int64(0)
 	var add func(tx *sql.Tx) error
 	if p.Answer != "" {
-		c, err := s.newPasskey(d.ID, d.Email, d.Name, p.State, p.Answer)
+		k, err := s.newPasskey(d.ID, d.Email, d.Name, p.State, p.Answer)
 		if err != nil {
 			return Account{}, nil, err
 		}
-		add = func(tx *sql.Tx) error { return insertPasskey(ctx, tx, d.ID, label, c, s.Now()) }
+		add = func(tx *sql.Tx) error { return insertPasskey(ctx, tx, label, k, s.Now()) }
 	} else {
 		if step = signin.AppStep(d.App, p.Code, s.Now(), 0); step == 0 {
 			return Account{}, nil, ErrWrong

@@ -33,12 +33,12 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/acme"
 	"github.com/perseus-edge/perseus-edge/directory/ca"
-	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
+	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 )
 
 func must[T any](v T, err error) func(t testing.TB) T {
@@ -150,7 +150,7 @@ var authorities = sync.OnceValues(func() (*ca.Authorities, error) {
 // onBoth runs a test on SQLite, and on PostgreSQL where there is one.
 func onBoth(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Run("sqlite", func(t *testing.T) { f(t, newWorld(t, sqliteDSN(t), acme.Limits{})) })
-	t.Run("postgres", func(t *testing.T) { f(t, newWorld(t, dirtest.PostgresDSN(t), acme.Limits{})) })
+	t.Run("postgres", func(t *testing.T) { f(t, newWorld(t, databasetest.Postgres(t), acme.Limits{})) })
 }
 
 func sqliteDSN(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") }

@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory/acme"
-	"github.com/perseus-edge/perseus-edge/directory/dirtest"
+	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 )
 
 // onBothWith is onBoth under limits.
 func onBothWith(t *testing.T, limits acme.Limits, f func(t *testing.T, w *world)) {
 	t.Run("sqlite", func(t *testing.T) { f(t, newWorld(t, sqliteDSN(t), limits)) })
-	t.Run("postgres", func(t *testing.T) { f(t, newWorld(t, dirtest.PostgresDSN(t), limits)) })
+	t.Run("postgres", func(t *testing.T) { f(t, newWorld(t, databasetest.Postgres(t), limits)) })
 }
 
 // sendFrom posts a body from a network address.

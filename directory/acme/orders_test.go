@@ -21,9 +21,9 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory/acme"
-	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/newkey"
+	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 )
 
 // TestObtain goes the whole way, and looks at what came of it.
@@ -372,7 +372,7 @@ func TestStates(t *testing.T) {
 
 // TestLimits: they hold across processes, say how long to wait, and end.
 func TestLimits(t *testing.T) {
-	for name, dsn := range map[string]func(testing.TB) string{"sqlite": sqliteDSN, "postgres": dirtest.PostgresDSN} {
+	for name, dsn := range map[string]func(testing.TB) string{"sqlite": sqliteDSN, "postgres": databasetest.Postgres} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, dsn(t), acme.Limits{AccountsPerHour: 2, OrdersPerHour: 8, CertificatesPerDay: 2, FailuresPerHour: 3})
 			c := w.registered(t)

@@ -23,10 +23,10 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/directory/acme"
 	"github.com/perseus-edge/perseus-edge/directory/ca"
-	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/internal/ports"
 	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
+	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 )
 
 // accepted serves with a certificate that somebody got, and asks with the
@@ -148,7 +148,7 @@ func (w *world) openssl(t *testing.T, chain []*x509.Certificate, complaint strin
 // TestCertMagic: CertMagic, the client in Caddy, obtains a certificate, renews
 // it before its end and revokes it.
 func TestCertMagic(t *testing.T) {
-	for name, dsn := range map[string]func(testing.TB) string{"sqlite": sqliteDSN, "postgres": dirtest.PostgresDSN} {
+	for name, dsn := range map[string]func(testing.TB) string{"sqlite": sqliteDSN, "postgres": databasetest.Postgres} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorldAt(t, dsn(t), acme.Limits{}, ports.Free(t, 1)[0])
 			ctx := t.Context()

@@ -1,10 +1,7 @@
 package ca_test
 
 import (
-	"crypto/ecdsa"
 	"crypto/x509"
-	"encoding/base64"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +11,6 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/keystore/keystoretest"
-	peer "golang.org/x/crypto/ocsp"
 )
 
 // TestIssuersInAToken: all three issuers' keys in a PKCS#11 token: made by the
@@ -22,19 +18,8 @@ import (
 // While the token is out nothing is signed, and what is said is about an issuer.
 func TestIssuersInAToken(t *testing.T) {
 	tok := keystoretest.NewToken(t, "Issuers 1")
-	online, medium, out, requests := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
 	keys := map[ca.Hierarchy]string{ca.Client: tok.Kind, ca.Signing: tok.Kind, ca.Server: tok.Kind + "#elsewhere/server.key"}
-	for _, h := range ca.Hierarchies {
-		key, made, err := ca.EnsureKey(ca.IssuerKey(keys, h), online)
-		if err != nil || !made {
-			t.Fatal(made, err)
-		}
-		again, made, err := ca.EnsureKey(ca.IssuerKey(keys, h), online)
-		if err != nil || made || !again.Public().(*ecdsa.PublicKey).Equal(key.Public()) {
-			t.Fatal("made again", err)
-		}
-		dirtest.Must(0, ca.RequestIssuer(requests, h, key))(t)
-	}
+	w, online := issuersIn(t, keys)
 	if n := tok.Keys(); n != 3 {
 		t.Errorf("%d keys in the token", n)
 	}
@@ -44,34 +29,17 @@ func TestIssuersInAToken(t *testing.T) {
 			t.Errorf("%s: %s", name, text)
 		}
 	}
-	dirtest.Must(ca.Ceremony{Organisation: "Example Framework", Offline: medium, Requests: requests, Out: out, Now: dirtest.Start}.Hold())(t)
-	dirtest.Must(ca.InstallAuthorities(online, out, keys))(t)
-	w := dirtest.New(t, "sqlite:"+filepath.Join(t.TempDir(), "d.db"))
-	w.Service.Authorities = dirtest.Must(ca.OpenAuthorities(online, keys))(t)
-	if _, ok := w.Authorities.Client.Key().(*ecdsa.PrivateKey); ok {
-		t.Fatal("the key is not in the token")
-	}
+	useClientIssuer(t, w)
 	_, csr := dirtest.NewKeyCSR(t)
-	c := dirtest.Must(w.IssueClient(t.Context(), w.ProviderApp.ID, []byte(csr)))(t)
-	if _, err := c.Leaf.Verify(x509.VerifyOptions{Roots: w.Authorities.Client.Pool(), Intermediates: identity.Pool(c.Issuer), CurrentTime: dirtest.Start, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
-		t.Error(err)
-	}
-	_, csr = dirtest.NewKeyCSR(t)
 	s := dirtest.Must(w.IssueSigning(t.Context(), w.ProviderApp.ID, []byte(csr)))(t)
 	if _, err := s.Leaf.Verify(x509.VerifyOptions{Roots: w.Authorities.Signing.Pool(), Intermediates: identity.Pool(s.Issuer), CurrentTime: dirtest.Start, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
 		t.Error(err)
 	}
-	dirtest.Must(0, w.Revoke(t.Context(), c.Leaf.SerialNumber))(t)
 	for h, want := range map[ca.Hierarchy]int{ca.Client: 1, ca.Signing: 0, ca.Server: 0} {
 		l := w.ReadCRL(t, h)
 		if err := l.CheckSignatureFrom(w.Authorities.Of(h).Issuer); err != nil || len(l.RevokedCertificateEntries) != want {
 			t.Errorf("%s: list of %d, %v", h, len(l.RevokedCertificateEntries), err)
 		}
-	}
-	der := dirtest.Must(peer.CreateRequest(c.Leaf, c.Issuer, nil))(t)
-	r := w.Call("GET", "/ocsp/"+url.PathEscape(base64.StdEncoding.EncodeToString(der)), nil)
-	if got, err := peer.ParseResponseForCert(r.Body.Bytes(), c.Leaf, c.Issuer); err != nil || got.Status != peer.Revoked {
-		t.Errorf("%+v, %v", got, err)
 	}
 
 	// The token is pulled out: it is said whose key it was, and all is well when

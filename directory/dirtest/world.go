@@ -4,78 +4,27 @@
 package dirtest
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
-	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"encoding/pem"
 	"io/fs"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/ca"
-	"github.com/perseus-edge/perseus-edge/directory/form"
 	"github.com/perseus-edge/perseus-edge/directory/server"
 	"github.com/perseus-edge/perseus-edge/identity"
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
+	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 )
-
-// Clock is a clock that a test moves.
-type Clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-// NewClock is a clock that stands at a time.
-func NewClock(at time.Time) *Clock { return &Clock{t: at} }
-
-// Now is the time on the clock.
-func (c *Clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-// Add lets time pass.
-func (c *Clock) Add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
-// Logs collects everything logged, to look for secrets in it.
-type Logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write takes what is logged.
-func (l *Logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-// String is all that was logged.
-func (l *Logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // World is a directory with two members.
 type World struct {
@@ -109,10 +58,10 @@ var Start = time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
 // OnBoth runs a test on SQLite, and on PostgreSQL where there is one.
 func OnBoth(t *testing.T, f func(t *testing.T, w *World)) {
 	t.Run("sqlite", func(t *testing.T) {
-		f(t, New(t, "sqlite:"+filepath.Join(t.TempDir(), "directory.db")))
+		f(t, New(t, databasetest.SQLite(t)))
 	})
 	t.Run("postgres", func(t *testing.T) {
-		f(t, New(t, PostgresDSN(t)))
+		f(t, New(t, databasetest.Postgres(t)))
 	})
 }
 
@@ -171,27 +120,6 @@ func Serve(t testing.TB, s *directory.Service) *server.Server {
 	return Must(server.New(s, server.Config{}))(t)
 }
 
-// PostgresDSN gives a schema of its own on $PERSEUS_TEST_POSTGRES.
-func PostgresDSN(t testing.TB) string {
-	t.Helper()
-	dsn := os.Getenv("PERSEUS_TEST_POSTGRES")
-	if dsn == "" {
-		t.Skip("PERSEUS_TEST_POSTGRES is not set: not tested on PostgreSQL")
-	}
-	u := Must(url.Parse(dsn))(t)
-	schema := "directory_" + strings.ReplaceAll(form.NewID(), "-", "")
-	admin := Must(database.Open(dsn))(t)
-	Must(admin.Exec(`CREATE SCHEMA ` + schema))(t)
-	t.Cleanup(func() {
-		admin.Exec(`DROP SCHEMA ` + schema + ` CASCADE`)
-		admin.Close()
-	})
-	q := u.Query()
-	q.Set("search_path", schema)
-	u.RawQuery = q.Encode()
-	return u.String()
-}
-
 // Must gives the value, or ends the test with the error.
 func Must[T any](v T, err error) func(t testing.TB) T {
 	return func(t testing.TB) T {
@@ -210,121 +138,10 @@ func NewKeyCSR(t testing.TB) (*ecdsa.PrivateKey, string) {
 	return key, string(Must(identity.NewCSR(key, "whatever"))(t))
 }
 
-// Request makes a request. body is sent as JSON unless it is nil or text.
-// Headers are pairs.
-func (w *World) Request(method, path string, body any, headers ...string) *http.Request {
-	var b bytes.Buffer
-	switch x := body.(type) {
-	case nil:
-	case string:
-		b.WriteString(x)
-	default:
-		json.NewEncoder(&b).Encode(x)
-	}
-	r := httptest.NewRequest(method, path, &b)
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	return r
-}
-
-// Serve has the directory answer a request.
-func (w *World) Serve(r *http.Request) *httptest.ResponseRecorder {
-	rec := httptest.NewRecorder()
-	w.Front.Handler().ServeHTTP(rec, r)
-	return rec
-}
-
-// Call makes a request and has it answered.
-func (w *World) Call(method, path string, body any, headers ...string) *httptest.ResponseRecorder {
-	return w.Serve(w.Request(method, path, body, headers...))
-}
-
-// Answer checks the status and decodes the JSON answer.
-func Answer(t testing.TB, r *httptest.ResponseRecorder, status int) map[string]any {
-	t.Helper()
-	if r.Code != status {
-		t.Fatalf("status %d, want %d: %s", r.Code, status, r.Body)
-	}
-	var v map[string]any
-	if err := json.Unmarshal(r.Body.Bytes(), &v); err != nil {
-		t.Fatalf("answer is not JSON: %v: %s", err, r.Body)
-	}
-	if status >= 400 && (v["error"] == "" || v["error_description"] == "" || len(v) != 2) {
-		t.Fatalf("error answer of the wrong form: %s", r.Body)
-	}
-	return v
-}
-
-// Enrol sends a code and two certificate requests (PEM) as a gateway does.
-func (w *World) Enrol(code, clientCSR, signingCSR string) *httptest.ResponseRecorder {
-	return w.Call(http.MethodPost, "/gateway/v1/enrollments",
-		map[string]string{"code": code, "client_csr": clientCSR, "signing_csr": signingCSR})
-}
-
-// ReadCRL fetches a revocation list, and checks who signed it.
-func (w *World) ReadCRL(t *testing.T, h ca.Hierarchy) *x509.RevocationList {
-	t.Helper()
-	r := w.Call("GET", "/crl/"+string(h)+".crl", nil)
-	if r.Code != 200 || r.Header().Get("Content-Type") != "application/pkix-crl" {
-		t.Fatalf("%d %s: %s", r.Code, r.Header().Get("Content-Type"), r.Body)
-	}
-	l := Must(x509.ParseRevocationList(r.Body.Bytes()))(t)
-	if err := l.CheckSignatureFrom(w.Authorities.Of(h).Issuer); err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-// Enrolled is a gateway with its first certificates.
-func Enrolled(t *testing.T, w *World) (directory.Gateway, directory.Enrolment) {
-	t.Helper()
-	g, code, err := w.AddGateway(t.Context(), directory.Gateway{Application: w.ProviderApp.ID, Name: "Unit 4", Site: "Riverside"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, a := NewKeyCSR(t)
-	_, b := NewKeyCSR(t)
-	return g, Must(w.Enroll(t.Context(), code, []byte(a), []byte(b)))(t)
-}
-
-// Reenroll asks for a renewal as if the certificates had been shown at the
-// handshake.
-func (w *World) Reenroll(label string, csr string, shown ...*x509.Certificate) *httptest.ResponseRecorder {
-	block, _ := pem.Decode([]byte(csr))
-	r := w.Request("POST", "/.well-known/est"+label+"/simplereenroll", base64.StdEncoding.EncodeToString(block.Bytes), "Content-Type", "application/pkcs10")
-	if len(shown) > 0 {
-		r.TLS = &tls.ConnectionState{PeerCertificates: shown}
-	}
-	return w.Serve(r)
-}
-
-// As calls the member API with a token, for an organisation where one is named.
-func (w *World) As(token, organization, method, path string, body any) *httptest.ResponseRecorder {
-	return w.Call(method, path, body, "Authorization", "Bearer "+token, "X-Organization", organization)
-}
-
 // KeyPEM is a private key as PKCS #8 in PEM.
 func KeyPEM(t *testing.T, key any) string {
 	t.Helper()
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: Must(x509.MarshalPKCS8PrivateKey(key))(t)}))
-}
-
-// Reset forgets what was logged.
-func (l *Logs) Reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.b.Reset()
-}
-
-// Set moves the clock to a time.
-func (c *Clock) Set(to time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = to
 }
 
 // Bare is a world that has only its clock and its log.

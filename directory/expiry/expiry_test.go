@@ -16,6 +16,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/directory/expiry"
 	"github.com/perseus-edge/perseus-edge/directory/form"
 	"github.com/perseus-edge/perseus-edge/directory/notice"
+	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 )
 
 // outbox is a sender that remembers.
@@ -195,7 +196,7 @@ func TestWarnOfAuthorities(t *testing.T) {
 func TestWarnOnce(t *testing.T) {
 	for name, dsn := range map[string]func(testing.TB) string{
 		"sqlite":   func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "d.db") },
-		"postgres": dirtest.PostgresDSN,
+		"postgres": databasetest.Postgres,
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := dsn(t)

@@ -1,35 +1,19 @@
 package memberapi_test
 
 import (
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/perseus-edge/perseus-edge/directory"
 	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 )
 
-// during is a body that does something before it comes.
-type during struct {
-	do   func()
-	rest io.Reader
-}
-
-func (d *during) Read(p []byte) (int, error) {
-	if d.do != nil {
-		d.do()
-		d.do = nil
-	}
-	return d.rest.Read(p)
-}
-
 // A body may take a minute to come: a token that ended meanwhile does nothing.
 func TestASlowBodyOutlivesNoToken(t *testing.T) {
 	dirtest.OnBoth(t, func(t *testing.T, w *dirtest.World) {
 		send := func(token string, do func()) int {
-			r := httptest.NewRequest(http.MethodPost, dirtest.Base+"/members/gateways", &during{do, strings.NewReader(`{"name":"Mine","site":"Riverside"}`)})
+			r := httptest.NewRequest(http.MethodPost, dirtest.Base+"/members/gateways", dirtest.SlowBody(do, `{"name":"Mine","site":"Riverside"}`))
 			r.Header.Set("Authorization", "Bearer "+token)
 			r.Header.Set("Content-Type", "application/json")
 			rec := httptest.NewRecorder()

@@ -1,28 +1,14 @@
 package web
 
 import (
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/perseus-edge/perseus-edge/directory/account"
+	"github.com/perseus-edge/perseus-edge/directory/dirtest"
 )
-
-// during is a body that does something before it comes.
-type during struct {
-	do   func()
-	rest io.Reader
-}
-
-func (d *during) Read(p []byte) (int, error) {
-	if d.do != nil {
-		d.do()
-		d.do = nil
-	}
-	return d.rest.Read(p)
-}
 
 // A form may take a minute to come. What counts is who the sender is when it
 // has come: an administrator who began to send it, and is none any more, gets
@@ -31,7 +17,7 @@ func TestASlowFormOutlivesNoRank(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		ada := w.signUp("ada@directory.example", "", true)
 		send := func(who *human, to string, do func()) *httptest.ResponseRecorder {
-			r := httptest.NewRequest(http.MethodPost, w.base+Prefix+to, &during{do, strings.NewReader("email=friend@directory.example")})
+			r := httptest.NewRequest(http.MethodPost, w.base+Prefix+to, dirtest.SlowBody(do, "email=friend@directory.example"))
 			r.Header = who.header.Clone()
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			r.AddCookie(&http.Cookie{Name: account.SessionCookie, Value: who.cookie()})

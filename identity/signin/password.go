@@ -1,6 +1,6 @@
 // Package signin is what every account of ours rests on, whosever it is:
-// passwords that are costly to guess, and the codes of authenticator apps. It
-// stores nothing and knows of no page.
+// passwords that are costly to guess, the codes of authenticator apps, and
+// passkeys. It stores nothing and knows of no page.
 package signin
 
 import (

@@ -28,8 +28,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-webauthn/webauthn/webauthn"
-
 	"github.com/perseus-edge/perseus-edge/identity/signin"
 	"github.com/perseus-edge/perseus-edge/relay/database"
 )
@@ -78,7 +76,7 @@ type Config struct {
 type Service struct {
 	Config
 	aead      cipher.AEAD
-	keys      *webauthn.WebAuthn // nil where the address cannot have passkeys
+	keys      *signin.Passkeys // nil where the address cannot have passkeys
 	passwords *signin.Passwords
 }
 
@@ -96,7 +94,7 @@ func New(c Config) (*Service, error) {
 	if s.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
 		return nil, err
 	}
-	if s.keys, err = newPasskeys(c.URL, c.Name); err != nil {
+	if s.keys, err = signin.NewPasskeys(signin.PasskeyConfig{URL: c.URL, Name: c.Name, Patience: formLife, Alone: true, Logger: c.Logger}); err != nil {
 		c.Logger.Info("account: no passkeys at this address, businesses sign in with a password and an app", "url", c.URL.String(), "why", err)
 	}
 	return s, nil

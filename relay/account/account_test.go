@@ -12,6 +12,7 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
+	"github.com/perseus-edge/perseus-edge/identity/identitytest"
 	"github.com/perseus-edge/perseus-edge/identity/signin"
 	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
@@ -100,10 +101,21 @@ func (w *world) session(id string) Session {
 	return x
 }
 
-func (w *world) byKey(a *authenticator) (string, error) {
+func (w *world) byKey(a *identitytest.Passkey) (string, error) {
 	c, err := w.Challenge()
 	must(w.t, err)
-	return w.ByPasskey(w.t.Context(), c.State, a.get(c.Options), here)
+	return w.ByPasskey(w.t.Context(), c.State, a.Get(c.Options), here)
+}
+
+func newPasskey(t *testing.T) *identitytest.Passkey {
+	return identitytest.NewPasskey(t, "localhost", "https://localhost:8441")
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func is(t *testing.T, what string, err, want error) {
@@ -117,8 +129,8 @@ func TestPasskey(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		shown, o := w.offer(home)
-		a := newAuthenticator(t)
-		answer := a.create(shown.Options)
+		a := newPasskey(t)
+		answer := a.Create(shown.Options)
 		must(t, w.Make(ctx, o, Way{Answer: answer}))
 		is(t, "the same form twice", w.Make(ctx, o, Way{Answer: answer}), ErrStale)
 		if id, err := w.byKey(a); err != nil || id != o.ID {
@@ -131,7 +143,7 @@ func TestPasskey(t *testing.T) {
 
 		c, err := w.Challenge()
 		must(t, err)
-		once := a.get(c.Options)
+		once := a.Get(c.Options)
 		if _, err := w.ByPasskey(ctx, c.State, once, here); err != nil {
 			t.Fatal(err)
 		}
@@ -139,19 +151,19 @@ func TestPasskey(t *testing.T) {
 		is(t, "an answer for the second time", err, ErrWrong)
 		other, err := w.Challenge()
 		must(t, err)
-		_, err = w.ByPasskey(ctx, other.State, a.get(c.Options), here)
+		_, err = w.ByPasskey(ctx, other.State, a.Get(c.Options), here)
 		is(t, "the answer to another challenge", err, ErrWrong)
 		w.clock = w.clock.Add(formLife + time.Second)
-		_, err = w.ByPasskey(ctx, other.State, a.get(other.Options), here)
+		_, err = w.ByPasskey(ctx, other.State, a.Get(other.Options), here)
 		is(t, "after its time", err, ErrWrong)
-		for name, change := range map[string]func(*authenticator){
-			"from another website":     func(a *authenticator) { a.origin = "https://localhost.evil.example" },
-			"for another website":      func(a *authenticator) { a.host = "evil.example" },
-			"without the person":       func(a *authenticator) { a.flags = 1 },
-			"with another key":         func(a *authenticator) { a.key = newAuthenticator(t).key },
-			"a copy that is behind":    func(a *authenticator) { a.count = 0 },
-			"of nobody's account":      func(a *authenticator) { a.handle = []byte("nobody") },
-			"with a SQL string for it": func(a *authenticator) { a.handle = []byte("' OR 1=1 --") },
+		for name, change := range map[string]func(*identitytest.Passkey){
+			"from another website":     func(a *identitytest.Passkey) { a.Origin = "https://localhost.evil.example" },
+			"for another website":      func(a *identitytest.Passkey) { a.Host = "evil.example" },
+			"without the person":       func(a *identitytest.Passkey) { a.Flags = 1 },
+			"with another key":         func(a *identitytest.Passkey) { a.Key = newPasskey(t).Key },
+			"a copy that is behind":    func(a *identitytest.Passkey) { a.Count = 0 },
+			"of nobody's account":      func(a *identitytest.Passkey) { a.Handle = []byte("nobody") },
+			"with a SQL string for it": func(a *identitytest.Passkey) { a.Handle = []byte("' OR 1=1 --") },
 		} {
 			b := *a
 			change(&b)
@@ -161,18 +173,18 @@ func TestPasskey(t *testing.T) {
 		for _, junk := range []string{"", "{}", "null", `{"id":"x"}`, strings.Repeat("[", 1000)} {
 			_, err := w.ByPasskey(ctx, other.State, junk, here)
 			is(t, "answer "+junk[:min(len(junk), 10)], err, ErrWrong)
-			_, err = w.ByPasskey(ctx, junk, a.get(other.Options), here)
+			_, err = w.ByPasskey(ctx, junk, a.Get(other.Options), here)
 			is(t, "state "+junk[:min(len(junk), 10)], err, ErrWrong)
 		}
 		// What is sealed for one thing is no good for another.
-		_, err = w.ByPasskey(ctx, shown.Sealed, a.get(other.Options), here)
+		_, err = w.ByPasskey(ctx, shown.Sealed, a.Get(other.Options), here)
 		is(t, "an offer as a challenge", err, ErrWrong)
 		_, err = w.Open(other.State)
 		is(t, "a challenge as an offer", err, ErrStale)
 
 		// A passkey that one account has does not become another's.
 		shown, o2 := w.offer(home)
-		is(t, "another account's passkey", w.Make(ctx, o2, Way{Answer: a.create(shown.Options)}), ErrWrong)
+		is(t, "another account's passkey", w.Make(ctx, o2, Way{Answer: a.Create(shown.Options)}), ErrWrong)
 	})
 }
 

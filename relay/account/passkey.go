@@ -6,11 +6,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"net/url"
 	"time"
 
-	"github.com/go-webauthn/webauthn/protocol"
-	"github.com/go-webauthn/webauthn/webauthn"
+	"github.com/perseus-edge/perseus-edge/identity/signin"
 )
 
 // formLife is how long a person has for a form that holds a challenge.
@@ -19,35 +17,13 @@ const formLife = 15 * time.Minute
 // passkeysEach bounds how many passkeys an account may have.
 const passkeysEach = 10
 
-// newPasskeys asks for passkeys that the browser finds by itself (nothing is
-// typed) and that ask for the person's finger or PIN: they are both steps at
-// once.
-func newPasskeys(u *url.URL, name string) (*webauthn.WebAuthn, error) {
-	patience := webauthn.TimeoutConfig{Enforce: true, Timeout: formLife, TimeoutUVD: formLife}
-	required := true
-	return webauthn.New(&webauthn.Config{
-		RPID: u.Hostname(), RPDisplayName: name, RPOrigins: []string{u.Scheme + "://" + u.Host},
-		AttestationPreference: protocol.PreferNoAttestation,
-		AuthenticatorSelection: protocol.AuthenticatorSelection{UserVerification: protocol.VerificationRequired,
-			ResidentKey: protocol.ResidentKeyRequirementRequired, RequireResidentKey: &required},
-		Timeouts: webauthn.TimeoutsConfig{Login: patience, Registration: patience},
-	})
-}
-
-// holder is an account as the WebAuthn library sees one.
-type holder struct {
-	id, number string
-	keys       []Passkey
-}
-
-func (h holder) WebAuthnID() []byte          { return []byte(h.id) }
-func (h holder) WebAuthnName() string        { return Grouped(h.number) }
-func (h holder) WebAuthnDisplayName() string { return Grouped(h.number) }
-func (h holder) WebAuthnCredentials() (out []webauthn.Credential) {
-	for _, k := range h.keys {
-		out = append(out, k.credential)
+// holder is an account as its passkeys know it.
+func holder(id, number string, keys []Passkey) signin.Holder {
+	h := signin.Holder{ID: id, Name: Grouped(number), Title: Grouped(number)}
+	for _, k := range keys {
+		h.Records = append(h.Records, k.record)
 	}
-	return out
+	return h
 }
 
 // Grouped writes a number as people read it.
@@ -60,9 +36,9 @@ func Grouped(number string) string {
 
 // Passkey is a passkey of an account.
 type Passkey struct {
-	ID         string
-	Made       time.Time
-	credential webauthn.Credential
+	ID     string
+	Made   time.Time
+	record string
 }
 
 // Passkeys lists the passkeys of an account, the oldest first.
@@ -75,12 +51,8 @@ func (s *Service) Passkeys(ctx context.Context, account string) ([]Passkey, erro
 	var out []Passkey
 	for rows.Next() {
 		var k Passkey
-		var raw string
 		var made int64
-		if err := rows.Scan(&k.ID, &raw, &made); err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal([]byte(raw), &k.credential); err != nil {
+		if err := rows.Scan(&k.ID, &k.record, &made); err != nil {
 			return nil, err
 		}
 		k.Made = time.Unix(made, 0).UTC()
@@ -96,72 +68,50 @@ type Challenge struct{ Options, State string }
 
 // asking is the state of a Challenge.
 type asking struct {
-	webauthn.SessionData
+	State json.RawMessage
 	Until int64 // unix seconds, by our own clock
 }
 
 // Challenge asks for any passkey that a browser has for us.
 func (s *Service) Challenge() (Challenge, error) {
-	if s.keys == nil {
-		return Challenge{}, nil
-	}
-	options, state, err := s.keys.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
-	if err != nil {
+	c, err := s.keys.AskAny()
+	if err != nil || c.Options == "" {
 		return Challenge{}, err
 	}
-	o, err1 := json.Marshal(options.Response)
-	st, err2 := json.Marshal(asking{*state, s.Now().Add(formLife).Unix()})
-	return Challenge{string(o), s.sealText(st, "challenge")}, errors.Join(err1, err2)
+	b, err := json.Marshal(asking{c.State, s.Now().Add(formLife).Unix()})
+	return Challenge{c.Options, s.sealText(b, "challenge")}, err
 }
 
 // show checks the answer to a challenge, and gives the account. ErrWrong.
 func (s *Service) show(ctx context.Context, state, answer string) (account string, err error) {
 	var session asking
-	if s.keys == nil || s.openText(state, "challenge", &session) != nil || s.Now().Unix() >= session.Until {
+	if s.openText(state, "challenge", &session) != nil || s.Now().Unix() >= session.Until {
 		return "", ErrWrong
 	}
-	parsed, err := protocol.ParseCredentialRequestResponseBytes([]byte(answer))
-	if err != nil {
-		return "", s.refused(err)
-	}
-	var fault error
-	user, c, err := s.keys.ValidatePasskeyLogin(func(_, handle []byte) (webauthn.User, error) {
-		a, err := find(ctx, s.DB, "id = $1", string(handle))
-		if err != nil {
-			if !errors.Is(err, ErrNotFound) {
-				fault = err
-			}
-			return nil, err
+	k, ok, err := s.keys.ShownAny(session.State, answer, func(id string) (signin.Holder, error) {
+		a, err := find(ctx, s.DB, "id = $1", id)
+		if errors.Is(err, ErrNotFound) {
+			return signin.Holder{}, nil
+		} else if err != nil {
+			return signin.Holder{}, err
 		}
 		keys, err := s.Passkeys(ctx, a.ID)
-		if err != nil {
-			fault = err
-		}
-		return holder{a.ID, a.Number, keys}, err
-	}, session.SessionData, parsed)
-	switch {
-	case fault != nil:
-		return "", fault
-	case err != nil:
-		return "", s.refused(err)
-	case c.Authenticator.CloneWarning:
-		s.Logger.Warn("account: passkey refused: its counter went back, as that of a copy would")
-		return "", ErrWrong
-	}
-	account = string(user.WebAuthnID())
-	b, err := json.Marshal(c)
+		return holder(a.ID, a.Number, keys), err
+	})
 	if err != nil {
 		return "", err
+	} else if !ok {
+		return "", ErrWrong
 	}
-	return account, s.DB.Write(ctx, func(tx *sql.Tx) error {
-		if err := s.once(ctx, tx, session.Challenge); err != nil {
+	return k.Account, s.DB.Write(ctx, func(tx *sql.Tx) error {
+		if err := s.once(ctx, tx, "challenge "+string(session.State)); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE account_passkeys SET credential = $1 WHERE id = $2 AND account = $3`, string(b), passkeyID(c.ID), account)
+		res, err := tx.ExecContext(ctx, `UPDATE account_passkeys SET credential = $1 WHERE id = $2 AND account = $3`, k.Record, k.ID, k.Account)
 		if err := some(res, err, ErrWrong); err != nil { // removed meanwhile
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE accounts SET seen = $1 WHERE id = $2`, s.Now().Unix(), account)
+		_, err = tx.ExecContext(ctx, `UPDATE accounts SET seen = $1 WHERE id = $2`, s.Now().Unix(), k.Account)
 		return err
 	})
 }
@@ -184,32 +134,16 @@ func some(res sql.Result, err, why error) error {
 	return why
 }
 
-// refused logs why a passkey's answer was refused, which is of use to the
-// operator alone.
-func (s *Service) refused(err error) error {
-	var pe *protocol.Error
-	if errors.As(err, &pe) {
-		s.Logger.Info("account: passkey refused", "why", pe.Details, "more", pe.DevInfo)
-	}
-	return ErrWrong
-}
-
-func passkeyID(id []byte) string { return base64.RawURLEncoding.EncodeToString(id) }
-
-func insertPasskey(ctx context.Context, tx *sql.Tx, account string, c webauthn.Credential, now time.Time) error {
-	b, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
+func insertPasskey(ctx context.Context, tx *sql.Tx, k signin.Passkey, now time.Time) error {
 	var n int
-	if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM account_passkeys WHERE account = $1`, account).Scan(&n); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM account_passkeys WHERE account = $1`, k.Account).Scan(&n); err != nil {
 		return err
 	}
 	if n >= passkeysEach {
 		return ErrFull
 	}
 	res, err := tx.ExecContext(ctx, `INSERT INTO account_passkeys (id, account, credential, made) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING`,
-		passkeyID(c.ID), account, string(b), now.Unix())
+		k.ID, k.Account, k.Record, now.Unix())
 	return some(res, err, errTaken)
 }
 

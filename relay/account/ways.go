@@ -7,9 +7,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/go-webauthn/webauthn/protocol"
-	"github.com/go-webauthn/webauthn/webauthn"
-
 	"github.com/perseus-edge/perseus-edge/identity/signin"
 )
 
@@ -21,12 +18,11 @@ type Offer struct {
 	Number   string
 	Site     *Site // of an account that is to be made: what it will hold
 	App      string
-	Until    int64 // unix seconds
-	Passkey  webauthn.SessionData
-	HasKey   bool
-	Sealed   string     `json:"-"`
-	Options  string     `json:"-"` // for the browser; "" where there are no passkeys
-	AppOffer signin.App `json:"-"`
+	Until    int64           // unix seconds
+	Passkey  json.RawMessage // the state of its ceremony
+	Sealed   string          `json:"-"`
+	Options  string          `json:"-"` // for the browser; "" where there are no passkeys
+	AppOffer signin.App      `json:"-"`
 }
 
 // Offer begins a new account that will hold a site. Nothing is stored.
@@ -52,18 +48,11 @@ func (s *Service) offer(o Offer, keys []Passkey) (_ Offer, err error) {
 	if o.Until == 0 { // one that is made again keeps its end: it must not outlive the code that was shown for it
 		o.Until = s.Now().Add(formLife).Unix()
 	}
-	if s.keys != nil {
-		h := holder{o.ID, o.Number, keys}
-		options, state, err := s.keys.BeginRegistration(h, webauthn.WithExclusions(webauthn.Credentials(h.WebAuthnCredentials()).CredentialDescriptors()))
-		if err != nil {
-			return o, err
-		}
-		b, err := json.Marshal(options.Response)
-		if err != nil {
-			return o, err
-		}
-		o.Options, o.Passkey, o.HasKey = string(b), *state, true
+	c, err := s.keys.Make(holder(o.ID, o.Number, keys))
+	if err != nil {
+		return o, err
 	}
+	o.Options, o.Passkey = c.Options, c.State
 	b, err := json.Marshal(o)
 	o.Sealed = s.sealText(b, "offer")
 	return o, err
@@ -84,18 +73,11 @@ type Way struct{ Answer, Password, Code string }
 // ready checks a way before anything is written, and gives what writes it.
 func (s *Service) ready(ctx context.Context, o Offer, w Way) (write func(*sql.Tx) error, err error) {
 	if w.Answer != "" {
-		if !o.HasKey || s.keys == nil {
-			return nil, ErrWrong
+		k, ok, err := s.keys.Made(holder(o.ID, o.Number, nil), o.Passkey, w.Answer)
+		if err == nil && !ok {
+			err = ErrWrong
 		}
-		parsed, err := protocol.ParseCredentialCreationResponseBytes([]byte(w.Answer))
-		if err != nil {
-			return nil, s.refused(err)
-		}
-		c, err := s.keys.CreateCredential(holder{id: o.ID, number: o.Number}, o.Passkey, parsed)
-		if err != nil {
-			return nil, s.refused(err)
-		}
-		return func(tx *sql.Tx) error { return insertPasskey(ctx, tx, o.ID, *c, s.Now()) }, nil
+		return func(tx *sql.Tx) error { return insertPasskey(ctx, tx, k, s.Now()) }, err
 	}
 	if signin.Weak(w.Password, o.Number, Grouped(o.Number)) {
 		return nil, ErrWeak

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"encoding/base64"
 	"errors"
 	"strings"
 	"sync"
@@ -68,12 +69,12 @@ func TestWays(t *testing.T) {
 		back, err := w.Open(more.Sealed)
 		must(t, err)
 		is(t, "as a new account", w.Make(ctx, back, Way{Password: good, Code: w.code(back.App)}), ErrStale)
-		a := newAuthenticator(t)
-		answer := a.create(more.Options)
+		a := newPasskey(t)
+		answer := a.Create(more.Options)
 		stranger := w.session(w.byPassword(home).ID)
 		is(t, "into another account", w.Add(ctx, stranger, back, Way{Answer: answer}), ErrStale)
 		must(t, w.Add(ctx, x, back, Way{Answer: answer}))
-		is(t, "twice", w.Add(ctx, x, back, Way{Answer: newAuthenticator(t).create(more.Options)}), ErrStale)
+		is(t, "twice", w.Add(ctx, x, back, Way{Answer: newPasskey(t).Create(more.Options)}), ErrStale)
 		if id, err := w.byKey(a); id != o.ID {
 			t.Error(err)
 		}
@@ -85,14 +86,14 @@ func TestWays(t *testing.T) {
 		// Two at once, each of which removes one way: one stays.
 		var wg sync.WaitGroup
 		var errs [2]error
-		for i, key := range []string{"", b64(a.id)} {
+		for i, key := range []string{"", base64.RawURLEncoding.EncodeToString(a.ID)} {
 			wg.Go(func() { errs[i] = w.Remove(ctx, x, key) })
 		}
 		wg.Wait()
 		if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs[:]...), ErrLast) {
 			t.Errorf("both ways at once: %v", errs)
 		}
-		is(t, "another's passkey", w.Remove(ctx, stranger, b64(a.id)), ErrNotFound)
+		is(t, "another's passkey", w.Remove(ctx, stranger, base64.RawURLEncoding.EncodeToString(a.ID)), ErrNotFound)
 		must(t, w.Leave(ctx, o.ID))
 		if _, err := w.byKey(a); !errors.Is(err, ErrWrong) {
 			t.Errorf("after leaving: %v", err)

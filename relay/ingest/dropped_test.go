@@ -1,14 +1,11 @@
 package ingest
 
 import (
-	"encoding/json"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
-	"github.com/perseus-edge/perseus-edge/identity/scheme"
-	"github.com/perseus-edge/perseus-edge/provenance"
 )
 
 // What a renewal drops goes, with the batches that brought it, is logged with
@@ -19,12 +16,7 @@ func TestDeleteDropped(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		w.register()
-		sc, err := scheme.New("https://registry.example")
-		if err != nil {
-			t.Fatal(err)
-		}
-		relay := w.pki.Signing("https://directory.example/a/relay", "Relay Ltd", memberURL, sc.Role(scheme.EDP))
-		w.service.c.Attest = Attested(sc, provenance.Signer{Key: relay.Key, Chain: relay.Chain, Now: w.now})
+		w.attest()
 		from := monday.AddDate(0, 0, -30)
 		w.permits.set(grantFor("g", from, mainIn, export))
 		w.send(series(mainIn, monday, 1, 2))
@@ -54,21 +46,6 @@ func TestDeleteDropped(t *testing.T) {
 		if n := w.rows(`SELECT COUNT(*) FROM batch WHERE body IS NOT NULL`); n != 1 {
 			t.Errorf("%d bodies are left, want that of the first batch alone", n)
 		}
-		ds, err := w.service.Deletions(ctx, gatewayURL)
-		if err != nil || len(ds) != 1 {
-			t.Fatalf("%+v, %v", ds, err)
-		}
-		d := ds[0]
-		if d.Reason != Renewal || d.HalfHours != 3 || d.Bodies != 1 || !d.First.Equal(monday) || !d.Last.Equal(monday.Add(time.Hour)) || d.Finished.IsZero() {
-			t.Errorf("%+v", d)
-		}
-		r, err := provenance.Parse(sc.TrustFramework(), d.Record)
-		if err != nil {
-			t.Fatal(err)
-		}
-		steps, err := r.Verify(provenance.Verifier{Roots: w.pki.SigningCA.Pool(), Now: w.now})
-		if err != nil || len(steps) != 1 || steps[0].Body["reason"] != "renewal" || steps[0].Body["halfHours"] != json.Number("3") {
-			t.Errorf("%v: %s", err, d.Record)
-		}
+		w.attested("renewal", 3, 1, monday, monday.Add(time.Hour))
 	})
 }

@@ -2,15 +2,12 @@ package ingest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
-	"github.com/perseus-edge/perseus-edge/identity/scheme"
-	"github.com/perseus-edge/perseus-edge/provenance"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 )
 
@@ -22,12 +19,7 @@ func TestDeleteEnded(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		w.register()
-		sc, err := scheme.New("https://registry.example")
-		if err != nil {
-			t.Fatal(err)
-		}
-		relay := w.pki.Signing("https://directory.example/a/relay", "Relay Ltd", memberURL, sc.Role(scheme.EDP))
-		w.service.c.Attest = Attested(sc, provenance.Signer{Key: relay.Key, Chain: relay.Chain, Now: w.now})
+		w.attest()
 		w.service.c.Retention = 5 * 365 * 24 * time.Hour // so that age deletes nothing
 		ends := w.now().AddDate(0, 0, 10)
 		short := grantFor("short", monday, mainIn, export)
@@ -61,22 +53,7 @@ func TestDeleteEnded(t *testing.T) {
 		if n := w.rows(`SELECT COUNT(*) FROM batch WHERE body IS NOT NULL`); n != 1 {
 			t.Errorf("%d bodies are left, want that of the last batch alone", n)
 		}
-		ds, err := w.service.Deletions(ctx, gatewayURL)
-		if err != nil || len(ds) != 1 {
-			t.Fatalf("%+v, %v", ds, err)
-		}
-		d := ds[0]
-		if d.Reason != Expiry || d.HalfHours != 3 || d.Bodies != 2 || !d.First.Equal(monday) || !d.Last.Equal(monday.Add(24*time.Hour-energy.Period)) || d.Finished.IsZero() {
-			t.Errorf("%+v", d)
-		}
-		r, err := provenance.Parse(sc.TrustFramework(), d.Record)
-		if err != nil {
-			t.Fatal(err)
-		}
-		steps, err := r.Verify(provenance.Verifier{Roots: w.pki.SigningCA.Pool(), Now: w.now})
-		if err != nil || len(steps) != 1 || steps[0].Body["reason"] != "expiry" || steps[0].Body["halfHours"] != json.Number("3") {
-			t.Errorf("%v: %s", err, d.Record)
-		}
+		w.attested("expiry", 3, 2, monday, monday.Add(24*time.Hour-energy.Period))
 		none("a second time")
 	})
 }

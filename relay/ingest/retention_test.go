@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
-	"github.com/perseus-edge/perseus-edge/identity/scheme"
-	"github.com/perseus-edge/perseus-edge/provenance"
 	"github.com/perseus-edge/perseus-edge/uplink/batch"
 	"github.com/perseus-edge/perseus-edge/uplink/grant"
 	"github.com/perseus-edge/perseus-edge/uplink/month"
@@ -231,12 +229,7 @@ func TestRetention(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		w.register()
-		sc, err := scheme.New("https://registry.example")
-		if err != nil {
-			t.Fatal(err)
-		}
-		relay := w.pki.Signing("https://directory.example/a/relay", "Relay Ltd", memberURL, sc.Role(scheme.EDP))
-		w.service.c.Attest = Attested(sc, provenance.Signer{Key: relay.Key, Chain: relay.Chain, Now: w.now})
+		w.attest()
 		g := grantFor("g", monday.AddDate(-2, 0, 0), mainIn)
 		g.Expires = monday.AddDate(3, 0, 0)
 		w.permits.set(g)
@@ -260,22 +253,8 @@ func TestRetention(t *testing.T) {
 		if n := w.rows(`SELECT COUNT(*) FROM batch WHERE body IS NOT NULL`); n != 1 {
 			t.Errorf("%d bodies are left", n)
 		}
-		ds, err := w.service.Deletions(ctx, gatewayURL)
-		if err != nil || len(ds) != 1 {
-			t.Fatalf("%+v, %v", ds, err)
-		}
-		d := ds[0]
-		if d.Reason != Retention || d.HalfHours != 3 || d.Bodies != 1 || !d.First.Equal(monday.AddDate(-1, 0, 0)) || !d.Last.Equal(monday) ||
-			d.Finished.IsZero() || !d.Collected.Equal(begin.Add(time.Second)) {
+		if d := w.attested("retention", 3, 1, monday.AddDate(-1, 0, 0), monday); !d.Collected.Equal(begin.Add(time.Second)) {
 			t.Errorf("%+v", d)
-		}
-		r, err := provenance.Parse(sc.TrustFramework(), d.Record)
-		if err != nil {
-			t.Fatal(err)
-		}
-		steps, err := r.Verify(provenance.Verifier{Roots: w.pki.SigningCA.Pool(), Now: w.now})
-		if err != nil || len(steps) != 1 || steps[0].Type != DeletionStep || steps[0].Body["halfHours"] != json.Number("3") || steps[0].Body["deletion"] != d.ID {
-			t.Errorf("%v: %s", err, d.Record)
 		}
 		// The body of a batch may have gone before its half-hours, with those of
 		// another permission: they go in their time all the same.

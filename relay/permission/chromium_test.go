@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/perseus-edge/perseus-edge/internal/chromium"
-	"github.com/perseus-edge/perseus-edge/relay/database"
 	"github.com/perseus-edge/perseus-edge/relay/permission"
 )
 
@@ -215,5 +214,3 @@ func TestAccountInRealBrowser(t *testing.T) {
 	c.Title("Your account is deleted")
 	look(c, "left")
 }
-
-func openSQLite(t *testing.T) *database.DB { return openAt(t, "sqlite:"+t.TempDir()+"/relay.db") }

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/identity"
+	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 	"github.com/perseus-edge/perseus-edge/relay/permission"
 )
 
@@ -28,14 +27,8 @@ func cluster(t *testing.T, n int, f func(t *testing.T, ws []*world), change ...f
 		}
 		f(t, ws)
 	}
-	t.Run("sqlite", func(t *testing.T) { start(t, "sqlite:"+filepath.Join(t.TempDir(), "relay.db")) })
-	t.Run("postgres", func(t *testing.T) {
-		dsn := os.Getenv("PERSEUS_TEST_POSTGRES")
-		if dsn == "" {
-			t.Skip("PERSEUS_TEST_POSTGRES is not set: give it the address of a PostgreSQL database")
-		}
-		start(t, newSchema(t, dsn))
-	})
+	t.Run("sqlite", func(t *testing.T) { start(t, databasetest.SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { start(t, databasetest.Postgres(t)) })
 }
 
 // Four services race for one press of the button, for one code, and for its

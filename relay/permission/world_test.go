@@ -2,7 +2,6 @@ package permission_test
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
 	"log"
@@ -10,9 +9,6 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +21,7 @@ import (
 	"github.com/perseus-edge/perseus-edge/identity/signin"
 	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 	"github.com/perseus-edge/perseus-edge/relay/database"
+	"github.com/perseus-edge/perseus-edge/relay/database/databasetest"
 	"github.com/perseus-edge/perseus-edge/relay/ingest"
 	"github.com/perseus-edge/perseus-edge/relay/migrations"
 	"github.com/perseus-edge/perseus-edge/relay/permission"
@@ -130,39 +127,13 @@ func (s *sites) set(code string, site permission.Site) {
 // databases runs f once for each kind of database that there is.
 func databases(t *testing.T, f func(t *testing.T, open func(t *testing.T) *database.DB)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) {
-		f(t, func(t *testing.T) *database.DB { return openAt(t, "sqlite:"+filepath.Join(t.TempDir(), "relay.db")) })
-	})
+	t.Run("sqlite", func(t *testing.T) { f(t, openSQLite) })
 	t.Run("postgres", func(t *testing.T) {
-		dsn := os.Getenv("PERSEUS_TEST_POSTGRES")
-		if dsn == "" {
-			t.Skip("PERSEUS_TEST_POSTGRES is not set: give it the address of a PostgreSQL database")
-		}
-		f(t, func(t *testing.T) *database.DB { return openAt(t, newSchema(t, dsn)) })
+		f(t, func(t *testing.T) *database.DB { return openAt(t, databasetest.Postgres(t)) })
 	})
 }
 
-// newSchema makes a schema of its own for a test and returns its address.
-func newSchema(t *testing.T, dsn string) string {
-	t.Helper()
-	admin, err := database.Open(dsn)
-	must(t, err)
-	name := "permission_" + strings.ToLower(rand.Text()[:10])
-	_, err = admin.Exec("CREATE SCHEMA " + name)
-	must(t, err)
-	t.Cleanup(func() {
-		if _, err := admin.Exec("DROP SCHEMA " + name + " CASCADE"); err != nil {
-			t.Error(err)
-		}
-		admin.Close()
-	})
-	u, err := url.Parse(dsn)
-	must(t, err)
-	q := u.Query()
-	q.Set("search_path", name)
-	u.RawQuery = q.Encode()
-	return u.String()
-}
+func openSQLite(t *testing.T) *database.DB { return openAt(t, databasetest.SQLite(t)) }
 
 func openAt(t *testing.T, dsn string) *database.DB {
 	t.Helper()

@@ -50,7 +50,7 @@ type demo struct {
 	serverRoots, signingRoots *x509.CertPool
 	description               Description
 	bank                      bank
-	inbox                     *inbox
+	inbox, capInbox           *inbox // the bank's, the carbon accountant's
 	step                      int
 	code                      string // the gateway's enrolment code
 	desk                      string // the link by which the directory's first administrator makes an account
@@ -86,7 +86,7 @@ func Run(ctx context.Context, o Options) error {
 	}{
 		{"Build perseus-agent and perseus-central", d.buildPrograms},
 		{"Set up the directory: members, certificates, a gateway's one-time code", d.setUp},
-		{"Start the directory, the relay and the bank's server for messages", d.startCentral},
+		{"Start the directory, the relay and the server for messages to members", d.startCentral},
 		{"Enrol the gateway with its one-time code", d.enrol},
 		{"Import a year of half-hours into the gateway", d.importHistory},
 		{"Start the meters and the gateway", d.startSite},
@@ -146,7 +146,7 @@ func (d *demo) startCentral(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.openInbox(ctx)
+	return d.openInboxes(ctx)
 }
 
 func (d *demo) enrol(ctx context.Context) error {
@@ -217,18 +217,19 @@ func (d *demo) browser() *http.Client {
 }
 
 func (d *demo) stayUp(ctx context.Context) error {
-	stop := d.serveBankPage()
+	stop := d.servePages()
 	defer stop()
 	fmt.Fprintf(d.Out, `
 All is up. Look around (your browser will warn: the demo's certificates have a root of their own, %s):
   gateway page      %s
   bank view         %s
+  accountant view   %s
   permission page   %s/permissions   (meter code %s)
   directory         %s
   directory's desk  %s   (an administrator's account; it takes one invitation)
   for other clients %s
 Stop with Ctrl-C.
-`, d.path("server-ca.pem"), d.gateway(), d.bankPage(), d.issuer(), d.description.SME.Code, d.directory(), d.desk, d.path("demo.json"))
+`, d.path("server-ca.pem"), d.gateway(), d.bankPage(), d.capPage(), d.issuer(), d.description.SME.Code, d.directory(), d.desk, d.path("demo.json"))
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {

@@ -27,14 +27,14 @@ import (
 	"github.com/perseus-edge/perseus-edge/identity/scheme"
 )
 
-// inbox is where the relay tells the bank that a business has withdrawn its
-// permission at the relay (IB1 message-delivery-to-applications 1.0): a server of
-// the bank's own, over mutual TLS, with a certificate of the directory's server
-// authority.
+// inbox is where the relay tells the bank, or the carbon accountant, that a
+// business has withdrawn its permission at the relay (IB1
+// message-delivery-to-applications 1.0): over mutual TLS, on a server with a
+// certificate of the directory's server authority.
 type inbox struct {
 	trust   scheme.Scheme
 	relays  string        // a sender must hold this role
-	ours    func() string // the refresh token that the bank holds
+	ours    func() string // the refresh token that the bank holds; nil: whoever plays the accountant holds its tokens
 	now     func() time.Time
 	revoked func(*x509.Certificate) error // says whether a sender's certificate is
 
@@ -42,11 +42,12 @@ type inbox struct {
 	messages []received
 }
 
-// received is a message as the bank's page shows it.
+// received is a message as a page shows it.
 type received struct {
-	At   string
-	From string // application URL of the sender
-	Ours bool   // it names the token that the bank holds
+	At    string
+	From  string // application URL of the sender
+	Ours  bool   // it names the token that the bank holds
+	token string
 }
 
 const (
@@ -91,10 +92,10 @@ func (i *inbox) take(r *http.Request) (int, error) {
 	if err != nil || len(b) > maxMessage || json.Unmarshal(b, &m) != nil || m.Framework != i.trust.TrustFramework() || m.Subject != scheme.WithdrawalMessage || m.Body.Token == "" {
 		return http.StatusBadRequest, errors.New("this is not a message of withdrawal of this trust framework")
 	}
-	got := received{i.now().UTC().Format("2 January 2006 15:04:05 UTC"), sender.Application, m.Body.Token == i.ours()}
+	got := received{i.now().UTC().Format("2 January 2006 15:04:05 UTC"), sender.Application, i.ours == nil || m.Body.Token == i.ours(), m.Body.Token}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if !slices.ContainsFunc(i.messages, func(x received) bool { return x.Ours && got.Ours }) && len(i.messages) < maxKept {
+	if !slices.ContainsFunc(i.messages, func(x received) bool { return x.token == got.token }) && len(i.messages) < maxKept {
 		i.messages = append(i.messages, got)
 	}
 	return 0, nil
@@ -109,9 +110,9 @@ func (i *inbox) told() []received {
 	return out
 }
 
-// openInbox fetches the bank's server certificate from the directory, as any
-// member's server does (ACME, http-01), and listens.
-func (d *demo) openInbox(ctx context.Context) error {
+// openInboxes fetches a server certificate from the directory, as any member's
+// server does (ACME, http-01), and listens for the bank and the accountant.
+func (d *demo) openInboxes(ctx context.Context) error {
 	clientRoots, err := identity.ReadCertificates(d.path("client-ca.pem"))
 	if err != nil {
 		return err
@@ -120,7 +121,7 @@ func (d *demo) openInbox(ctx context.Context) error {
 	renew := func() error {
 		c, err := d.serverCertificate(ctx)
 		if err != nil {
-			return fmt.Errorf("the bank's server certificate: %w", err)
+			return fmt.Errorf("the server certificate for messages: %w", err)
 		}
 		cert.Store(c)
 		return nil
@@ -141,7 +142,7 @@ func (d *demo) openInbox(ctx context.Context) error {
 		return err
 	}
 	go list.Run(ctx)
-	d.inbox = &inbox{trust: d.scheme, relays: d.scheme.Role(scheme.EDP), ours: func() string { return d.bank.refresh }, now: time.Now,
+	d.capInbox = &inbox{trust: d.scheme, relays: d.scheme.Role(scheme.EDP), now: time.Now,
 		revoked: func(leaf *x509.Certificate) error {
 			if err := list.Current(); err != nil {
 				return err
@@ -151,17 +152,19 @@ func (d *demo) openInbox(ctx context.Context) error {
 			}
 			return nil
 		}}
+	d.inbox = &inbox{trust: d.scheme, relays: d.capInbox.relays, ours: func() string { return d.bank.refresh }, now: time.Now, revoked: d.capInbox.revoked}
 	l, err := net.Listen("tcp", d.listen(portInbox))
 	if err != nil {
 		return err
 	}
-	file, err := os.OpenFile(filepath.Join(d.logs, "bank-inbox.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	file, err := os.OpenFile(filepath.Join(d.logs, "messages.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	said := log.New(file, "", log.LstdFlags|log.LUTC)
 	mux := http.NewServeMux()
 	mux.Handle("POST /messages", d.inbox)
+	mux.Handle("POST /accountant/messages", d.capInbox)
 	srv := &http.Server{Handler: mux, TLSConfig: identity.ServerTLS(func() (*tls.Certificate, error) { return cert.Load(), nil }, identity.Pool(clientRoots...)),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, ErrorLog: said}
 	go srv.ServeTLS(l, "", "")
@@ -184,7 +187,7 @@ func (d *demo) openInbox(ctx context.Context) error {
 }
 
 // serverCertificate proves, at the port where the directory asks, that the
-// bank's host is the bank's, and gets a certificate for a day.
+// members' host is theirs, and gets a certificate for a day.
 func (d *demo) serverCertificate(ctx context.Context) (*tls.Certificate, error) {
 	account, err := identity.NewKey()
 	if err != nil {

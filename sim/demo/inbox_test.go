@@ -70,6 +70,8 @@ func TestInbox(t *testing.T) {
 		{"too long", relay, kind, good + strings.Repeat(" ", 1<<20) + "{}", 400, nil},
 		{"as it should be", relay, kind, good, 204, nil},
 		{"the same again", relay, kind, good, 204, nil},
+		{"another's", relay, kind, body(trust.TrustFramework(), scheme.WithdrawalMessage, "another-token"), 204, nil},
+		{"another's again", relay, kind, body(trust.TrustFramework(), scheme.WithdrawalMessage, "another-token"), 204, nil},
 	} {
 		revoked = c.revoked
 		res, err := c.from.Post(srv.URL+"/messages", c.kind, strings.NewReader(c.body))
@@ -85,11 +87,15 @@ func TestInbox(t *testing.T) {
 		t.Error("taken without a certificate")
 	}
 	told := box.told()
-	if len(told) != 1 || !told[0].Ours || told[0].From != "https://directory.example/a/relay" || told[0].At != "22 November 2026 10:00:00 UTC" {
+	if len(told) != 2 || told[0].Ours || !told[1].Ours || told[1].From != "https://directory.example/a/relay" || told[1].At != "22 November 2026 10:00:00 UTC" {
 		t.Errorf("told %+v", told)
 	}
 	var page strings.Builder
-	if err := bankTemplate.Execute(&page, bankView{Told: told}); err != nil || !strings.Contains(page.String(), "the business has withdrawn its permission") || strings.Contains(page.String(), "the-banks-token") {
+	if err := pages.ExecuteTemplate(&page, "bank", bankView{Told: told}); err != nil || !strings.Contains(page.String(), "the business has withdrawn its permission") || strings.Contains(page.String(), "the-banks-token") {
 		t.Errorf("the bank's page: %v\n%s", err, page.String())
+	}
+	page.Reset()
+	if err := pages.ExecuteTemplate(&page, "accountant", told[1:]); err != nil || strings.Count(page.String(), "has withdrawn a permission") != 1 || strings.Contains(page.String(), "the-banks-token") {
+		t.Errorf("the accountant's page: %v\n%s", err, page.String())
 	}
 }

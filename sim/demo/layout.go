@@ -32,8 +32,8 @@ const (
 	portDirectory = 3  //
 	portMeters    = 22 // Modbus
 	portCarbon    = 23 // carbon intensity API
-	portBank      = 25 // the demo bank's page
-	portInbox     = 26 // where the bank takes messages, mutual TLS
+	portBank      = 25 // the pages of the demo's bank and carbon accountant
+	portInbox     = 26 // where both take messages, mutual TLS
 	portChallenge = 27 // where the directory asks a member's server who it is (ACME)
 	portGateway   = 40 // the gateway's page
 )
@@ -46,9 +46,11 @@ func (l layout) directory() string { return l.https(portDirectory) }
 // every address in a certificate, a permission or a record leads somewhere.
 func (l layout) registry() string { return l.directory() + "/registry" }
 
-func (l layout) gateway() string  { return l.http(portGateway) }
-func (l layout) inboxURL() string { return l.https(portInbox) + "/messages" }
-func (l layout) bankPage() string { return l.http(portBank) }
+func (l layout) gateway() string     { return l.http(portGateway) }
+func (l layout) inboxURL() string    { return l.https(portInbox) + "/messages" }
+func (l layout) capInboxURL() string { return l.https(portInbox) + "/accountant/messages" }
+func (l layout) bankPage() string    { return l.http(portBank) }
+func (l layout) capPage() string     { return l.http(portBank) + "/accountant" }
 
 // checkPorts says which port is taken, before anything is started.
 func (l layout) checkPorts() error {
@@ -105,6 +107,7 @@ type Description struct {
 	ClientCA       string         `json:"client_ca"`
 	SigningCA      string         `json:"signing_ca"`
 	CAP            Credentials    `json:"cap"`
+	CAPPage        string         `json:"cap_page"` // shows the messages to it
 	BankClient     Credentials    `json:"bank_client"`
 	MemberToken    string         `json:"member_token"`
 	AdminToken     string         `json:"admin_token"`

@@ -15,7 +15,7 @@ import (
 //go:embed bank.html
 var bankHTML string
 
-var bankTemplate = template.Must(template.New("bank").Parse(bankHTML))
+var pages = template.Must(template.New("bank").Parse(bankHTML))
 
 type bankRow struct {
 	Month   string
@@ -32,15 +32,18 @@ type bankView struct {
 	Told    []received
 }
 
-// serveBankPage shows, in a browser, what the bank's program receives over
-// mutual TLS. It gives the function that stops it.
-func (d *demo) serveBankPage() func() {
+// servePages shows, in a browser, what the bank's program receives over mutual
+// TLS, and the messages to the carbon accountant. It gives the function that
+// stops it.
+func (d *demo) servePages() func() {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+	show := func(w http.ResponseWriter, page string, v any) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-		bankTemplate.Execute(w, d.bankView(r.Context()))
-	})
+		pages.ExecuteTemplate(w, page, v)
+	}
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { show(w, "bank", d.bankView(r.Context())) })
+	mux.HandleFunc("GET /accountant", func(w http.ResponseWriter, r *http.Request) { show(w, "accountant", d.capInbox.told()) })
 	srv := &http.Server{Addr: d.listen(portBank), Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go srv.ListenAndServe()
 	return func() { srv.Close() }

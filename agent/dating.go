@@ -125,8 +125,9 @@ func (a *Agent) clockChanged(ch clock.Change, generation uint64) {
 	a.recorder.wake()
 }
 
-// clockChanged takes what waited for the clock off the shelves, or looks to
-// the series that a step has torn.
+// clockChanged takes what waited for the clock off the shelves, and looks to
+// the series that a step has torn. A clock that ran evenly was as wrong when it
+// dated the last reading as it was when it was put right.
 func (b *bus) clockChanged(ch clock.Change, generation uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -137,20 +138,28 @@ func (b *bus) clockChanged(ch clock.Change, generation uint64) {
 		}
 		for i := range m.registers {
 			reg := &m.registers[i]
-			switch ch.Kind {
-			case clock.Trusted:
-				if reg.shelf == nil {
-					continue
+			base, open := reg.counter.Base()
+			wrong := open && base.At.After(ch.Even) // it was dated by the clock that was put right
+			switch {
+			case ch.Kind == clock.Lost:
+				continue
+			case ch.Class != clock.Fine && (wrong || ch.Kind == clock.Stepped):
+				from, to := ch.Since, ch.At
+				if wrong && ch.Shift < -clock.FlaggedMost {
+					from, to = ch.Even, maxTime(ch.Since, ch.At)
 				}
+				b.found(reg, reg.check.Step(from, to, ch.Shift, b.words[:0]))
+			}
+			if reg.shift = ch.Shift; wrong && ch.Shift < -clock.FlaggedMost && !reg.cfg.Power {
+				// It is dated as it should have been: what comes next goes on from there,
+				// however long it takes to come.
+				b.takeBack(m, reg, energy.Sample{At: base.At.Add(ch.Shift).Truncate(time.Millisecond), Value: base.Value}, 0)
+			}
+			if ch.Kind == clock.Trusted && reg.shelf != nil {
 				for at, s := range reg.shelf.Take(ch.Shift) {
 					b.feed(m, reg, energy.Sample{At: at.Truncate(time.Millisecond), Value: s.value}, s.raw, s.serial)
 				}
 				reg.shelf = nil
-			case clock.Stepped:
-				reg.shift = ch.Shift
-				if ch.Class != clock.Fine {
-					b.found(reg, reg.check.Step(ch.Since, ch.At, ch.Shift, b.words[:0]))
-				}
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,13 @@ func (w *timeOfDay) learn() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.off, w.synced = 0, true
+}
+
+// set is somebody's deed: no time service answers for it.
+func (w *timeOfDay) set(off time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.off, w.synced = off, false
 }
 
 func (w *timeOfDay) read() (now time.Time, synced bool) {
@@ -135,7 +143,7 @@ func TestClockSetBackADay(t *testing.T) {
 		for _, h := range all(t, s, key("a")) {
 			switch {
 			case h.Quality == energy.Missing:
-			case h.Start.Before(back):
+			case h.Start.Before(back.Truncate(time.Minute)): // the reading before it is dated as it should have been
 				t.Errorf("%v: %v", h.Start, h.Quality)
 			default:
 				good++
@@ -211,6 +219,112 @@ func TestNothingSettlesByAWrongClock(t *testing.T) {
 		time.AfterFunc(20*time.Minute, func() {
 			if err := (keeper{a}).Settle(); err != nil {
 				t.Error(err)
+			}
+		})
+		check(t, runFor(a, 30*time.Minute))
+		check(t, s.Close())
+	})
+}
+
+// While the wire is out a clock is put right that was three hours ahead; the next
+// reading comes shortly after the time that the last one was dated. What was
+// counted in the outage is spread over it, not over those minutes.
+func TestClockSetBackInAnOutage(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(400 * 24 * time.Hour)
+		from := time.Now()
+		w := &timeOfDay{off: 3 * time.Hour, synced: true}
+		f := newFake(registers{trueTime(curve(1000))})
+		s := openFaulty(t, path)
+		a := newDated(t, f, site(f, time.Minute), s, w.clock())
+		time.AfterFunc(5*time.Hour+20*time.Second, func() { f.down.Store(true) })
+		time.AfterFunc(5*time.Hour+5*time.Minute, func() { w.learn() })
+		time.AfterFunc(8*time.Hour+10*time.Minute, func() { f.down.Store(false) })
+		check(t, runFor(a, 12*time.Hour+time.Minute))
+		good := 0
+		for _, h := range all(t, s, key("a")) {
+			truth := truthOf(curve(1000), h.Start)
+			switch at := h.Start.Sub(from); {
+			case h.Quality == energy.Missing || at < 5*time.Hour:
+			case at < 8*time.Hour+energy.Period:
+				if h.Quality != energy.Estimated || !h.Flags.Has(11) || h.Energy > truth*5/4 {
+					t.Errorf("%v: %d Wh %v, flags %v; %d flowed", h.Start, h.Energy, h.Quality, h.Flags, truth)
+				}
+			default:
+				if good++; h.Quality != energy.Measured || h.Energy < truth-interpolating || h.Energy > truth+interpolating {
+					t.Errorf("%v: %d Wh %v, %d flowed", h.Start, h.Energy, h.Quality, truth)
+				}
+			}
+		}
+		if good != 7 {
+			t.Errorf("%d half-hours after the outage, want 7", good)
+		}
+		// The half-hours before the outage lie three hours late: V11 says of which time that may be so.
+		said := ""
+		for x, err := range s.Findings(epoch, epoch.AddDate(9, 0, 0)) {
+			check(t, err)
+			if x.Rule == 11 {
+				said += string(x.Body)
+			}
+		}
+		if first := `"from":"` + from.Add(3*time.Hour).UTC().Format(time.RFC3339) + `"`; strings.Count(said, `"rule"`) != 1 || !strings.Contains(said, first) {
+			t.Errorf("V11 says %s", said)
+		}
+		check(t, s.Close())
+	})
+}
+
+// Somebody sets the clock back by 20 minutes while no time service answers. What
+// is read until that is believed goes on from the last reading before it.
+func TestClockSetBackByHand(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(400 * 24 * time.Hour)
+		w := &timeOfDay{off: 20 * time.Minute, synced: true}
+		f := newFake(registers{trueTime(curve(1000))})
+		s := openFaulty(t, path)
+		a := newDated(t, f, site(f, time.Minute), s, w.clock())
+		from := time.Now()
+		time.AfterFunc(5*time.Hour+3*time.Minute+20*time.Second, func() { w.set(0) })
+		check(t, runFor(a, 9*time.Hour+time.Minute))
+		for _, h := range all(t, s, key("a")) {
+			truth := truthOf(curve(1000), h.Start)
+			switch at := h.Start.Sub(from); {
+			case h.Quality == energy.Missing || at < 5*time.Hour:
+			case h.Energy < truth-interpolating || h.Energy > truth+interpolating:
+				t.Errorf("%v: %d Wh %v flags %v, %d flowed", h.Start, h.Energy, h.Quality, h.Flags, truth)
+			}
+		}
+		check(t, s.Close())
+	})
+}
+
+// truthOf is what flows in a half-hour.
+func truthOf(c func(time.Time) (int64, error), start time.Time) int64 {
+	before, _ := c(start)
+	after, _ := c(start.Add(energy.Period))
+	return after - before
+}
+
+// A clock that is not to be believed cannot say which half-hours of a file are over.
+func TestNoImportByAWrongClock(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(400 * 24 * time.Hour)
+		from := time.Now().UTC().Truncate(24 * time.Hour)
+		f := newFake(registers{trueTime(curve(1000))})
+		s := openFaulty(t, path)
+		w := &timeOfDay{off: -90 * 24 * time.Hour}
+		a := newDated(t, f, site(f, time.Minute), s, w.clock())
+		request := ImportRequest{File: "f.csv", Meter: "a", Data: []byte("id,measure,start,kWh,quality\nx,import," + from.Add(-24*time.Hour).Format(time.RFC3339) + ",1,measured\n")}
+		if rep, err := a.Import(request); err == nil {
+			t.Errorf("taken by a clock that is not to be trusted: %+v", rep)
+		}
+		time.AfterFunc(10*time.Minute, func() { w.learn() })
+		time.AfterFunc(20*time.Minute, func() {
+			if rep, err := a.Import(request); err != nil || rep.Series[0].Taken != 1 {
+				t.Errorf("%+v, %v", rep, err)
 			}
 		})
 		check(t, runFor(a, 30*time.Minute))

@@ -44,9 +44,9 @@ type ImportSeries struct {
 	To        time.Time      `json:"to"`
 	Found     int            `json:"found"`     // half-hours in the file
 	Taken     int            `json:"taken"`     // new here
-	Corrected int            `json:"corrected"` // took the place of an earlier import
+	Corrected int            `json:"corrected"` // took the place of an earlier import, or of what a feed gave
 	Same      int            `json:"same"`      // already here with this value
-	Kept      int            `json:"kept"`      // not taken: this gateway has its own reading, or a better import
+	Kept      int            `json:"kept"`      // not taken: this gateway has its own reading, or a better one from elsewhere
 	TooOld    int            `json:"tooOld"`    // not taken: older than what the store keeps
 	Respread  int            `json:"respread"`  // estimated ones beside them that were spread anew, so that the gap still sums to the register's advance
 	Energy    string         `json:"energy"`    // sum of what was taken and corrected, in UnitCode
@@ -65,6 +65,9 @@ type ImportStore interface {
 
 // Import takes a half-hourly file into the store of the running agent.
 func (a *Agent) Import(r ImportRequest) (ImportReport, error) {
+	if !a.opt.Clock.Trusted() {
+		return ImportReport{File: r.File, Meter: r.Meter}, errors.New("the gateway's clock is not to be trusted yet, and without the time nobody knows which half-hours are over: import it later")
+	}
 	a.recorder.commit.Lock() // no round may settle the same half-hours meanwhile
 	rep, err := ImportFile(a.opt.Store, a.opt.Config, r, a.Now())
 	if err == nil {
@@ -91,7 +94,9 @@ func (r *recorder) imported(rep ImportReport) {
 	news := touched{}
 	for _, s := range rep.Series {
 		if s.Taken+s.Corrected > 0 {
-			news.add(energy.Key{Meter: rep.Meter, Measure: s.Measure}, s.From, s.To)
+			for _, id := range append([]string{rep.Meter}, r.checks[rep.Meter]...) { // what a check meter says is a flag
+				news.add(energy.Key{Meter: id, Measure: s.Measure}, s.From, s.To)
+			}
 		}
 		if s.Respread > 0 {
 			news.add(energy.Key{Meter: rep.Meter, Measure: s.Measure}, s.touched.from, s.touched.to)
@@ -109,11 +114,7 @@ func judgeOf(s HalfHours, c *config.Config, m config.Meter, measure energy.Measu
 	k, p := energy.Key{Meter: m.ID, Measure: measure}, newPast(s)
 	check := validate.New(k, options(c, p, &m, measure))
 	return func(h *energy.HalfHour) (found []energy.KeyedFinding) {
-		for _, f := range check.HalfHour(h, p.of(m.ID), nil) {
-			if kf, err := f.Keyed(); err == nil {
-				found = append(found, kf)
-			}
-		}
+		found = keyedFindings(check.HalfHour(h, p.of(m.ID), nil))
 		p.settle(keyedHalfHour(k, *h))
 		return found
 	}
@@ -135,6 +136,8 @@ func ImportFile(s ImportStore, c *config.Config, r ImportRequest, now time.Time)
 			ids[i] = m.ID
 		}
 		return rep, fmt.Errorf("no meter %q in the configuration: it has %s", r.Meter, strings.Join(ids, ", "))
+	case m.Virtual != nil:
+		return rep, fmt.Errorf("meter %s is %s: give the file to what it is made of", m.ID, m.Virtual.Words())
 	case c.Period != energy.Period:
 		return rep, fmt.Errorf("half-hourly files need period: 30m, the configuration has %s", c.Period)
 	}
@@ -253,23 +256,20 @@ func importSeries(s ImportStore, k energy.Key, x hhfile.Series, oldest time.Time
 	var sum int64
 	for _, h := range x.HalfHours {
 		old, there := have[h.Start.Unix()]
-		imported := old.Evidence.Rule == energy.RuleImported || old.Evidence.Rule == energy.RuleImportedEst
-		switch {
+		switch given := there && fromElsewhere(old); {
 		case h.Start.Before(oldest):
 			out.TooOld++
 			continue
-		case !there || old.Quality <= energy.Substituted:
-			out.Taken++
-		case !imported && old.Quality == energy.Estimated && h.Quality > energy.Estimated:
-			out.Taken++ // an actual value fills a gap better than an even spread (feeds.md 3.4, substitution order 1)
-		case old.Energy == h.Energy && old.Quality == h.Quality && imported:
+		case given && old.Energy == h.Energy && old.Quality == h.Quality:
 			out.Same++
 			continue
-		case imported && h.Quality >= old.Quality:
-			out.Corrected++
-		default:
+		case there && keyedHalfHour(k, h).Stands(&old) == old:
 			out.Kept++
 			continue
+		case given:
+			out.Corrected++
+		default:
+			out.Taken++
 		}
 		sum += h.Energy
 		round.Findings = append(round.Findings, judge(&h)...)

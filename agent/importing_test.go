@@ -167,3 +167,39 @@ func TestImportCouncilFile(t *testing.T) {
 	}
 	check(t, s.Close())
 }
+
+// What a feed gave and what a file says are of one kind: the later one stands,
+// and the better one before it.
+func TestImportAfterAFeed(t *testing.T) {
+	s := openFaulty(t, storePath(t))
+	k, at := energy.Key{Meter: "main", Measure: energy.Import}, time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
+	fed := func(n int, value int64, q energy.Quality) store.KeyedHalfHour {
+		start := at.Add(time.Duration(n) * energy.Period)
+		return keyedHalfHour(k, energy.HalfHour{Start: start, Energy: value, Cumulative: -1, TakenAt: start.Add(time.Hour), Quality: q,
+			Evidence: energy.Evidence{First: energy.Sample{At: start}, Last: energy.Sample{At: start.Add(energy.Period), Value: value}, Samples: 1, Rule: energy.RuleInterval}})
+	}
+	check(t, s.Commit(store.Round{HalfHours: []store.KeyedHalfHour{
+		fed(0, 500, energy.Measured), fed(1, 500, energy.Measured), fed(2, 500, energy.Estimated), fed(3, 500, energy.Measured), fed(4, 500, energy.Estimated),
+	}}))
+	file := "id,measure,start,kWh,quality\n"
+	for n, row := range []string{"0.5,measured", "0.6,measured", "0.6,measured", "0.6,estimated", "0.6,estimated"} {
+		file += fmt.Sprintf("x,import,%s,%s\n", at.Add(time.Duration(n)*energy.Period).Format(time.RFC3339), row)
+	}
+	rep, err := ImportFile(s, importConfig(), ImportRequest{File: "f.csv", Data: []byte(file), Meter: "main"}, at.AddDate(0, 0, 9))
+	check(t, err)
+	if x := rep.Series[0]; x.Same != 1 || x.Corrected != 3 || x.Kept != 1 || x.Taken != 0 || x.Energy != "1800" {
+		t.Errorf("%+v", x)
+	}
+	var got []int64
+	for h, err := range s.HalfHours(k, at, at.AddDate(0, 0, 1)) {
+		check(t, err)
+		got = append(got, h.Energy)
+	}
+	if fmt.Sprint(got) != "[500 600 600 500 600]" {
+		t.Errorf("%d", got)
+	}
+	if old, err := s.Corrections(k, at, at.AddDate(0, 0, 1)); err != nil || len(old) != 3 {
+		t.Errorf("the versions before: %+v, %v", old, err)
+	}
+	check(t, s.Close())
+}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
@@ -18,10 +19,12 @@ func importOne(s ImportStore, c *config.Config, m config.Meter, x hhfile.Series,
 	}
 	for i := range m.Registers {
 		if r := &m.Registers[i]; r.Measure == x.Measure && !r.Power {
-			out.touched, out.Respread, err = respread(s, k, r.Energy(), c.Period, out.From, out.To, judge)
+			if out.touched, out.Respread, err = respread(s, k, r.Energy(), c.Period, out.From, out.To, judge); err != nil {
+				return err
+			}
 		}
 	}
-	return err
+	return importChecked(s, c, k, out.From, out.To)
 }
 
 // respread spreads anew what is left of a register's advance over the gaps in
@@ -50,31 +53,20 @@ func respread(s ImportStore, k energy.Key, reg energy.Register, period time.Dura
 	if around.from.IsZero() {
 		return stretch{}, 0, nil
 	}
-	if replaced, err = s.Corrections(k, around.from, around.to); err != nil {
+	spread, err := spreadOf(s, k, around.from, around.to)
+	if err != nil {
 		return stretch{}, 0, err
 	}
-	spread := map[int64]energy.HalfHour{} // as the register gave them
-	for _, c := range replaced {
-		if c.Old.Evidence.Rule == energy.RuleSpread {
-			spread[c.Old.Start.Unix()] = c.Old
-		}
-	}
-	var window, stands []energy.HalfHour
-	var given []bool
+	var stands []energy.HalfHour
 	for h, err := range s.HalfHours(k, around.from, around.to) {
 		if err != nil {
 			return stretch{}, 0, err
 		}
-		actual := fromElsewhere(h) && h.Quality > energy.Estimated
-		was, ok := spread[h.Start.Unix()]
-		if !ok || !actual && h.Evidence.Rule != energy.RuleProfileScaled {
-			was = h
-		}
-		window, stands, given = append(window, was), append(stands, h), append(given, actual)
+		stands = append(stands, h)
 	}
 	var round store.Round
 	var of stretch
-	for _, h := range energy.Respread(reg, period, window, stands, given) {
+	for _, h := range energy.Respread(reg, period, asCounted(stands, spread), stands, tellings(stands)) {
 		round.Findings = append(round.Findings, judge(&h)...)
 		round.HalfHours = append(round.HalfHours, keyedHalfHour(k, h))
 		if of.from.IsZero() {
@@ -86,6 +78,101 @@ func respread(s ImportStore, k energy.Key, reg energy.Register, period time.Dura
 		return stretch{}, 0, nil
 	}
 	return of, len(round.HalfHours), s.Commit(round)
+}
+
+// noteGap takes note of a gap that a half-hour was spread over, or tells a part of.
+func (r *recorder) noteGap(k *store.KeyedHalfHour) {
+	of, period := k.HalfHour, r.agent.opt.Config.Period
+	if tells(of) {
+		of, _ = r.past.at(k.Key, of.Start) // whose place it takes
+	}
+	rule, long := of.Evidence.Rule, of.Evidence.First.At.Before(of.Start.Add(-period)) // a gap that ends seconds after its start
+	if rule == energy.RuleSpread || rule == energy.RuleProfileScaled || long && (rule == energy.RuleBracketed || rule == energy.RuleInterpolate) {
+		r.gaps.add(k.Key, of.Evidence.First.At.Truncate(period).Add(-period), of.Evidence.Last.At.Truncate(period).Add(2*period))
+	}
+}
+
+// respread sees to the gaps of which a file or a feed tells a part, and that
+// were spread only after it had (the meter came back then, or late readings fell
+// into them), or that a feed tells of now.
+func (r *recorder) respread(news touched) {
+	period := r.agent.opt.Config.Period
+	for k, gap := range r.gaps {
+		for _, stands := range r.window(k, gap.from, gap.to) {
+			if !slices.ContainsFunc(stands, tells) {
+				continue
+			}
+			b, reg := r.agent.registerOf(k)
+			spread, err := r.spreadOf(k, gap.from, gap.to)
+			if err != nil || reg == nil {
+				r.agent.log.Warn("a gap that a file tells a part of is not spread over the rest", "meter", k.Meter, "measure", k.Measure.String(), "error", err)
+				continue
+			}
+			r.amend(b, reg, energy.Respread(reg.cfg.Energy(), period, asCounted(stands, spread), stands, tellings(stands)), news)
+		}
+	}
+	clear(r.gaps)
+}
+
+// spreadOf is spreadOf of the store with what stands there, which the round at
+// hand may take the place of, and, newer, of that round.
+func (r *recorder) spreadOf(k energy.Key, from, to time.Time) (map[int64]energy.HalfHour, error) {
+	spread, err := spreadOf(r.agent.opt.Store, k, from, to)
+	if err != nil {
+		return nil, err
+	}
+	for h, err := range r.agent.opt.Store.HalfHours(k, from, to) {
+		if err != nil {
+			return nil, err
+		}
+		if h.Evidence.Rule == energy.RuleSpread {
+			spread[h.Start.Unix()] = h
+		}
+	}
+	for i := range r.round.HalfHours {
+		if h := &r.round.HalfHours[i]; h.Key == k && h.Evidence.Rule == energy.RuleSpread {
+			spread[h.HalfHour.Start.Unix()] = h.HalfHour
+		}
+	}
+	return spread, nil
+}
+
+// spreadOf gives the half-hours that a register's advance over a gap was spread
+// over and that another version has taken the place of, as they were, by start.
+func spreadOf(s interface {
+	Corrections(k energy.Key, from, to time.Time) ([]store.Correction, error)
+}, k energy.Key, from, to time.Time) (map[int64]energy.HalfHour, error) {
+	spread := map[int64]energy.HalfHour{}
+	replaced, err := s.Corrections(k, from, to)
+	for _, c := range replaced {
+		if c.Old.Evidence.Rule == energy.RuleSpread {
+			spread[c.Old.Start.Unix()] = c.Old
+		}
+	}
+	return spread, err
+}
+
+// asCounted gives half-hours as the register gave them, whatever was told of
+// some of them and however the rest was shaped.
+func asCounted(stands []energy.HalfHour, spread map[int64]energy.HalfHour) []energy.HalfHour {
+	out := slices.Clone(stands)
+	for i, h := range out {
+		if was, ok := spread[h.Start.Unix()]; ok && (tells(h) || h.Evidence.Rule == energy.RuleProfileScaled) {
+			out[i] = was
+		}
+	}
+	return out
+}
+
+// tells reports whether a half-hour is an actual value from elsewhere.
+func tells(h energy.HalfHour) bool { return fromElsewhere(h) && h.Quality > energy.Estimated }
+
+func tellings(hh []energy.HalfHour) []bool {
+	out := make([]bool, len(hh))
+	for i, h := range hh {
+		out[i] = tells(h)
+	}
+	return out
 }
 
 // fromElsewhere reports whether a half-hour was given as a whole by a file or a feed.

@@ -82,4 +82,5 @@ func (r *register) takeOver(old *register) {
 	r.err, r.refused = old.err, old.refused
 	r.settled, r.newest, r.findings = old.settled, old.newest, old.findings
 	r.events, r.lastEvent, r.lastEventAt = old.events, old.lastEvent, old.lastEventAt
+	r.shelf, old.shelf = old.shelf, nil // what waits for the clock goes on waiting
 }

@@ -138,3 +138,30 @@ func TestTakeOverNot(t *testing.T) {
 		check(t, s.Close())
 	})
 }
+
+// What was read while nobody knew the time outlasts a configuration that is read
+// again meanwhile.
+func TestTakeOverWhileTheClockIsNotTrusted(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(400 * 24 * time.Hour)
+		from := time.Now()
+		w := &timeOfDay{off: -365 * 24 * time.Hour}
+		f := newFake(registers{trueTime(curve(1000))})
+		s := openFaulty(t, path)
+		k := w.clock()
+		first := newDated(t, f, site(f, time.Minute), s, k)
+		check(t, runFor(first, 40*time.Minute))
+		c := site(f, time.Minute)
+		c.Site.Name = "Another"
+		second, err := New(Options{Config: c, Store: s, Drivers: dated(f), Clock: k, Now: time.Now, Logger: quietLog, Flush: 10 * time.Minute, Version: "test", Before: first})
+		check(t, err)
+		time.AfterFunc(40*time.Minute+7*time.Second, func() { w.learn() })
+		check(t, runFor(second, 2*time.Hour+time.Minute))
+		hs := all(t, s, key("a"))
+		if q := conserved(t, key("a"), hs, curve(1000), interpolating); !hs[0].Start.Equal(from) || len(hs) != 5 || q[energy.Measured] != 5 {
+			t.Errorf("%d half-hours from %v: %v", len(hs), hs[0].Start, q)
+		}
+		check(t, s.Close())
+	})
+}

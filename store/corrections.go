@@ -11,23 +11,44 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 )
 
-// Correction is a version of a half-hour that a later one replaced.
+// Correction is a version of a half-hour that a later one replaced, or that came
+// when a better one stood already.
 type Correction struct {
 	Old      energy.HalfHour
 	Replaced time.Time // when, by Options.Now
 }
 
-// keepOld keeps a version that is about to be replaced: key register, start,
-// number; value when (8 bytes, Unix ms), then a day of the one half-hour.
-func (s *Store) keepOld(tx *bolt.Tx, reg uint32, old entry) error {
+// keepVersion keeps a version that does not stand: key register, start, number;
+// value when (8 bytes, Unix ms), then a day of the one half-hour.
+func (s *Store) keepVersion(tx *bolt.Tx, reg uint32, e entry) error {
 	b := tx.Bucket(bucketFixes)
 	n, err := b.NextSequence()
 	if err != nil {
 		return err
 	}
+	start := e.Start.UnixMilli()
+	v := append(be64(uint64(s.o.Now().UnixMilli())), encodeDay(reg, dayOf(start), []entry{e})...)
+	return b.Put(append(resealKey(reg, start), be64(n)...), v)
+}
+
+// keepBeside keeps a version that came too late to stand, once.
+func (s *Store) keepBeside(tx *bolt.Tx, reg uint32, h energy.HalfHour) error {
+	at := resealKey(reg, h.Start.UnixMilli())
+	for key, v := range walk(tx.Bucket(bucketFixes), at) {
+		if !bytes.HasPrefix(key, at) {
+			break
+		}
+		if old, _, err := decodeCorrection(key, v); err == nil && sameValue(&h, &old) {
+			return nil
+		}
+	}
+	return s.keepVersion(tx, reg, entry{HalfHour: h})
+}
+
+// keepOld keeps a version that is about to be replaced.
+func (s *Store) keepOld(tx *bolt.Tx, reg uint32, old entry) error {
 	start := old.Start.UnixMilli()
-	v := append(be64(uint64(s.o.Now().UnixMilli())), encodeDay(reg, dayOf(start), []entry{old})...)
-	if err := b.Put(append(resealKey(reg, start), be64(n)...), v); err != nil {
+	if err := s.keepVersion(tx, reg, old); err != nil {
 		return err
 	}
 	if old.status != sealed && tx.Bucket(bucketResealed).Get(resealKey(reg, start)) == nil {

@@ -100,8 +100,13 @@ func (s *Store) commitHalfHours(tx *bolt.Tx, all []KeyedHalfHour) (changed []cha
 				rec.add(start)
 			default:
 				next, what := successor(k, &entries[at].HalfHour)
-				if what == noted {
+				switch what {
+				case noted:
 					entries[at].HalfHour, dirty = next, true
+				case beside:
+					if err := s.keepBeside(tx, g.reg, k.Stands(nil)); err != nil {
+						return nil, err
+					}
 				}
 				if what != replaced {
 					continue

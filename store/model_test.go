@@ -17,8 +17,9 @@ type model struct {
 	out      map[at]uint64 // 0 or missing: pending; else the batch
 	acked    uint64
 	chain    uint64
-	offered  map[at]energy.HalfHour // as Pending gave it last, in the attempt under way
-	versions int
+	offered  map[at]energy.HalfHour   // as Pending gave it last, in the attempt under way
+	kept     map[at][]energy.HalfHour // the versions that do not stand
+	versions int                      // how many
 }
 
 type at struct {
@@ -41,7 +42,7 @@ func TestAgainstModel(t *testing.T) {
 		}
 		defer func() { s.Close() }()
 		keys := []energy.Key{main_, gasKey, {Meter: "b", Measure: energy.Export}}
-		m := &model{half: map[at]energy.HalfHour{}, out: map[at]uint64{}, offered: map[at]energy.HalfHour{}}
+		m := &model{half: map[at]energy.HalfHour{}, out: map[at]uint64{}, offered: map[at]energy.HalfHour{}, kept: map[at][]energy.HalfHour{}}
 		ok := func(err error) {
 			if err != nil {
 				t.Fatal(err)
@@ -66,10 +67,15 @@ func TestAgainstModel(t *testing.T) {
 					if there {
 						next, what := successor(k, &old)
 						m.half[a] = next // a noted one stays where it is on its way out
+						if what == beside && !slices.ContainsFunc(m.kept[a], func(x energy.HalfHour) bool { return sameValue(&h, &x) }) {
+							m.kept[a] = append(m.kept[a], h)
+							m.versions++
+						}
 						if what != replaced {
 							continue
 						}
 						h = next
+						m.kept[a] = append(m.kept[a], old)
 						m.versions++
 					}
 					m.half[a] = h

@@ -10,6 +10,7 @@ const (
 	stays    outcome = iota // nothing changes
 	noted                   // the same value: its evidence is brought up to date where it lies
 	replaced                // a new version: the old one is kept, the new one is to be sent
+	beside                  // nothing changes, but the one that came is kept as a version, too
 )
 
 // successor says what takes the place of old, a half-hour that is already
@@ -31,12 +32,17 @@ const (
 //
 // So the outcome does not depend on the order in which own readings and values
 // from elsewhere arrive, except between versions of the same rank and quality.
+// Nor do the versions that are kept: what the register counted over a gap of which
+// a file has told already goes to the corrections, as though it had come before.
 func successor(k KeyedHalfHour, old *energy.HalfHour) (energy.HalfHour, outcome) {
 	h := normal(k.offered())
 	if !sameValue(&h, old) {
 		a, b := rank(&h), rank(old)
 		if k.Void || a > b || a == b && h.Quality >= old.Quality {
 			return h, replaced
+		}
+		if a == ownEstimated && b == elsewhereActual {
+			return *old, beside
 		}
 		return *old, stays
 	}
@@ -115,10 +121,15 @@ func rank(h *energy.HalfHour) int {
 	case elsewhere && h.Quality == energy.Estimated:
 		return 2
 	case h.Quality == energy.Estimated:
-		return 3
+		return ownEstimated
 	case elsewhere:
-		return 4
+		return elsewhereActual
 	default:
 		return 5
 	}
 }
+
+const (
+	ownEstimated    = 3
+	elsewhereActual = 4
+)

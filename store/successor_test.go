@@ -1,6 +1,7 @@
 package store
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -30,7 +31,11 @@ func TestWhatSupersedesWhat(t *testing.T) {
 		for j, h := range order {
 			h.TakenAt = h.TakenAt.Add(time.Hour)
 			next, what := successor(KeyedHalfHour{HalfHour: h}, &old)
-			if want, whole := map[bool]outcome{true: replaced, false: stays}[j > i], map[bool]energy.HalfHour{true: h, false: old}[j > i]; what != want || next != whole {
+			want, whole := map[bool]outcome{true: replaced, false: stays}[j > i], map[bool]energy.HalfHour{true: h, false: old}[j > i]
+			if old == imported && h.Evidence.Rule == energy.RuleSpread {
+				want = beside
+			}
+			if what != want || next != whole {
 				t.Errorf("%s/%d over %s/%d: %v", h.Quality, h.Evidence.Rule, old.Quality, old.Evidence.Rule, what)
 			}
 			if h.Quality == energy.Missing {
@@ -226,4 +231,32 @@ func TestWhatADifferenceCarries(t *testing.T) {
 	gap.Evidence.Rule = energy.RuleWithdrawn
 	stored("withdrawn", 2, difference, gap, first)
 	same(t, "pending", pend(t, s, main_), []int{1})
+}
+
+// What a register counted over a gap is kept, whether a file told of it before or
+// after; and once, however often it is committed.
+func TestOwnEstimateBesideAFile(t *testing.T) {
+	spread, imported := halfHour(0, 505), halfHour(0, 495)
+	spread.Quality, spread.Evidence.Rule = energy.Estimated, energy.RuleSpread
+	imported.Quality, imported.Evidence.Rule, imported.Cumulative = energy.Measured, energy.RuleImported, -1
+	for name, order := range map[string][]energy.HalfHour{"before": {spread, imported}, "after": {imported, spread, spread}} {
+		s, _ := mustOpen(t, filepath.Join(fastDir(t), "agent.db"))
+		for _, h := range order {
+			if err := s.Commit(Round{HalfHours: []KeyedHalfHour{{Key: main_, HalfHour: h}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for h, err := range s.HalfHours(main_, time.Time{}, forever) {
+			if err != nil || h != imported {
+				t.Errorf("%s: %+v stands, %v", name, h, err)
+			}
+		}
+		old, err := s.Corrections(main_, time.Time{}, forever)
+		if err != nil || len(old) != 1 || old[0].Old != spread {
+			t.Errorf("%s: %+v is kept, %v", name, old, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

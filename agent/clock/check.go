@@ -20,6 +20,7 @@ type Change struct {
 	Kind  Kind
 	Shift time.Duration // add it to the times given out since Since to have them as the clock would give them now; 0 for Lost
 	Since time.Time     // by the clock as it was before: the last time at which both agreed, or the start. Times given out before it stay
+	Even  time.Time     // by the clock as it was before: it ran evenly since then (drift and sleep apart), so that it was as far ahead all along as it was in the end. At, where it was never trusted before
 	At    time.Time     // by the clock as it is now
 	Class Class         // of Shift: what it means for readings that are not held
 	Why   string        // in plain words
@@ -40,6 +41,7 @@ type state struct {
 	source    Source
 	why       string
 	started   time.Time     // our time at the start, or since it is not trusted
+	even      time.Time     // our time at the start, or when the wall clock was adopted last
 	agreed    time.Duration // monotonic: the last look at which the wall clock agreed with us
 	doubted   time.Duration // monotonic: since when the wall clock stands as it does, while doubting
 	raw       time.Duration // wall less monotonic at the last look
@@ -80,7 +82,7 @@ func (c *Clock) begin(l look) {
 		c.opt.Logger.Warn("the clock is not trusted yet: readings are held and dated afterwards", "clock", l.wall, "reason", why)
 	}
 	c.line.Store(&line{mono: l.mono, start: start, share: slewShare})
-	s.started, s.checked, s.offset = start, start, l.wall.Sub(start)
+	s.started, s.even, s.checked, s.offset = start, start, start, l.wall.Sub(start)
 	c.confirm(l)
 	c.trusted.Store(s.phase == believing)
 }
@@ -97,7 +99,7 @@ func (c *Clock) Check() (ch Change, ok bool) {
 	s := &c.state
 	old := c.line.Load()
 	ours := old.at(l.mono)
-	off := l.wall.Sub(ours)
+	off, even, was := l.wall.Sub(ours), s.even, s.phase
 	moved := (l.raw() - s.raw).Abs() > Slack // the wall clock was set since the last look
 	s.raw, s.offset = l.raw(), off
 	switch s.phase {
@@ -111,7 +113,9 @@ func (c *Clock) Check() (ch Change, ok bool) {
 	c.confirm(l)
 	s.checked = c.line.Load().at(l.mono)
 	if ok {
-		ch.At, ch.Class = s.checked, Classify(ch.Shift)
+		if ch.At, ch.Class, ch.Even = s.checked, Classify(ch.Shift), even; was == waiting {
+			ch.Even = ch.At
+		}
 		s.why = ch.Why
 		c.trusted.Store(s.phase == believing)
 	}
@@ -221,7 +225,7 @@ func (c *Clock) adopt(l look, ours time.Time, src Source, kind Kind, why string)
 		next = &line{mono: l.mono, start: ours, owed: off, share: backShare}
 	}
 	c.line.Store(next)
-	s.phase, s.source, s.agreed, s.ignoring = believing, src, l.mono, false
+	s.phase, s.source, s.agreed, s.ignoring, s.even = believing, src, l.mono, false, next.start
 	return ch
 }
 

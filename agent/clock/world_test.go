@@ -111,6 +111,16 @@ func (w *world) look() {
 		}
 		return
 	}
+	// Ahead of the truth it was all along since Even, but for what a crystal drifts. (Behind it may be for having slept.)
+	for _, d := range w.dated {
+		off, err := before.Sub(w.truth), d.at.Sub(d.truth)
+		if gone := w.truth.Sub(d.truth); ch.Shift < -FlaggedMost && ch.Kind != Lost && d.at.After(ch.Even) && off-err > FineMost+2*Slack+gone/drift {
+			w.t.Fatalf("at %s the clock is ahead by %s, and at %s, since when it ran evenly, it was by %s", w.truth, off, d.truth, err)
+		}
+	}
+	if first := len(w.dated) == 0; first && !ch.Even.Equal(ch.At) && ch.Kind == Trusted {
+		w.t.Fatalf("nothing was dated for good, and the clock is said to have been wrong since %s", ch.Even)
+	}
 	w.last = ch
 	w.news = append(w.news, fmt.Sprintf("%s %s %s", ch.Kind, ch.Shift.Round(time.Second), ch.Class))
 	leap, want := after.Sub(before), ch.Shift

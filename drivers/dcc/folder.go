@@ -201,6 +201,9 @@ func (f *folder) file(name string, info os.FileInfo, deliver func(int, []drivers
 	for _, p := range parsed.Problems {
 		notes = append(notes, p.String())
 	}
+	if n := substitutes(parsed); n > 0 {
+		notes = append(notes, fmt.Sprintf("%d half-hours are substitutes, and no values: left out", n))
+	}
 	if taken == 0 {
 		return f.put(name, "bad", 0, append([]string{"no half-hour of a configured meter and measure is in it: it holds " + listed(ids)}, notes...))
 	}
@@ -235,11 +238,11 @@ func (f *folder) take(file *hhfile.File, deliver func(int, []drivers.Reading)) (
 		}
 		readings := make([]drivers.Reading, 0, min(len(s.HalfHours), atOnce))
 		for _, h := range s.HalfHours {
-			if h.Quality == energy.Missing {
-				continue
+			if h.Quality <= energy.Substituted {
+				continue // what somebody put in the place of a value is none
 			}
 			readings = append(readings, drivers.Reading{
-				Point: point, Interval: energy.Period, Estimated: h.Quality <= energy.Estimated,
+				Point: point, Interval: energy.Period, Estimated: h.Quality < energy.Measured,
 				Sample: energy.Sample{At: h.Start.Add(energy.Period), Value: h.Energy},
 			})
 			taken++
@@ -256,6 +259,17 @@ func (f *folder) take(file *hhfile.File, deliver func(int, []drivers.Reading)) (
 		}
 	}
 	return taken, ids, nil
+}
+
+func substitutes(file *hhfile.File) (n int) {
+	for _, s := range file.Series {
+		for _, h := range s.HalfHours {
+			if h.Quality == energy.Substituted {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func listed(ids map[string]bool) string {

@@ -252,3 +252,27 @@ func TestFolderListen(t *testing.T) {
 	}
 	d.expect("done", "a.csv")
 }
+
+// The export of another gateway goes in no better than it came out: what it read
+// is actual where it says measured, and what it put in place of a value is none.
+func TestFolderMakesNothingBetter(t *testing.T) {
+	d := newDrop(t, "", importOf(mpanA))
+	text := "id,measure,start,kWh,quality\n"
+	for i, q := range []energy.Quality{energy.Missing, energy.Substituted, energy.Estimated, energy.Interpolated, energy.Measured} {
+		text += fmt.Sprintf("%s,import,%s,%d,%s\n", mpanA, utc("2024-03-01 00:00").Add(time.Duration(i)*energy.Period).Format(time.RFC3339), i, q)
+	}
+	d.write("a.csv", text)
+	if err := d.settled(); err != nil {
+		t.Fatal(err)
+	}
+	good, _ := d.take()
+	if len(good) != 3 {
+		t.Fatalf("%+v", good)
+	}
+	for i, h := range good {
+		if h.Sample.Value != int64(i+2)*1000 || h.Estimated != (i < 2) {
+			t.Errorf("%+v", h.Reading)
+		}
+	}
+	d.expect("done", "a.csv", "a.csv.notes")
+}

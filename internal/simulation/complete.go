@@ -49,7 +49,7 @@ func (o *oracle) isKept(w *watched, n int, h *energy.HalfHour) {
 
 // hole judges half-hours that are not there at all.
 func (o *oracle) hole(w *watched, from, to int) {
-	if w.made != nil || o.excused || !w.calmSince(o.now) || w.forgotten(boundary(from), boundary(to)) {
+	if from < w.born || w.made != nil || w.own != nil || o.excused || !w.calmSince(o.now) || w.forgotten(boundary(from), boundary(to)) {
 		return
 	}
 	o.report("complete", fmt.Sprintf("%s: nothing from %s to %s", w.key, boundary(from), boundary(to)))

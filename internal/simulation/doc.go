@@ -26,9 +26,16 @@
 // Lives end in any call that writes to the store, with any sectors of its two
 // files written, and now and then the checkpoint is spoilt or gone (torn.go).
 //
-// Not simulated: power-only points, feeds that speak by themselves (MQTT, DCC),
-// imported files, check meters, damaged pages of the store (its own tests do
-// that), a relay that loses what it has.
+// Beside the meters on wires there are one that shows only a power (power.go),
+// two that others read (feed.go: late, out of order, again, estimated first,
+// corrected afterwards, nonsense in between), and a clerk who imports half-hourly
+// files into gaps and over readings, while a meter is silent or weeks later
+// (files.go). Each has an oracle of its own beside it, which knows what was said
+// and shares no code with what it judges.
+//
+// Not simulated: brokers and web APIs (a feed is played at the driver's
+// interface; drivers/dcc and drivers/mqtt have tests of their own), check meters,
+// damaged pages of the store (its own tests do that), a relay that loses what it has.
 //
 // Run it with
 //

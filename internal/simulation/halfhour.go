@@ -15,6 +15,7 @@ func (o *oracle) run(w *watched, hh []energy.HalfHour, now time.Time) {
 		n, v := index(h.Start), o.hash(h)
 		slot := at(&w.sound, n)
 		if *slot == v {
+			o.checkFile(w, h, o.wrong(w, h)) // a file may have spoken since
 			continue
 		}
 		*slot = v
@@ -44,16 +45,24 @@ func words(h *energy.HalfHour) string {
 
 // halfHour checks one half-hour between its neighbours (nil where there is none).
 func (o *oracle) halfHour(w *watched, before, h, after *energy.HalfHour, now time.Time) {
-	wrong := func(law, format string, args ...any) {
-		o.report(law, fmt.Sprintf("%s %s %s: %s", w.key, h.Start.Format("2006-01-02T15:04"), words(h), fmt.Sprintf(format, args...)))
-	}
+	wrong := o.wrong(w, h)
 	end := h.Start.Add(energy.Period)
 	if h.TakenAt.Before(end) || h.TakenAt.After(now.Add(time.Second+o.slack)) {
 		wrong("sane", "it was settled at %s", h.TakenAt)
 	}
+	o.checkFile(w, h, wrong)
+	if fromFile(h) {
+		return
+	}
+	if before != nil && fromFile(before) {
+		before = nil // it says nothing of the register
+	}
+	if after != nil && fromFile(after) {
+		after = nil
+	}
 	if h.Quality == energy.Missing {
 		o.Missing++
-		if !w.unknown(h.Start.Add(-energy.Period), end.Add(energy.Period)) {
+		if index(h.Start) >= w.born && !w.unknown(h.Start.Add(-energy.Period), end.Add(energy.Period)) {
 			wrong("complete", "it is missing, and can be known")
 		}
 		if h.Cumulative != -1 {
@@ -110,6 +119,9 @@ func (o *oracle) halfHour(w *watched, before, h, after *energy.HalfHour, now tim
 		wrong("evidence", "the register never showed that: first %v, last %v", okA, okB)
 		return
 	}
+	if h.Evidence.Rule == energy.RuleProfileScaled && w.filedIn(e.First.At, e.Last.At) {
+		return // files say where in the gap it flowed, and may contradict a reading by its step: see checkGaps
+	}
 	if m < a || m > b {
 		wrong("truth", "at its end %d was counted here, true is %d, between samples of %d and %d", m, truth, a, b)
 	} else if from := m - h.Energy; from < a || from > b {
@@ -149,7 +161,7 @@ func (o *oracle) substituted(w *watched, h *energy.HalfHour, wrong func(law, for
 		wrong("sane", "a substitute names a register")
 	case h.Energy < 0 || h.Energy > w.rating:
 		wrong("sane", "the meter cannot have delivered that: rated %d an hour", w.rating)
-	case !o.excused && !w.unknown(h.Start.Add(-energy.Period), h.Start.Add(2*energy.Period)) && w.calmSince(o.now):
+	case !o.excused && index(h.Start) >= w.born && !w.unknown(h.Start.Add(-energy.Period), h.Start.Add(2*energy.Period)) && w.calmSince(o.now):
 		wrong("complete", "it is substituted, and can be known")
 	}
 }
@@ -244,11 +256,6 @@ func (c *channel) redated(s energy.Sample, slack time.Duration) *delivery {
 		}
 	}
 	return nil
-}
-
-func (c *channel) isLate(s energy.Sample) bool {
-	_, late := c.lates[s.At.UnixMilli()]
-	return late
 }
 
 // quality judges what a half-hour claims to be.

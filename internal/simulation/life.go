@@ -158,7 +158,7 @@ func (s *site) downtime(c chance, n int64) time.Duration {
 // agent runs the agent until its life ends, and has every day checked.
 func (s *site) agent(plan death) error {
 	a, err := agent.New(agent.Options{
-		Config: s.config, Store: s.disk, Drivers: s.drivers(), Clock: s.dating(s.disk.Store), Now: s.wall, Logger: s.Logger, HTTP: s.net,
+		Config: s.config, Store: s.disk, Drivers: s.drivers(), Listeners: s.listeners, Clock: s.dating(s.disk.Store), Now: s.wall, Logger: s.Logger, HTTP: s.net,
 		Flush: []time.Duration{10 * time.Minute, 30 * time.Minute}[s.Seed%2], Watchdog: 24 * time.Hour, Version: "simulated",
 	})
 	if err != nil {
@@ -176,6 +176,10 @@ func (s *site) agent(plan death) error {
 		if s.end.Before(next) {
 			next = s.end
 		}
+		files := s.clerk.next(s).Before(next) && s.clerk.due.Before(s.end)
+		if files {
+			next = s.clerk.due
+		}
 		t := time.NewTimer(time.Until(next))
 		select {
 		case err := <-ended:
@@ -186,6 +190,10 @@ func (s *site) agent(plan death) error {
 		t.Stop()
 		synctest.Wait()
 		now, gone := time.Now(), s.disk.gone()
+		if files && !gone && !now.Equal(plan.at) {
+			s.clerk.work(s, a)
+			continue
+		}
 		last := !now.Before(s.end)
 		if !gone && (last || !now.Equal(plan.at)) {
 			s.check(last)
@@ -248,6 +256,9 @@ func (s *site) committed(r store.Round, sure, folded bool) {
 
 func (s *site) drivers() map[string]agent.Factory {
 	return map[string]agent.Factory{"simulated": func(b config.Bus, _ []config.Meter, date func() time.Time, _ *slog.Logger) (drivers.Poller, error) {
+		if made := s.pollers[b.ID]; made != nil {
+			return made(date), nil
+		}
 		i := slices.IndexFunc(s.config.Buses, func(o config.Bus) bool { return o.ID == b.ID })
 		s.wires[i].date = date
 		return s.wires[i], nil

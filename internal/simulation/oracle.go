@@ -33,6 +33,8 @@ func (v Violation) String() string {
 //	complete     every half-hour that can be known is there
 //	kept         what was committed stays (law 3)
 //	virtual      sums, differences and shares are those of their inputs, to the Wh
+//	feed         what stands of a feed is what it said last: the actual before the estimate
+//	file         what stands of a file is what one said last; it fills, and disturbs no reading; the gap sums to the advance
 //	relay        the relay has what was acknowledged, as it is here (law 3)
 type oracle struct {
 	close       time.Duration
@@ -47,7 +49,8 @@ type oracle struct {
 	slack       time.Duration // by how much the clock that dates samples may be wrong
 	excused     bool          // nothing new need be in the store
 	now         time.Time
-	By          [5]int // half-hours by quality
+	store       *store.Store // that is checked
+	By          [5]int       // half-hours by quality
 }
 
 // watched is what the oracle knows of one channel.
@@ -61,6 +64,17 @@ type watched struct {
 	sent  int              // all half-hours before it were at the relay at some time
 	begun bool
 	made  *config.Virtual // what it is made of, where it is a virtual meter
+	own   judge           // who judges it, where it is no register
+	filed map[int][]filed // what files said of it, by half-hour
+	told  map[int]bool    // half-hours that the register itself told, interpolated or better
+}
+
+// judge is an oracle of its own for what is no register.
+type judge interface {
+	died(kept, maybe time.Time)                        // what was given since then was not kept, or may not have been
+	judge(o *oracle, w *watched, hh []energy.HalfHour) // half-hours that follow one another
+	gaps(o *oracle, w *watched, from, to int)          // these are not there
+	reach() time.Duration                              // how far back half-hours come or change
 }
 
 func newOracle(channels []*channel, report func(law, what string)) *oracle {
@@ -71,6 +85,23 @@ func newOracle(channels []*channel, report func(law, what string)) *oracle {
 		o.order = append(o.order, w)
 	}
 	return o
+}
+
+// watch has the oracle watch what is no register.
+func (o *oracle) watch(k energy.Key, own judge) *watched {
+	w := &watched{channel: &channel{register: register{key: k}, good: -1}, other: map[int][]uint64{}, own: own}
+	o.channels[k] = w
+	o.order = append(o.order, w)
+	return w
+}
+
+// count takes a half-hour into the result.
+func (o *oracle) count(h *energy.HalfHour) {
+	o.Checked++
+	o.By[h.Quality]++
+	if h.Quality == energy.Missing {
+		o.Missing++
+	}
 }
 
 func index(start time.Time) int { return int(start.Sub(epoch) / energy.Period) }
@@ -109,6 +140,7 @@ func (o *oracle) committed(r store.Round, sure bool) {
 			o.report("invented", fmt.Sprintf("%s %s is committed: there is no such register then", r.HalfHours[i].Key, h.Start))
 			continue
 		}
+		w.offered(&r.HalfHours[i], sure)
 		slot, v := at(&w.kept, n), o.hash(h)
 		if *slot == v {
 			continue
@@ -143,6 +175,10 @@ func (o *oracle) died(kept, maybe map[energy.Key]time.Time) {
 		return i
 	}
 	for _, w := range o.order {
+		if w.own != nil {
+			w.own.died(kept[w.key], maybe[w.key])
+			continue
+		}
 		to := kept[w.key]
 		if maybe[w.key].After(to) {
 			to = maybe[w.key]
@@ -156,10 +192,15 @@ func (o *oracle) died(kept, maybe map[energy.Key]time.Time) {
 // any more is the register's state, so that it begins anew.
 func (o *oracle) lost() {
 	for _, w := range o.order {
+		if w.own != nil {
+			w.own.died(time.Time{}, time.Time{})
+		}
 		clear(w.kept)
 		clear(w.seen)
 		clear(w.sound)
 		clear(w.other)
+		clear(w.filed)
+		clear(w.told)
 		w.upto, w.begun, w.anew = index(time.Now()), false, true
 	}
 }
@@ -167,13 +208,20 @@ func (o *oracle) lost() {
 // check looks at all half-hours that were stored since the last time.
 // While the disk is full or the clock not trusted nothing new need be there.
 func (o *oracle) check(s *store.Store, now time.Time, all, excused bool) {
-	o.excused, o.now = excused, now
+	o.excused, o.now, o.store = excused, now, s
 	for _, w := range o.order {
 		from := max(w.upto-4, 0)
-		if all {
+		switch {
+		case all:
 			from = 0
+		case len(w.filed) > 0 && now.YearDay()%5 == 0:
+			from = max(min(from, index(now.Add(-25*24*time.Hour))), 0) // files reach that far back
+		}
+		if w.own != nil { // what is pruned is not there
+			from = max(min(w.upto-4, index(now.Add(-w.own.reach()))), index(now.Add(-390*24*time.Hour)), 0)
 		}
 		o.checkChannel(s, w, from, now, excused)
+		o.checkGaps(s, w, now, all)
 	}
 	o.checkVirtual(s, now, all)
 }
@@ -183,8 +231,13 @@ func (o *oracle) checkChannel(s *store.Store, w *watched, from int, now time.Tim
 	have := false
 	next := w.upto // the first one that was not seen
 	var fresh []energy.HalfHour
+	expected := from
 	flush := func() {
-		if len(fresh) > 0 && w.made == nil {
+		switch {
+		case len(fresh) == 0 || w.made != nil:
+		case w.own != nil:
+			w.own.judge(o, w, fresh)
+		default:
 			o.run(w, fresh, now)
 		}
 		fresh = fresh[:0]
@@ -201,6 +254,10 @@ func (o *oracle) checkChannel(s *store.Store, w *watched, from int, now time.Tim
 			flush()
 			o.hole(w, index(before.Start)+1, n)
 		}
+		if w.own != nil && n > expected && !excused {
+			w.own.gaps(o, w, expected, n)
+		}
+		expected = n + 1
 		before, have = h, true
 		if h.TakenAt.After(now.Add(-settledFor)) {
 			flush() // it may be taken back yet
@@ -216,10 +273,14 @@ func (o *oracle) checkChannel(s *store.Store, w *watched, from int, now time.Tim
 		}
 	}
 	w.upto = next
+	due := index(now.Add(-w.patience()))
+	if w.own != nil && !excused {
+		w.own.gaps(o, w, expected, due)
+	}
 	if !w.begun {
 		return
 	}
-	if due := index(now.Add(-w.patience())); !excused && w.calmSince(now) && next < due {
+	if !excused && w.calmSince(now) && next < due {
 		o.report("complete", fmt.Sprintf("%s: the newest half-hour is %s, and the register was read all the time since", w.key, boundary(next-1)))
 	}
 }

@@ -23,7 +23,7 @@ var (
 	seeds  = flag.Int("seeds", 6, "how many seeds to simulate")
 	first  = flag.Uint64("seed", 1, "the first of them")
 	years  = flag.Float64("years", 0.15, "how many years of each")
-	meters = flag.Int("meters", 16, "how many meters at each site")
+	meters = flag.Int("meters", 10, "how many meters at each site")
 	logTo  = flag.String("log", "", "a file for the agent's log, in simulated time")
 	quiet  = flag.Bool("quiet", false, "no faults")
 	sparse = flag.Bool("sparse", false, "polls of 5 to 15 minutes instead of 30 seconds and more: for long runs")

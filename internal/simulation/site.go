@@ -7,8 +7,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/agent"
 	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/agent/config"
+	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/internal/secrets/record"
 )
@@ -51,6 +53,7 @@ type Result struct {
 	Checkpoints int // commits that went beside the store's file
 	Spoilt      int // checkpoint files that came to harm
 	Lost        int // stores that were lost with their disk
+	Files       int // half-hourly files that were imported
 }
 
 // site is a whole site with everything around it.
@@ -60,12 +63,15 @@ type site struct {
 	calm       *calm
 	wires      []*wire
 	meters     map[string]*meter
+	pollers    map[string]func(date func() time.Time) drivers.Poller // of the buses that are no wires
+	listeners  map[string]agent.ListenerFactory
 	channels   []*channel
 	config     *config.Config
 	relay      *relay
 	net        *network
 	oracle     *oracle
 	full       episodes
+	clerk      clerk
 	clock      *clockwork   // nil: its clock is right
 	noServer   episodes     // no time server can be reached
 	trust      *clock.Clock // of the present agent; nil: its clock is given
@@ -129,7 +135,7 @@ func (s *site) report(law, what string) {
 }
 
 func newSite(o Options) *site {
-	s := &site{Options: o, chance: chance(mix(o.Seed)), calm: &calm{}, path: filepath.Join(o.Dir, "agent.db"), saved: map[energy.Key]time.Time{}, maybe: map[energy.Key]time.Time{}, whole: map[energy.Key]time.Time{}, meters: map[string]*meter{}}
+	s := &site{Options: o, chance: chance(mix(o.Seed)), calm: &calm{}, path: filepath.Join(o.Dir, "agent.db"), saved: map[energy.Key]time.Time{}, maybe: map[energy.Key]time.Time{}, whole: map[energy.Key]time.Time{}, meters: map[string]*meter{}, pollers: map[string]func(func() time.Time) drivers.Poller{}}
 	s.begin = time.Now()
 	s.end = s.begin.AddDate(0, 0, o.Days)
 	s.calm.spans = []span{{s.begin, s.begin.Add(3 * time.Hour)}, {s.end.Add(-12 * time.Hour), s.end.AddDate(1, 0, 0)}}
@@ -141,6 +147,8 @@ func newSite(o Options) *site {
 	s.build()
 	s.oracle = newOracle(s.channels, s.report)
 	s.virtuals()
+	s.power()
+	s.feeds()
 	s.relay = newRelay(o.Identity, s.report)
 	day := 24 * time.Hour
 	s.net = &network{chance: s.of("network", 0), h: s.relay,

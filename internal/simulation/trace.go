@@ -59,3 +59,10 @@ func (t *Trace) round(r *store.Round) {
 		}
 	}
 }
+
+// file says what is imported.
+func (t *Trace) file(f *file) {
+	if t.on(f.w.key) {
+		t.say("a file of %d half-hours:\n%s", len(f.lines), f.request.Data)
+	}
+}

@@ -43,6 +43,7 @@ type channel struct {
 	sure   int                // index in log of the newest good one that an agent has kept for sure, or that the present one was given; -1: none
 	upset  time.Time          // when the agent was last given something wrong
 	anew   bool               // the agent lost what it knew since the last good sample
+	born   int                // before this half-hour the present store knows only what files say
 	fills  bool               // the operator wants what is missing filled
 	resets []reset            // stretches over which the energy cannot be known, or need not
 }
@@ -264,9 +265,17 @@ func (c *channel) note(d delivery) {
 	if !d.good {
 		return
 	}
+	if c.anew || c.good < 0 {
+		c.born = index(d.real) + 1
+	}
 	if c.good >= 0 {
 		c.gap(c.log[max(c.sure, 0)], c.log[c.good], d)
 	}
 	c.good = len(c.log) - 1
 	c.sure = c.good
+}
+
+func (c *channel) isLate(s energy.Sample) bool {
+	_, late := c.lates[s.At.UnixMilli()]
+	return late
 }

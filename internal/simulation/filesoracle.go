@@ -1,0 +1,161 @@
+package simulation
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/store"
+)
+
+// fromFile reports whether a half-hour is what a file said.
+func fromFile(h *energy.HalfHour) bool {
+	return h.Evidence.Rule == energy.RuleImported || h.Evidence.Rule == energy.RuleImportedEst
+}
+
+// isOwn reports whether a half-hour was worked out of a register's readings.
+func isOwn(h *energy.HalfHour) bool { return h.Quality > energy.Substituted && !fromFile(h) }
+
+// offered notes which half-hours the register itself told well, as a round was
+// committed for sure: a withdrawal takes that back.
+func (w *watched) offered(h *store.KeyedHalfHour, sure bool) {
+	n := index(h.HalfHour.Start)
+	if own := isOwn(&h.HalfHour) && h.Quality >= energy.Interpolated; own && sure || h.Void {
+		if w.told == nil {
+			w.told = map[int]bool{}
+		}
+		w.told[n] = own && sure
+	}
+}
+
+// wrong reports what is wrong with a half-hour.
+func (o *oracle) wrong(w *watched, h *energy.HalfHour) func(law, format string, args ...any) {
+	return func(law, format string, args ...any) {
+		o.report(law, fmt.Sprintf("%s %s %s: %s", w.key, h.Start.Format("2006-01-02T15:04"), words(h), fmt.Sprintf(format, args...)))
+	}
+}
+
+// filedIn reports whether files spoke of a stretch.
+func (w *watched) filedIn(from, to time.Time) bool {
+	for i := index(from); i <= index(to); i++ {
+		if len(w.filed[i]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// checkFile holds what stands of a half-hour of which files have spoken against
+// what they said: the last actual value fills what is estimated or worse, the
+// last estimate what is missing or substituted, and neither takes the place of
+// a reading.
+func (o *oracle) checkFile(w *watched, h *energy.HalfHour, wrong func(law, format string, args ...any)) {
+	of := w.filed[index(h.Start)]
+	is := func(l filed) bool {
+		return fromFile(h) && h.Energy == l.value && l.estimated == (h.Quality == energy.Estimated)
+	}
+	if fromFile(h) {
+		switch {
+		case !slices.ContainsFunc(of, is):
+			wrong("file", "no file said that")
+		case w.told[index(h.Start)]:
+			wrong("file", "the register was read around it, and better")
+		}
+	}
+	var must filed
+	known := false
+	for _, l := range of {
+		switch {
+		case !l.sure: // the import broke off: it may have been taken
+			return
+		case !known || !l.estimated || must.estimated:
+			must, known = l, true
+		}
+	}
+	switch {
+	case !known || is(must) || isOwn(h) && (h.Quality >= energy.Interpolated || must.estimated):
+	default:
+		wrong("file", "a file said %d, estimated %v", must.value, must.estimated)
+	}
+}
+
+// checkGaps holds the half-hours of gaps that files have filled in part against
+// the register on both sides: they sum to its advance.
+func (o *oracle) checkGaps(s *store.Store, w *watched, now time.Time, all bool) {
+	if len(w.filed) == 0 || !all && now.YearDay()%5 != 0 {
+		return
+	}
+	from := epoch
+	if !all {
+		from = now.AddDate(0, 0, -80)
+	}
+	var before *energy.HalfHour
+	var gap []energy.HalfHour
+	for h, err := range s.HalfHours(w.key, from, now.Add(-settledFor)) {
+		if err != nil {
+			return
+		}
+		last := before
+		if len(gap) > 0 {
+			last = &gap[len(gap)-1]
+		}
+		if last != nil && !h.Start.Equal(last.Start.Add(energy.Period)) {
+			before, gap = nil, nil
+		}
+		spread := h.Evidence.Rule == energy.RuleSpread || h.Evidence.Rule == energy.RuleProfileScaled
+		switch {
+		case fromFile(&h) && h.Quality > energy.Estimated || spread && isOwn(&h):
+			gap = append(gap, h)
+		case !isOwn(&h) || h.Cumulative < 0:
+			before, gap = nil, nil
+		default:
+			if before != nil && len(gap) > 0 {
+				o.sums(w, before, gap, &h)
+			}
+			before, gap = &h, nil
+		}
+	}
+}
+
+// sums judges one gap between two half-hours of the register's own.
+func (o *oracle) sums(w *watched, before *energy.HalfHour, gap []energy.HalfHour, after *energy.HalfHour) {
+	var sum, told int64
+	rest := 0
+	var around [2]energy.Sample
+	for i := range gap {
+		h := &gap[i]
+		sum += h.Energy
+		switch lines := w.filed[index(h.Start)]; {
+		case slices.ContainsFunc(lines, func(l filed) bool { return !l.sure }):
+			return // the import broke off
+		case fromFile(h):
+			told += h.Energy
+		case rest > 0 && around != [2]energy.Sample{h.Evidence.First, h.Evidence.Last}:
+			return // more than one gap: where two share a half-hour neither is spread anew
+		default:
+			rest++
+			around = [2]energy.Sample{h.Evidence.First, h.Evidence.Last}
+		}
+	}
+	start, end := gap[0].Start, after.Start
+	if told == 0 || rest == 0 || w.unknown(start.Add(-energy.Period), end.Add(energy.Period)) {
+		return
+	}
+	for i := range w.fits {
+		if f := &w.fits[i]; !f.removed.IsZero() && f.removed.Before(end.Add(energy.Period)) && w.fits[i+1].fitted.After(start.Add(-energy.Period)) {
+			return // another meter hangs there since
+		}
+	}
+	from, _ := o.metered(w, start, before.Cumulative)
+	to, _ := o.metered(w, end.Add(energy.Period), after.Cumulative)
+	advance := to - after.Energy - from
+	// Where the file says more than the register counted both stand as they are,
+	// and where no meter could have delivered the rest.
+	if edges := w.rating; told > advance-edges || advance-told > int64(rest)*w.rating/2 {
+		return
+	}
+	if sum != advance {
+		o.report("file", fmt.Sprintf("%s from %s to %s: the half-hours sum to %d, of which files told %d, and the register advanced by %d", w.key, start, end, sum, told, advance))
+	}
+}

@@ -36,6 +36,7 @@ type Agent struct {
 	gas      *Gas              // its volumes as energy
 	checkers validate.Checkers // of its registers, while they are made
 	virtual  *virtual.Plan     // nil: there are no virtual meters
+	defined  bool              // what they are made of is stated; guarded by the recorder's commit
 	uplink   atomic.Pointer[uplink.Client]
 	upErr    atomic.Pointer[string] // why there is no uplink client yet
 

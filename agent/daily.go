@@ -10,7 +10,6 @@ import (
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/energy/substitute"
-	"github.com/perseus-edge/perseus-edge/energy/validate"
 )
 
 // metaJudged keeps the start of the first settlement day that was not judged
@@ -20,6 +19,7 @@ const metaJudged = "judged"
 // The pace of what is done once a day.
 const (
 	judgeAfter  = time.Hour // a day is judged so long after its end: its last half-hours are settled by then
+	judgeLate   = 2 * aDay  // a day that a feed or files tell of is judged so much later
 	judgeMost   = 31        // days that are judged at once after a long absence; older ones are not
 	fillBack    = 35 * 24 * time.Hour
 	fillHistory = 28 * 24 * time.Hour // what like days are taken from
@@ -60,7 +60,7 @@ func (r *recorder) judgeDays(next time.Time, today energy.Day) {
 		for _, b := range a.buses {
 			for _, m := range b.meters {
 				for i := range m.registers {
-					r.round.Findings = append(r.round.Findings, r.judgeDay(m, &m.registers[i], day)...)
+					r.round.Findings = append(r.round.Findings, r.judgeDay(b, &m.registers[i], day)...)
 				}
 			}
 		}
@@ -87,9 +87,16 @@ func (r *recorder) firstUnjudged(today energy.Day) time.Time {
 	return next
 }
 
-// judgeDay has the validation look at one day of one register. A day on which
+// judgeDay has the validation look at one day of one register, now that day is
+// over: at that one, or, where the register itself is not read, at an earlier
+// one, since what a feed tells of a day comes when it is over. A day on which
 // there is nothing at all, before the first or in an outage, says nothing new.
-func (r *recorder) judgeDay(m *meter, reg *register, day energy.Day) (found []energy.KeyedFinding) {
+func (r *recorder) judgeDay(b *bus, reg *register, day energy.Day) []energy.KeyedFinding {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, read := reg.counter.Base(); !read {
+		day, _ = energy.SettlementPeriod(day.Start(1).Add(aDay/2 - judgeLate))
+	}
 	var hh []energy.HalfHour
 	from, to := day.Start(1), day.Start(day.Periods()+1)
 	for h, err := range r.agent.opt.Store.HalfHours(reg.key, from, to) {
@@ -101,13 +108,11 @@ func (r *recorder) judgeDay(m *meter, reg *register, day energy.Day) (found []en
 	if len(hh) == 0 {
 		return nil
 	}
-	for _, f := range validate.Day(reg.key, day, hh, options(r.agent.opt.Config, r.past, m.cfg, reg.key.Measure), nil) {
-		if k, err := f.Keyed(); err == nil {
-			found = append(found, k)
-		}
+	found := reg.check.Day(day, hh)
+	for _, f := range found {
 		r.agent.log.Debug("validation", "finding", f.String())
 	}
-	return found
+	return keyedFindings(found)
 }
 
 // most is what a register can count in one period, base units; 0 where nothing

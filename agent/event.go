@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/power"
 	"github.com/perseus-edge/perseus-edge/energy/validate"
 )
 
@@ -96,6 +97,12 @@ func (b *bus) event(m *meter, reg *register, e energy.Event, raw uint64) {
 func (b *bus) judged(reg *register, e energy.Event) []validate.Finding {
 	if e.Kind == energy.Exchanged {
 		return nil // stated by the operator, or V17 was said when another meter answered
+	}
+	if g, ok := reg.counter.(*power.Integrator); ok && e.Kind != energy.ClockBack {
+		if e.Kind != energy.Glitch {
+			return nil // nothing can be said against a power but that it cannot be
+		}
+		return reg.check.Power(e.At, e.After, g.Limit(), b.words[:0])
 	}
 	return reg.check.Event(e, b.words[:0])
 }

@@ -1,10 +1,10 @@
 package agent
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,6 +48,19 @@ func (x *exchanges) took(id string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.done[id] != ""
+}
+
+// What came of a statement that was counted when the exchange took place.
+const (
+	countedThrough = "counted through"
+	countedUpTo    = "counted up to it: another meter than the stated one answers since"
+)
+
+// counted reports whether a statement was taken in when the exchange took place.
+func (x *exchanges) counted(id string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.done[id] == countedThrough || x.done[id] == countedUpTo
 }
 
 // keep stores what came of the statements, where that is news.
@@ -169,17 +182,18 @@ func (b *bus) countThrough(m *meter, reg *register, acc *energy.Accumulator, x *
 	if b.settled, e, err = acc.Exchange(x.At, read.Closing, read.Opening, b.settled[:0]); err != nil {
 		return "", err
 	}
-	reg.hung.device = [8]byte{}
+	device := [8]byte{}
 	if x.NewSerial != "" {
-		reg.hung.device = hash8(x.NewSerial)
+		device = hash8(x.NewSerial)
 	}
+	reg.hung.next(e.At, device)
 	reg.stated = &stated{x, energy.GapCounted}
 	b.settle(m, reg, e, 0)
 	if other {
 		acc.Break()
-		return "counted up to it: another meter than the stated one answers since", nil
+		return countedUpTo, nil
 	}
-	return "counted through", nil
+	return countedThrough, nil
 }
 
 // exchangeOne gives what came of a statement for one register; "" where it has
@@ -198,7 +212,10 @@ func (r *recorder) exchangeOne(b *bus, m *meter, reg *register, x *config.Exchan
 	if _, _, n := acc.Held(); n > 0 {
 		return "", nil // it is not clear yet that the register began anew
 	}
-	filled, wait, err := r.bridge(reg, x, read)
+	if slices.ContainsFunc(b.pending, func(h store.KeyedHalfHour) bool { return h.Key == reg.key }) {
+		return "", nil // what follows it may be among them
+	}
+	made, wait, err := r.bridge(m, reg, x)
 	switch {
 	case errors.Is(err, errNothingBefore):
 		return "leaves half-hours missing: " + err.Error(), nil
@@ -206,83 +223,37 @@ func (r *recorder) exchangeOne(b *bus, m *meter, reg *register, x *config.Exchan
 		return "", err
 	case wait:
 		return "", nil
-	case len(filled) == 0:
+	case len(made.by) == 0:
 		return "leaves nothing to fill: no half-hours are missing there", nil
 	}
-	for _, h := range filled {
-		b.pending = append(b.pending, store.KeyedHalfHour{Key: reg.key, HalfHour: h})
+	for _, h := range made.filled {
+		b.pending = append(b.pending, store.KeyedHalfHour{Key: reg.key, HalfHour: h, Void: made.again})
 	}
-	reg.stated = &stated{x, energy.GapCounted} // both readings are known: the half-hours alone are estimated
-	b.event(m, reg, energy.Event{Kind: energy.Exchanged, At: x.At, Before: read.Closing, After: read.Opening, BeforeAt: x.At}, 0)
-	return fmt.Sprintf("filled %d half-hours that were missing", len(filled)), nil
+	came := fmt.Sprintf("filled %d half-hours that were missing", len(made.filled))
+	switch {
+	case len(made.filled) == 0:
+		came = "is stated: its half-hours are known from elsewhere, and stay"
+	case made.again:
+		came = fmt.Sprintf("counted with the exchanges beside it: %d half-hours are given again", len(made.filled))
+	}
+	for i, y := range made.by {
+		read, _ := y.Of(reg.key.Measure)
+		if r.exchanges.took(statementID(reg.key, y, read)) {
+			continue
+		}
+		reg.stated = &stated{y, energy.GapCounted} // both readings are known: the half-hours alone are estimated
+		b.event(m, reg, energy.Event{Kind: energy.Exchanged, At: made.at[i], Before: read.Closing, After: read.Opening, BeforeAt: made.at[i]}, 0)
+		if y != x {
+			b.cameOf(m, reg, y, read, came, nil)
+		}
+	}
+	return came, nil
 }
 
 // stated is the operator's statement that an event comes from.
 type stated struct {
 	exchange *config.Exchange
 	gap      energy.Gap
-}
-
-// another takes note of who answered. A register of another meter than before
-// begins anew, unless the operator has stated the exchange.
-func (b *bus) another(m *meter, reg *register, serial string) {
-	if serial == "" || serial == reg.serial {
-		return
-	}
-	before := reg.serial
-	reg.serial = serial
-	now := hash8(serial)
-	was := reg.origin.device
-	reg.origin.device = now
-	reg.seq++ // so that it is kept
-	if was == ([8]byte{}) || was == now {
-		return
-	}
-	acc, ok := reg.counter.(*energy.Accumulator)
-	if !ok {
-		return
-	}
-	if base, open := acc.Base(); !open || b.exchangedAt(m, reg, base.At, serial) {
-		return
-	}
-	reg.oldSerial = before
-	before = cmp.Or(before, "another one")
-	b.log.Warn("another meter answers", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "bus", b.cfg.ID, "serial", serial, "before", before)
-	b.agent.notes.add(b.agent.Now(), m.cfg.ID, fmt.Sprintf("The meter says that its serial number is %s (before: %s): %s begins anew. State the closing and opening readings under exchanges.", serial, before, reg.key.Measure))
-	b.found(reg, reg.check.Change(b.agent.Now(), "serial "+serial, "serial "+before, b.words[:0]))
-	acc.Break()
-}
-
-// exchangedAt reports whether the operator's statement of an exchange, to the
-// meter of this serial number where one is stated, is what a register stands
-// on: it was taken in, and nothing was read since.
-func (b *bus) exchangedAt(m *meter, reg *register, base time.Time, serial string) bool {
-	for i := range m.cfg.Exchanges {
-		x := &m.cfg.Exchanges[i]
-		// One stated a little before the old meter's last reading is dated just after it.
-		since := base.Sub(x.At)
-		if since < 0 || since > energy.Period || x.NewSerial != "" && x.NewSerial != serial {
-			continue
-		}
-		for _, read := range x.Reads {
-			if read.Measure == reg.key.Measure && b.agent.recorder.exchanges.took(statementID(reg.key, x, read)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// exchangeSince reports whether the operator has stated an exchange at or
-// after an instant, to the meter of this serial number where one is stated.
-func (m *meter) exchangeSince(t time.Time, serial string) bool {
-	for i := range m.cfg.Exchanges {
-		x := &m.cfg.Exchanges[i]
-		if !x.At.Before(t) && (x.NewSerial == "" || serial == "" || x.NewSerial == serial) {
-			return true
-		}
-	}
-	return false
 }
 
 func (m *meter) register(measure energy.Measure) *register {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/power"
 	"github.com/perseus-edge/perseus-edge/energy/validate"
 )
 
@@ -78,7 +79,11 @@ func (r *register) appendKept(dst []byte) []byte {
 	dst = append(dst, r.origin.device[:]...)
 	dst = append(dst, r.previous[:]...)
 	at, value := int64(0), int64(-1)
-	if base, ok := r.counter.Base(); ok {
+	base, ok := r.counter.Base()
+	if g, is := r.counter.(*power.Integrator); is {
+		base, ok = g.Counted() // what closes it: its watts are no reading of a register
+	}
+	if ok {
 		at, value = base.At.UnixMilli(), base.Value
 	}
 	dst = binary.AppendVarint(dst, at)

@@ -2,12 +2,9 @@ package agent
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/energy"
 	"github.com/perseus-edge/perseus-edge/store"
 )
@@ -58,17 +55,33 @@ func (r *recorder) rederiveOne(k energy.Key, late []energy.Sample, news touched)
 	}
 	period := r.agent.opt.Config.Period
 	from, to := late[0].At.Truncate(period), late[len(late)-1].At.Truncate(period).Add(period)
+	spread, err := r.spreadOf(k, from, to) // a file may have told of them meanwhile
+	if err != nil {
+		r.agent.log.Warn("late readings", "meter", k.Meter, "measure", k.Measure.String(), "error", err)
+		return
+	}
+	counted := func(at time.Time) energy.HalfHour {
+		h, _ := r.past.at(k, at)
+		return asCounted([]energy.HalfHour{h}, spread)[0]
+	}
 	// The gap that they fall into reaches as far as the readings around it.
-	if h, ok := r.past.at(k, from); ok && h.Evidence.First.At.Before(from) {
+	if h := counted(from); !h.Start.IsZero() && h.Evidence.First.At.Before(from) {
 		from = h.Evidence.First.At.Truncate(period)
 	}
-	if h, ok := r.past.at(k, to.Add(-period)); ok && h.Evidence.Last.At.After(to) {
+	if h := counted(to.Add(-period)); h.Evidence.Last.At.After(to) {
 		to = h.Evidence.Last.At.Truncate(period).Add(period)
 	}
 	if to.Sub(from) > mostRederived {
 		return
 	}
-	for _, run := range r.window(k, from.Add(-period), to.Add(period)) {
+	from, to = from.Add(-period), to.Add(period)
+	if spread, err = r.spreadOf(k, from, to); err != nil {
+		return
+	}
+	for _, run := range r.window(k, from, to) {
+		if slices.ContainsFunc(run, tells) {
+			run = asCounted(run, spread)
+		}
 		first, end := run[0].Start, run[len(run)-1].Start.Add(period)
 		mine := slices.DeleteFunc(slices.Clone(late), func(s energy.Sample) bool { return s.At.Before(first) || s.At.After(end) })
 		if len(mine) == 0 {
@@ -98,7 +111,9 @@ func (b *bus) boundary(reg *register, end time.Time) energy.Quality {
 // mostRederived bounds the stretch that is looked at for one late reading.
 const mostRederived = 31 * 24 * time.Hour
 
-// amend takes half-hours that replace earlier versions into the round.
+// amend takes half-hours that replace earlier versions into the round. What stands
+// there was made without the late readings, and its evidence counts even where the
+// value is the same.
 func (r *recorder) amend(b *bus, reg *register, made []energy.HalfHour, news touched) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -106,12 +121,21 @@ func (r *recorder) amend(b *bus, reg *register, made []energy.HalfHour, news tou
 		b.found(reg, reg.check.HalfHour(&h, r.past.of(reg.key.Meter), b.words[:0]))
 		news.add(reg.key, h.Start, h.Start.Add(r.agent.opt.Config.Period))
 		k := keyedHalfHour(reg.key, h)
-		k.Void = true // what stands there was made without the late readings; the evidence counts even where the value is the same
+		k.Void = r.voids(&k)
+		r.noteGap(&k)
 		r.past.settle(k)
 		r.round.HalfHours = append(r.round.HalfHours, k)
 	}
 	r.round.Findings = append(r.round.Findings, b.findings...)
 	b.findings = nil
+}
+
+// voids reports whether what a register counted takes the place of what stands,
+// which it had not counted rightly. What a file tells is not its count, and stands
+// unless the register knows.
+func (r *recorder) voids(k *store.KeyedHalfHour) bool {
+	stands, _ := r.past.at(k.Key, k.HalfHour.Start)
+	return k.Quality > energy.Estimated || !tells(stands)
 }
 
 // registerOf finds a register and its bus; nil where the configuration has none.
@@ -122,57 +146,4 @@ func (a *Agent) registerOf(k energy.Key) (*bus, *register) {
 		}
 	}
 	return nil, nil
-}
-
-// errNothingBefore is why a stated exchange cannot be counted through.
-var errNothingBefore = errors.New("the meter was not read through the whole half-hour before them, so that nothing can be counted from there")
-
-// bridge fills the missing half-hours around an exchange that was stated after
-// the register had begun anew. There are none where the store has no such
-// hole; wait is true while what follows it is not known yet.
-func (r *recorder) bridge(reg *register, x *config.Exchange, read config.ExchangeRead) (filled []energy.HalfHour, wait bool, err error) {
-	period := r.agent.opt.Config.Period
-	hole := func(at time.Time) (is, known bool) {
-		h, ok := r.past.at(reg.key, at)
-		return ok && h.Quality <= energy.Substituted, ok
-	}
-	// A fitter's watch may be a period off.
-	at := x.At.Truncate(period)
-	for _, near := range []time.Time{at, at.Add(-period), at.Add(period)} {
-		if is, _ := hole(near); is {
-			at = near
-			break
-		}
-	}
-	if is, known := hole(at); !is {
-		return nil, !known && x.At.After(reg.newest), nil
-	}
-	from, to := at, at
-	for is := true; is; {
-		from = from.Add(-period)
-		var known bool
-		if is, known = hole(from); !known {
-			return nil, false, errNothingBefore
-		}
-	}
-	for is := true; is; {
-		to = to.Add(period)
-		var known bool
-		if is, known = hole(to); !known {
-			return nil, !to.Before(reg.newest), nil
-		}
-	}
-	before, after := reg.hung.around(from, to.Add(period))
-	if err := closes(x.OldSerial, before); err != nil {
-		return nil, false, err
-	}
-	if after != before && x.NewSerial != "" && hash8(x.NewSerial) != after {
-		return nil, false, fmt.Errorf("the opening reading is of the meter %s, and the one that was read since has another serial number: correct new_serial, or state the exchange after this one too", x.NewSerial)
-	}
-	runs := r.window(reg.key, from, to.Add(period))
-	if len(runs) != 1 {
-		return nil, false, nil
-	}
-	filled, err = energy.Bridge(reg.cfg.Energy(), period, runs[0], energy.MeterExchange{At: x.At, Closing: read.Closing, Opening: read.Opening})
-	return filled, false, err
 }

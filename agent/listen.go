@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/drivers"
 	"github.com/perseus-edge/perseus-edge/energy"
@@ -146,7 +147,7 @@ func (b *bus) hear(device int, readings []drivers.Reading) {
 			}
 			continue
 		}
-		if good++; good == 1 && r.Interval == 0 {
+		if good++; good == 1 && r.Interval == 0 && live(r) {
 			m.heardClock(r, now)
 		}
 		if good == 1 {
@@ -155,6 +156,7 @@ func (b *bus) hear(device int, readings []drivers.Reading) {
 		if r.Interval == 0 {
 			// A reading that its source dated says nothing of our clock: while that
 			// cannot be believed, nor can the two be told apart.
+			r.Sample.At = m.atOurs(r, now)
 			b.sample(m, reg, r, now, r.DeviceAt.IsZero() || b.agent.opt.Clock.Trusted())
 		}
 	}
@@ -163,6 +165,25 @@ func (b *bus) hear(device int, readings []drivers.Reading) {
 		b.judge(m, good, first, now)
 	case again && m.failures > 0 && drivers.KindOf(m.err) != drivers.Timeout:
 		b.over(m, now) // it is no reading: that nothing new comes is another matter
+	}
+}
+
+// live reports whether a reading is as new as its message.
+func live(r *drivers.Reading) bool { return !r.History && !r.Flags.Has(13) }
+
+// atOurs dates a reading by our clock where its source dated it by one that is
+// wrong (V11): corrected by as much, or, where that is too much, by its arrival.
+func (m *meter) atOurs(r *drivers.Reading, now time.Time) time.Time {
+	if m.clock == nil || !live(r) || !r.Sample.At.Equal(r.DeviceAt) {
+		return r.Sample.At
+	}
+	switch est := m.clock.Estimate(now); {
+	case !est.Known || est.Class == clock.Fine:
+		return r.Sample.At
+	case est.Class == clock.Quarantine || est.Corrected(r.DeviceAt).After(now):
+		return now
+	default:
+		return est.Corrected(r.DeviceAt)
 	}
 }
 
@@ -184,28 +205,31 @@ func (b *bus) interval(m *meter, reg *register, r *drivers.Reading, now time.Tim
 	if !b.agent.opt.Clock.Trusted() {
 		return refuse(drivers.Range, "the clock is not to be trusted yet: it is read again later")
 	}
-	b.found(reg, reg.check.Reading(validate.Facts{At: end, Value: r.Sample.Value, Now: now, History: true, Source: r.Flags}, b.words[:0]))
+	b.found(reg, reg.check.Reading(validate.Facts{At: end, Value: r.Sample.Value, Now: now, History: true, Total: true, Unit: r.Unit, Source: r.Flags}, b.words[:0]))
 	switch {
 	case end.After(now):
 		return refuse(drivers.Range, "it is not over yet")
 	case now.Sub(start) > b.agent.opt.Config.Store.KeepHalfHours:
 		return nil // older than what is kept
 	}
+	if reg.last.At.Before(end) {
+		reg.last = energy.Sample{At: end, Value: r.Sample.Value}
+	}
+	if !reg.check.Counts() {
+		return nil // shown, as a register's reading is
+	}
 	h := energy.HalfHour{
-		Start: start, Energy: r.Sample.Value, Cumulative: -1, TakenAt: maxTime(now.Truncate(time.Millisecond), end.Add(time.Second)), Quality: energy.Measured, Flags: r.Flags,
+		Start: start, Energy: r.Sample.Value, Cumulative: -1, TakenAt: maxTime(now.Truncate(time.Millisecond), end.Add(time.Second)), Quality: energy.Measured,
 		Evidence: energy.Evidence{First: energy.Sample{At: start}, Last: energy.Sample{At: end, Value: r.Sample.Value}, Samples: 1, Rule: energy.RuleInterval},
 	}
 	if r.Estimated {
-		h.Quality, h.Flags = energy.Estimated, h.Flags.With(14)
+		h.Quality = energy.Estimated
 	}
 	b.reconvertedIntervals(m, reg, start, now)
 	b.pending = append(b.pending, keyedHalfHour(reg.key, h))
 	reg.settled++
 	if start.After(reg.newest) {
 		reg.newest = start
-	}
-	if reg.last.At.Before(end) {
-		reg.last = energy.Sample{At: end, Value: r.Sample.Value}
 	}
 	b.agent.recorder.wake()
 	return nil

@@ -65,7 +65,7 @@ func (a *Agent) restore(m *meter, r *register) {
 	r.check = a.checkers.New(r.key, rules)
 	kept, err := a.opt.Store.State(r.key)
 	if err == nil {
-		err = r.restore(kept, &a.checkers, rules, a.opt.Config.Period, func(t time.Time) bool { return m.exchangeSince(t, m.cfg.Serial) })
+		err = r.restore(kept, &a.checkers, rules, a.opt.Config.Period, func(t time.Time) bool { return a.recorder.explains(m, r.key, t) })
 	} else {
 		r.counter = counterOf(r.cfg, a.opt.Config.Period)
 	}

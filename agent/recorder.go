@@ -9,6 +9,7 @@ import (
 
 	"github.com/perseus-edge/perseus-edge/agent/clock"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/validate"
 	"github.com/perseus-edge/perseus-edge/store"
 )
 
@@ -27,8 +28,10 @@ type recorder struct {
 	round     store.Round
 	arena     []byte  // the states of the round at hand lie in it
 	news      touched // what the round at hand brings
+	gaps      touched // of registers, that were spread or told a part of since
 	past      *past
 	exchanges *exchanges
+	checks    map[string][]string // meters by the one that checks them
 	closings  map[energy.Key]bool // registers whose states go with the next round
 	judged    int64               // the settlement day up to which days were judged; see daily.go
 
@@ -64,7 +67,7 @@ const (
 func newRecorder(a *Agent) *recorder {
 	return &recorder{
 		agent: a, most: maxWaiting, settled: make(chan struct{}, 1), fatal: make(chan error, 1),
-		past: newPast(a.opt.Store), exchanges: a.readExchanges(), closings: map[energy.Key]bool{}, news: touched{},
+		past: newPast(a.opt.Store), exchanges: a.readExchanges(), checks: checksOf(a.opt.Config), closings: map[energy.Key]bool{}, news: touched{}, gaps: touched{},
 	}
 }
 
@@ -183,6 +186,7 @@ func (r *recorder) collect() {
 	clear(r.news)
 	news := r.news
 	var late []store.KeyedSample
+	first := len(r.round.HalfHours)
 	for _, b := range r.agent.buses {
 		b.mu.Lock()
 		r.judge(b, news)
@@ -198,7 +202,9 @@ func (r *recorder) collect() {
 		b.mu.Unlock()
 	}
 	r.rederive(late, news)
+	r.respread(news)
 	r.derive(news)
+	r.derive(r.checked(first))
 	for k := range r.closings {
 		r.round.States = append(r.round.States, store.KeyedState{Key: k})
 	}
@@ -209,18 +215,31 @@ func (r *recorder) collect() {
 func (r *recorder) judge(b *bus, news touched) {
 	period := r.agent.opt.Config.Period
 	adrift := r.agent.opt.Clock.Status().Class != clock.Fine // long without a time service
+	var given map[int]energy.HalfHour                        // what a feed gave before in the place of what it gives now: V10
 	for i := range b.pending {
 		h := &b.pending[i]
+		if was, ok := r.past.at(h.Key, h.HalfHour.Start); ok && h.Evidence.Rule == energy.RuleInterval {
+			if given == nil {
+				given = map[int]energy.HalfHour{}
+			}
+			given[i] = was
+		}
 		if m, ok := r.agent.opt.Config.Meter(h.Meter); adrift && ok && !m.Off.Has(11) {
 			h.Flags = h.Flags.With(11)
 		}
+		h.Void = h.Void && r.voids(h)
+		r.noteGap(h)
 		news.add(h.Key, h.HalfHour.Start, h.HalfHour.Start.Add(period))
 		r.past.settle(*h) // first, so that import and export of a meter see each other
 	}
 	for i := range b.pending {
 		h := &b.pending[i]
 		if reg := b.register(h.Key); reg != nil {
-			b.found(reg, reg.check.HalfHour(&h.HalfHour, r.past.of(h.Meter), b.words[:0]))
+			past := validate.Past(r.past.of(h.Meter))
+			if was, ok := given[i]; ok {
+				past = instead{past, h.Measure, was}
+			}
+			b.found(reg, reg.check.HalfHour(&h.HalfHour, past, b.words[:0]))
 			r.past.settle(*h)
 		}
 	}

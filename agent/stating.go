@@ -19,6 +19,9 @@ func (b *bus) statement(m *meter, reg *register, e energy.Event, raw uint64) (s 
 	if s, ok = energy.StatementOf(e, reg.key, reg.cfg.Energy()); !ok {
 		return s, false
 	}
+	if reg.cfg.Power { // what is counted is the integral, which begins at nothing
+		s.Closing, s.Opening.Value = nil, 0
+	}
 	if e.Kind == energy.Opened && reg.breakKind != "" {
 		s.Kind, s.Closing = reg.breakKind, reg.before
 		if s.Closing != nil {
@@ -28,9 +31,6 @@ func (b *bus) statement(m *meter, reg *register, e energy.Event, raw uint64) (s 
 	b.found(reg, b.unstated(m, reg, e))
 	reg.breakKind, reg.before = "", nil
 	b.describe(m, reg, &s)
-	if reg.cfg.Power { // what is counted is the integral, which begins at nothing
-		s.Closing, s.Opening.Value = nil, 0
-	}
 	if s.Opening != nil && e.At.Equal(reg.last.At) {
 		s.Opening.Raw = fmt.Sprintf("0x%X", raw)
 		if !reg.deviceAt.IsZero() {
@@ -140,15 +140,22 @@ func (b *bus) state(reg *register, s energy.Statement) {
 }
 
 // close states the last reading of registers that the configuration does not
-// name any more, and lets go of their states.
+// name any more, or makes out of others, and lets go of their states.
 func (a *Agent) close() error {
+	if err := a.undefine(); err != nil {
+		return err
+	}
 	keys, err := a.opt.Store.Keys()
 	if err != nil {
 		return err
 	}
 	for _, k := range keys {
+		why := "not in the configuration any more"
 		if m, ok := a.opt.Config.Meter(k.Meter); ok && contains(m.Measures(), k.Measure) {
-			continue
+			if m.Virtual == nil {
+				continue
+			}
+			why = "made of other meters from here on"
 		}
 		b, err := a.opt.Store.State(k)
 		if err != nil || len(b) == 0 {
@@ -160,7 +167,7 @@ func (a *Agent) close() error {
 		}
 		s := energy.Statement{
 			Kind: energy.ClosingStatement, Meter: k.Meter, Measure: k.Measure, Unit: k.Measure.BaseUnit(), Closing: old.base,
-			Agent: "perseus-agent " + a.opt.Version, Config: a.opt.Config.Hash, Note: "not in the configuration any more",
+			Agent: "perseus-agent " + a.opt.Version, Config: a.opt.Config.Hash, Note: why,
 		}
 		if old.previous != ([32]byte{}) {
 			s.Previous = hex.EncodeToString(old.previous[:])
@@ -170,7 +177,7 @@ func (a *Agent) close() error {
 			return err
 		}
 		a.recorder.closing(k, keyed)
-		a.notes.add(a.started, k.Meter, fmt.Sprintf("%s is not in the configuration any more: its last reading, of %s, closes it.", k.Measure, old.base.ReadAt.Format(time.RFC3339)))
+		a.notes.add(a.started, k.Meter, fmt.Sprintf("%s is %s: its last reading, of %s, closes it.", k.Measure, why, old.base.ReadAt.Format(time.RFC3339)))
 		a.log.Info("register closed", "meter", k.Meter, "measure", k.Measure.String(), "read_at", old.base.ReadAt)
 	}
 	return nil

@@ -26,6 +26,16 @@ func afterReset(t *testing.T) []HalfHour {
 	return hs
 }
 
+// bridged has Bridge count through the one break of a window, between the
+// readings in its evidence.
+func bridged(r Register, window []HalfHour, xs ...MeterExchange) ([]HalfHour, error) {
+	b := Break{Exchanges: xs}
+	if len(window) > 2 {
+		b.Last, b.First = window[1].Evidence.First, window[len(window)-2].Evidence.Last
+	}
+	return Bridge(r, Period, window, []Break{b})
+}
+
 func TestBridge(t *testing.T) {
 	plain := Register{Measure: Import}
 	rated := Register{Measure: Import, Modulus: 1_000_000, MaxPower: 2000}
@@ -60,7 +70,7 @@ func TestBridge(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			window := afterReset(t)
-			got, err := Bridge(c.reg, Period, window, MeterExchange{at(t, c.at), c.x[0], c.x[1]})
+			got, err := bridged(c.reg, window, MeterExchange{at(t, c.at), c.x[0], c.x[1]})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +89,7 @@ func TestBridge(t *testing.T) {
 func TestBridgeSubstitutes(t *testing.T) {
 	reg := Register{Measure: Import}
 	x := MeterExchange{at(t, "00:50:00"), 999_600, 10}
-	want, err := Bridge(reg, Period, afterReset(t), x)
+	want, err := bridged(reg, afterReset(t), x)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +104,7 @@ func TestBridgeSubstitutes(t *testing.T) {
 				h.Evidence.First, h.Evidence.Last = Sample{h.Start, 1}, Sample{h.Start.Add(Period), 2}
 			}
 		}
-		got, err := Bridge(reg, Period, window, x)
+		got, err := Bridge(reg, Period, window, []Break{{Sample{at(t, "00:20:00"), 999_300}, Sample{at(t, "01:10:00"), 110}, []MeterExchange{x}}})
 		if err != nil || len(got) != len(want) {
 			t.Fatalf("%v: %v", rules, err)
 		}
@@ -110,7 +120,7 @@ func TestBridgeSubstitutes(t *testing.T) {
 		window[i].Evidence.First = Sample{window[1].Start, 999_100}
 		window[i].Evidence.Last = Sample{window[4].Start, 310}
 	}
-	got, err := Bridge(reg, Period, window, MeterExchange{at(t, "00:30:00"), 999_300, 10})
+	got, err := bridged(reg, window, MeterExchange{at(t, "00:30:00"), 999_300, 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +177,7 @@ func TestBridgeConserves(t *testing.T) {
 		if first < 1 || last+1 >= len(x) {
 			t.Skip("nothing to bridge")
 		}
-		got, err := Bridge(reg, Period, x[first-1:last+2], ex)
+		got, err := bridged(reg, x[first-1:last+2], ex)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,7 +38,7 @@ func (a *Accumulator) Broken() bool { return a.anew == Exchanged }
 //
 // An error says why the statement does not fit what was read; then nothing has
 // changed. It is ErrCounted where the readings since have been counted already.
-// The event has both readings, dated at.
+// The event has both readings, dated at the instant that was taken.
 func (a *Accumulator) Exchange(at time.Time, closing, opening int64, dst []HalfHour) ([]HalfHour, Event, error) {
 	ns, adv, err := a.closes(at, closing, opening)
 	if err != nil {
@@ -59,7 +59,7 @@ func (a *Accumulator) Exchange(at time.Time, closing, opening int64, dst []HalfH
 	for _, q := range since {
 		dst = a.goOn(q, dst)
 	}
-	return dst, Event{Kind: Exchanged, At: at.UTC(), Before: closing, After: opening, BeforeAt: at.UTC()}, nil
+	return dst, Event{Kind: Exchanged, At: instant(ns), Before: closing, After: opening, BeforeAt: instant(ns)}, nil
 }
 
 // ErrCounted says that an exchange was stated too late for Exchange: the new
@@ -111,9 +111,10 @@ func (a *Accumulator) since(p point) ([]point, error) {
 	if h.first.at <= p.at {
 		points = points[1:]
 	}
-	if _, ok := a.reg.follows(p, points[0], 0, a.longest); !ok {
+	adv, ok := a.reg.follows(p, points[0], 0, a.longest)
+	if !ok || !a.onward(adv, points[0], h.last) {
 		return nil, fmt.Errorf("the new meter cannot have gone from the opening reading of %d to %d %s (read %s) in that time: check the reading and the time",
-			p.value, points[0].value, a.reg.Measure.BaseUnit(), instant(points[0].at).Format(time.RFC3339))
+			p.value, h.last.value, a.reg.Measure.BaseUnit(), instant(h.last.at).Format(time.RFC3339))
 	}
 	return points, nil
 }

@@ -45,6 +45,8 @@ func (a *Accumulator) judge(p point, dst []HalfHour) ([]HalfHour, Event) {
 	fell := h.first.value < a.base.value // mutate: the same value is never held
 	fromBase, back := a.goesOn(p)
 	_, follows := a.reg.follows(h.last, p, 0, a.longest)
+	// However many readings it climbs in, the run gets the grace of the ceiling once.
+	follows = follows && a.onward(advance{}, h.first, p)
 	// A register that counts in steps coarser than it is known to may show one
 	// value for long: what it can have delivered is since it showed the first.
 	agrees := follows && (!a.reg.leaps(h.last, p) || !a.reg.leaps(h.first, p))
@@ -54,7 +56,7 @@ func (a *Accumulator) judge(p point, dst []HalfHour) ([]HalfHour, Event) {
 	if back && (fell || !agrees) {
 		// What fell, but not below the sample before the baseline, leaves open
 		// which of the two was wrong: neither is used.
-		if adv, ok := a.withoutBase(p); ok && fell && h.first.value >= a.prev.base.value {
+		if adv, ok := a.withoutBase(p, p); ok && fell && h.first.value >= a.prev.base.value {
 			return a.retract(adv, p, p, dst)
 		}
 		e := a.event(Glitch, h.first.sample())
@@ -80,12 +82,12 @@ func (a *Accumulator) judge(p point, dst []HalfHour) ([]HalfHour, Event) {
 	}
 	if h.n >= rolloverSeen {
 		adv, ok := a.reg.wrapped(a.base.value, h.first.value, a.ahead, h.first.at-a.base.at)
-		if ok && a.fits(adv.energy, h.last.value-h.first.value) {
+		if ok && a.onward(adv, h.first, h.last) {
 			return a.rollover(adv, dst)
 		}
 	}
 	if h.n >= resetSamples && h.last.at-h.first.at >= a.period/resetPart {
-		if adv, ok := a.withoutBase(h.first); ok && fell {
+		if adv, ok := a.withoutBase(h.first, h.last); ok && fell {
 			return a.retract(adv, h.first, h.last, dst)
 		}
 		if adv, ok := a.caughtUp(h.first, h.last); ok {
@@ -117,13 +119,21 @@ func (a *Accumulator) rollover(adv advance, dst []HalfHour) ([]HalfHour, Event) 
 	return a.goOn(h.last, dst), e
 }
 
-// withoutBase gives the advance to p from what was there before the baseline,
-// where that is still known.
-func (a *Accumulator) withoutBase(p point) (advance, bool) {
+// withoutBase gives the advance to first (and on to last) from what was there
+// before the baseline, where that is still known.
+func (a *Accumulator) withoutBase(first, last point) (advance, bool) {
 	b := *a
 	b.progress = a.prev
-	adv, ok := b.advance(p)
-	return adv, ok && a.undo
+	adv, ok := b.advance(first)
+	return adv, ok && a.undo && b.onward(adv, first, last)
+}
+
+// onward reports whether a register that went adv far to first can have gone on
+// to last, within the ceiling over both.
+func (a *Accumulator) onward(adv advance, first, last point) bool {
+	energy := last.value - first.value
+	_, ok := a.reg.spend(adv.ahead, energy, last.at-first.at)
+	return ok && a.fits(adv.energy, energy)
 }
 
 // retract takes the baseline back, which was too high by little enough to be

@@ -21,9 +21,9 @@ import (
 //
 // A gap is left as it is where the values from elsewhere exceed its advance or
 // leave more than the meter can deliver in the rest (the two sources disagree,
-// and neither is bent to fit the other), where nothing is left to spread over,
-// or where a half-hour has a part in two gaps, since nothing says how much of
-// its value belongs to which.
+// and neither is bent to fit the other), or where nothing is left to spread over.
+// A half-hour that has a part in two gaps, or seconds in one and is known better,
+// stays as it is; of an actual value two gaps have their parts in proportion to time.
 func Respread(r Register, period time.Duration, window, stands []HalfHour, given []bool) (out []HalfHour) {
 	if len(window) != len(stands) || len(window) != len(given) {
 		return nil
@@ -48,11 +48,11 @@ func respread(r *run, stands []HalfHour, given []bool) []HalfHour {
 		now[i] = stands[i].Energy
 	}
 	touched := make([]bool, len(stands))
-	shared := r.shared()
+	meets := r.meets()
 	for j := 1; j < len(r.knots); j++ {
 		// A gap that goes on beyond the run has one of its ends between its samples.
 		if p, q := r.knots[j-1], r.knots[j]; r.isGap(p, q) && !p.bound && !q.bound {
-			r.fillGap(p, q, shared, given, now, touched)
+			r.fillGap(p, q, meets, given, now, touched)
 		}
 	}
 	var out []HalfHour
@@ -73,18 +73,44 @@ func respread(r *run, stands []HalfHour, given []bool) []HalfHour {
 	return out
 }
 
-// shared counts the gaps that each half-hour of a run has a part in.
-func (r *run) shared() []int {
-	n := make([]int, len(r.old))
+// meeting is what the gaps that a half-hour has a part in leave of it: gaps
+// counts them, and where there are two, the first ends at before and the second
+// begins at after.
+type meeting struct {
+	gaps          int
+	before, after knot
+}
+
+// meets gives the meeting in each half-hour of a run.
+func (r *run) meets() []meeting {
+	out := make([]meeting, len(r.old))
+	start := r.old[0].Start.UnixNano()
+	end := start + int64(len(r.old))*int64(r.period)
 	for j := 1; j < len(r.knots); j++ {
-		if p, q := r.knots[j-1], r.knots[j]; r.isGap(p, q) {
+		if p, q := r.knots[j-1], r.knots[j]; r.isGap(p, q) && q.at > start && p.at < end {
 			first, last := r.within(p, q)
 			for i := first; i <= last; i++ {
-				n[i]++
+				out[i].gaps++
 			}
+			out[first].after, out[last].before = p, q
 		}
 	}
-	return n
+	return out
+}
+
+// actual gives what the gap from p on has of an actual value in a half-hour that
+// it shares with another; false where the value is less than was counted between.
+func (m *meeting) actual(value int64, start time.Time, period time.Duration, p knot) (int64, bool) {
+	value -= m.after.total - m.before.total
+	if value < 0 {
+		return 0, false
+	}
+	one, two := m.before.at-start.UnixNano(), start.Add(period).UnixNano()-m.after.at
+	first := int64(mulDiv(uint64(value), uint64(one), uint64(one+two)))
+	if p.at == m.after.at {
+		return value - first, true
+	}
+	return first, true
 }
 
 // isGap reports whether the advance between two knots was spread.
@@ -109,7 +135,7 @@ func (r *run) part(i int, p, q knot) (length, energy int64) {
 
 // fillGap spreads what is left between two knots over the half-hours there
 // that nobody gave.
-func (r *run) fillGap(p, q knot, shared []int, given []bool, now []int64, touched []bool) {
+func (r *run) fillGap(p, q knot, meets []meeting, given []bool, now []int64, touched []bool) {
 	first, last := r.within(p, q)
 	if !slices.Contains(given[first:last+1], true) {
 		return
@@ -120,15 +146,27 @@ func (r *run) fillGap(p, q knot, shared []int, given []bool, now []int64, touche
 	for i := first; i <= last; i++ {
 		ns, even := r.part(i, p, q)
 		k := i - first
-		if counted[k] = r.old[i].Energy - even; r.old[i].Evidence.Rule != RuleSpread || counted[k] < 0 || shared[i] > 1 {
-			return // it was not spread evenly, or not over this gap alone
+		if counted[k] = r.old[i].Energy - even; r.old[i].Evidence.Rule == RuleProfileScaled || counted[k] < 0 {
+			return // it was not spread evenly
 		}
-		if given[i] {
+		switch m := &meets[i]; {
+		case r.old[i].Evidence.Rule != RuleSpread:
+			left -= even // seconds at an edge of the gap, and known better than that
+		case m.gaps > 1 && given[i]:
+			of, ok := m.actual(now[i], r.old[i].Start, r.period, p)
+			if left -= of; !ok {
+				return
+			}
+		case m.gaps > 1 && now[i] != r.old[i].Energy:
+			return // it was shaped, and nothing says how much of that belongs to which gap
+		case m.gaps > 1:
+			left -= even
+		case given[i]:
 			left -= now[i] - counted[k]
-			continue
+		default:
+			lengths[k], weights[k] = ns, max(0, now[i]-counted[k])
+			length, weight = length+ns, weight+weights[k]
 		}
-		lengths[k], weights[k] = ns, max(0, now[i]-counted[k])
-		length, weight = length+ns, weight+weights[k]
 	}
 	if left < 0 || length == 0 {
 		return
@@ -142,10 +180,10 @@ func (r *run) fillGap(p, q knot, shared []int, given []bool, now []int64, touche
 	sum, done := int64(0), int64(0)
 	for i := first; i <= last; i++ {
 		k := i - first
-		touched[i] = true
-		if given[i] {
+		if lengths[k] == 0 {
 			continue
 		}
+		touched[i] = true
 		sum += weights[k]
 		upTo := int64(mulDiv(uint64(left), uint64(sum), uint64(weight)))
 		now[i], done = counted[k]+upTo-done, upTo

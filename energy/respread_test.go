@@ -137,8 +137,8 @@ func TestRespreadKnowsTheCeiling(t *testing.T) {
 	}
 }
 
-// A shape that stands already is kept; one half-hour in two gaps is left alone,
-// and so is a gap that goes on beyond what is looked at.
+// A shape that stands already is kept; a shaped half-hour in two gaps is left
+// alone, and so is a gap that goes on beyond what is looked at.
 func TestRespreadKeepsWhatItCannotKnow(t *testing.T) {
 	hh := gapDay(t, Register{Measure: Import})
 	stands, given := give(hh, map[string]int64{"11:00": 1358})
@@ -168,8 +168,55 @@ func TestRespreadKeepsWhatItCannotKnow(t *testing.T) {
 		hh = append(hh, out...)
 	}
 	stands, given = give(hh, map[string]int64{"01:00": 5})
+	for i := range stands {
+		if stands[i].Start.Format("15:04") == "02:00" { // shaped, and nothing says over which of the two gaps
+			stands[i].Energy++
+		}
+	}
 	if got := Respread(Register{Measure: Import}, Period, hh, stands, given); got != nil {
-		t.Errorf("a half-hour in two gaps: %v", got)
+		t.Errorf("a shaped half-hour in two gaps: %v", got)
+	}
+}
+
+// A meter that was read once between two gaps: what is told of one gap leaves the
+// other alone, and what is told of the half-hour that they share counts for both,
+// in proportion to time.
+func TestRespreadOfTwoGapsThatShareAHalfHour(t *testing.T) {
+	reg := Register{Measure: Import}
+	a := NewAccumulator(reg, Period)
+	day := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	var hh []HalfHour
+	// 6,000 Wh in each of the gaps, 50 Wh a minute; the reading between is at 02:10.
+	for _, x := range [][2]int64{{0, 0}, {5, 500}, {10, 1000}, {130, 7000}, {250, 13000}, {255, 13500}, {285, 18000}} {
+		out, _ := a.Add(Sample{At: day.Add(time.Duration(x[0]) * time.Minute), Value: 1 + x[1]}, nil)
+		hh = append(hh, out...)
+	}
+	for name, c := range map[string]struct {
+		values map[string]int64
+		whole  bool // both gaps still sum to what the register counted
+		want   string
+	}{
+		"one gap":             {map[string]int64{"01:00": 500}, true, "00:00 2250, 00:30 1875, 01:00 500, 01:30 1875, 02:00 1500, 02:30 1500"},
+		"the shared one":      {map[string]int64{"02:00": 3000}, true, "00:00 1909, 00:30 1363, 01:00 1364, 01:30 1364, 02:00 3000, 02:30 1200, 03:00 1200, 03:30 1200, 04:00 3150"},
+		"it and another":      {map[string]int64{"02:00": 3000, "03:00": 0}, true, "01:30 1364, 02:00 3000, 02:30 1714, 03:00 0, 03:30 1714, 04:00 3322"},
+		"more than one gap":   {map[string]int64{"02:00": 20_000}, false, ""},
+		"all but the shared":  {map[string]int64{"00:00": 1, "00:30": 1, "01:00": 1, "01:30": 1}, false, ""},
+		"nothing but it left": {map[string]int64{"02:00": 18_000}, false, "00:30 0, 01:00 0, 01:30 0, 02:00 18000, 02:30 1500, 03:00 1500"},
+	} {
+		stands, given := give(hh, c.values)
+		changed := Respread(reg, Period, hh, stands, given)
+		all := put(stands, changed)
+		got, sum := energies(all)
+		_, before := energies(hh)
+		if c.want == "" && changed != nil || c.want != "" && !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s", name, got)
+		}
+		if c.whole && sum != before {
+			t.Errorf("%s: %d Wh, the register counted %d", name, sum, before)
+		}
+		if again := Respread(reg, Period, hh, all, given); again != nil {
+			t.Errorf("%s: done again it changes %v", name, again)
+		}
 	}
 }
 
@@ -291,5 +338,27 @@ func TestRespreadBesideWhatIsMissing(t *testing.T) {
 	changed := Respread(Register{Measure: Import}, Period, hh, stands, given)
 	if got, _ := energies(changed); got != "10:00 1332, 10:30 1098, 11:30 1098, 12:00 1098, 12:30 1099, 13:00 1333" {
 		t.Error(got)
+	}
+}
+
+// A gap that begins and ends within seconds of a boundary: the half-hours at its
+// edges are measured, and keep what they have.
+func TestRespreadOfAGapBetweenBoundaries(t *testing.T) {
+	reg := Register{Measure: Import}
+	a := NewAccumulator(reg, Period)
+	day := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	var hh []HalfHour
+	for i, x := range []time.Duration{0, 15 * time.Minute, 30*time.Minute - 5*time.Second, 2*time.Hour + 30*time.Minute + 5*time.Second, 2*time.Hour + 45*time.Minute, 3*time.Hour + 5*time.Second} {
+		out, _ := a.Add(Sample{At: day.Add(x), Value: 1 + int64(i)*7210}, nil)
+		hh = append(hh, out...)
+	}
+	stands, given := give(hh, map[string]int64{"01:00": 600})
+	all := put(stands, Respread(reg, Period, hh, stands, given))
+	got, sum := energies(all)
+	if want := "00:00 14425, 00:30 2200, 01:00 600, 01:30 2200, 02:00 2200, 02:30 14385"; got != want || hh[0].Quality != Measured || hh[5].Quality != Measured {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if _, before := energies(hh); sum != before {
+		t.Errorf("%d Wh, the register counted %d", sum, before)
 	}
 }

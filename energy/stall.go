@@ -46,7 +46,7 @@ func (a *Accumulator) caughtUp(first, last point) (advance, bool) {
 	b := *a
 	b.progress = a.stall.from
 	adv, ok := b.advance(first)
-	return adv, ok && b.fits(adv.energy, last.value-first.value)
+	return adv, ok && b.onward(adv, first, last)
 }
 
 // thaw takes back what was counted of a frozen register: the advance is spread

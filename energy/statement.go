@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -26,6 +27,13 @@ const (
 // IntervalTotals is the Method of a register that nobody reads: what is counted
 // are the totals of half-hours that a feed gives, which begin at nothing.
 const IntervalTotals = "interval-totals"
+
+// MadeOf begins the Register of a virtual meter, which has none: what follows is
+// how it is made out of others (virtual.Plan.Formula).
+const MadeOf = "made of "
+
+// Made reports whether the statement is of a virtual meter.
+func (s Statement) Made() bool { return strings.HasPrefix(s.Register, MadeOf) }
 
 // MaxStatement is the most that a statement may take up as JSON, in bytes.
 const MaxStatement = 4096
@@ -52,7 +60,7 @@ type Statement struct {
 	Gap           Gap           `json:"gap,omitempty"`            // what became of the energy between closing and opening
 	Measure       Measure       `json:"measure"`                  //
 	Meter         string        `json:"meter"`                    // its name in the configuration
-	Method        string        `json:"method,omitempty"`         // of a derived register: "power-integral", "sum", "difference", "share-area", ...
+	Method        string        `json:"method,omitempty"`         // of a derived register: "power-integral", "interval-totals"; of a virtual meter its rule: "sum", "difference", "share-area", ...
 	Modulus       int64         `json:"modulus,omitempty"`        // base units
 	MPAN          string        `json:"mpan,omitempty"`           // of an electricity supply, 13 digits
 	MPRN          string        `json:"mprn,omitempty"`           // of a gas supply, 6 to 10 digits
@@ -62,7 +70,7 @@ type Statement struct {
 	Opening       *Reading      `json:"opening,omitempty"`        // the first reading after the break
 	Previous      string        `json:"previous,omitempty"`       // SHA-256 of the register's statement before this one, hex
 	Primary       bool          `json:"primary_values,omitempty"` // the meter shows primary values: ct and vt are for the record, nothing was multiplied
-	Register      string        `json:"register,omitempty"`       // where it is read, e.g. "modbus unit 1 input 0x0048 float32 ABCD"
+	Register      string        `json:"register,omitempty"`       // where it is read, e.g. "modbus unit 1 input 0x0048 float32 ABCD"; of a virtual meter MadeOf and its formula
 	Resolution    int64         `json:"resolution,omitempty"`     // the smallest step that the register shows, base units, rounded up
 	Rules         []string      `json:"rules,omitempty"`          // identifiers of the validation rules that spoke (feeds.md 3.4)
 	Serial        string        `json:"serial,omitempty"`         // the meter's serial number

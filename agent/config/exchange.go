@@ -31,6 +31,16 @@ type ExchangeRead struct {
 	Closing, Opening int64
 }
 
+// Of gives what is stated of one measure.
+func (x *Exchange) Of(m energy.Measure) (ExchangeRead, bool) {
+	for _, r := range x.Reads {
+		if r.Measure == m {
+			return r, true
+		}
+	}
+	return ExchangeRead{}, false
+}
+
 // exchanges reads the operator's statements of one meter.
 func (p *parse) exchanges(n ast.Node, name string, m *Meter) {
 	for _, item := range p.listOrNil(n, name+": exchanges") {

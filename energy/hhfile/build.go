@@ -166,7 +166,7 @@ func (b *builder) halfHour(start time.Time, c cell, base int64) energy.HalfHour 
 			Rule: energy.RuleImported,
 		},
 	}
-	if c.quality < energy.Measured {
+	if c.quality <= energy.Estimated {
 		h.Evidence.Rule = energy.RuleImportedEst
 	}
 	if !h.TakenAt.After(end) {

@@ -43,10 +43,7 @@ func (c civil) plus(n int) civil {
 
 // before orders civil times.
 func (c civil) before(d civil) bool {
-	if c.date() != d.date() {
-		return c.date() < d.date()
-	}
-	return c.slot < d.slot
+	return c.date() < d.date() || c.date() == d.date() && c.slot < d.slot
 }
 
 // parseDate reads a date; a time of day behind it must be midnight.
@@ -61,12 +58,12 @@ func parseDate(s string) (civil, error) {
 // parseCivil reads a date and, where there is one, a time of day on the half-hour.
 func parseCivil(s string) (civil, error) {
 	s = strings.TrimSpace(strings.Replace(s, "T", " ", 1))
-	if i := strings.Index(s, "00:00:00."); i > 0 && strings.Trim(s[i+9:], "0") == "" {
+	if i := strings.Index(s, "00:00:00."); i > 0 && strings.Trim(s[i+9:], "0") == "" { // mutate: at 0 there is no date either way
 		s = s[:i+8]
 	}
 	for _, layout := range dateLayouts {
 		// Cut where a time of day can begin; dates have up to two spaces of their own.
-		for i := len(s); i > 0; i = strings.LastIndexByte(s[:i], ' ') {
+		for i := len(s); i > 0; i = strings.LastIndexByte(s[:i], ' ') { // mutate: nothing is no date
 			t, err := time.Parse(layout, strings.TrimSpace(s[:i]))
 			if err != nil {
 				continue

@@ -84,9 +84,7 @@ func (b *builder) day(h *heads, r row) {
 		b.problem(r.line, "the row ends after %d of its columns: what is not there is missing", len(r.fields))
 	}
 	b.columns(h, r, date, h.slots, energy.Key{Meter: id, Measure: m}, power)
-	if len(h.reactive) > 0 {
-		b.columns(h, r, date, h.reactive, energy.Key{Meter: id, Measure: energy.ReactiveImport}, 0)
-	}
+	b.columns(h, r, date, h.reactive, energy.Key{Meter: id, Measure: energy.ReactiveImport}, 0)
 }
 
 // columns takes the values of one row and measure.

@@ -67,7 +67,7 @@ func cutExponent(s string) (string, int, error) {
 // scaled is digits * 10^scale, half to even where scale cuts digits off.
 func scaled(digits string, scale int) (amount, error) {
 	cut := ""
-	if scale < 0 {
+	if scale < 0 { // mutate: at 0 nothing is cut off
 		if -scale > len(digits) {
 			return 0, nil // less than a tenth of the smallest unit
 		}
@@ -106,7 +106,7 @@ func (c *carrier) next(a amount) int64 {
 	}
 	sum := a + c.rest
 	q, r := sum/perBase, sum%perBase
-	if r < 0 {
+	if r < 0 { // mutate: at 0 the next line takes it back
 		q, r = q-1, r+perBase
 	}
 	if r > perBase/2 || r == perBase/2 && q%2 != 0 {

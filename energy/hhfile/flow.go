@@ -132,7 +132,7 @@ func (b *builder) flowDay(d flowDay) {
 	k := energy.Key{Meter: id, Measure: m}
 	if len(d.values) != flowHalfHours {
 		count := strconv.Itoa(len(d.values))
-		if len(d.values) > flowHalfHours {
+		if len(d.values) > flowHalfHours { // mutate: they are not equal here
 			count = "more"
 		}
 		b.problem(d.line, "%s: %s has %s values, not %d, and they carry no times: day left out", k, t.Format(time.DateOnly), count, flowHalfHours)

@@ -100,7 +100,7 @@ var exportNames = []string{"meter", "measure", "from", "to", "taken_at", "energy
 // say by the gateway that takes this one's place.
 func (h *heads) export(r row) {
 	for i, name := range exportNames {
-		if i >= len(r.fields) || strings.ToLower(r.field(i)) != name {
+		if strings.ToLower(r.field(i)) != name {
 			return
 		}
 	}
@@ -156,8 +156,9 @@ func bare(r row) (*heads, bool) {
 		if date == 0 || n < 46 || n > 50 {
 			return nil, false
 		}
-		for i := date + 1; i < len(r.fields); i++ {
-			if _, err := parseAmount(r.field(i), 0); err != nil && r.field(i) != "" {
+		for i := range n {
+			v := r.field(date + 1 + i)
+			if _, err := parseAmount(v, 0); err != nil && v != "" {
 				return nil, false
 			}
 		}

@@ -36,6 +36,8 @@ func TestParseAmount(t *testing.T) {
 		{"0.10000000000049999", 0, 100_000_000_000, nil}, // below half
 		{"0.0000000000000000001", 0, 0, nil},             // nothing left
 		{"1e-999", 0, 0, nil},                            //
+		{"6e-13", 0, 1, nil},                             // above half of the smallest
+		{"5e-13", 0, 0, nil},                             // half of it, to even
 		{"1000000", 0, largest, nil},                     // the largest that is taken
 		{"1000000.000000000001", 0, 0, errTooLarge},      //
 		{"1e999", 0, 0, errTooLarge},                     //

@@ -22,7 +22,7 @@ import (
 // take the place of start, and unit has the UN/CEFACT code of the number.
 func parsePlain(h *heads, rows []row, o Options) (*File, error) {
 	b := newBuilder(o, LayoutPlain, Start)
-	if h.end >= 0 {
+	if h.end >= 0 { // mutate: where there is one it is the fourth column
 		b.file.Layout = LayoutExport
 	}
 	for _, r := range rows {
@@ -43,7 +43,7 @@ func parsePlain(h *heads, rows []row, o Options) (*File, error) {
 			continue
 		}
 		power := 0
-		if h.end >= 0 {
+		if h.end >= 0 { // mutate: where there is one it is the fourth column
 			if end, err := time.Parse(time.RFC3339, r.field(h.end)); err != nil || !end.Equal(start.Add(energy.Period)) {
 				b.problem(r.line, "from %s to %q is not a half-hour: row left out", r.field(h.start), r.field(h.end))
 				continue

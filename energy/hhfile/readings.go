@@ -2,6 +2,8 @@ package hhfile
 
 import (
 	"errors"
+	"slices"
+	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
 )
@@ -145,38 +147,95 @@ func (b *builder) readingsOfDay(k energy.Key, rs []reading) {
 	at := rs[0].at
 	day := energy.DayIn(b.loc, at.year, at.month, at.day)
 	n := day.Periods()
-	if n != 48 && len(rs) == n {
-		if rs[n-1].at.before(rs[0].at) {
-			for i, j := 0, n-1; i < j; i, j = i+1, j-1 {
-				rs[i], rs[j] = rs[j], rs[i]
-			}
-		}
-		for i, r := range rs {
-			if r.ok {
-				b.add(k, day.Start(i+1), r.cell)
-			}
+	if n == 48 {
+		for _, r := range rs {
+			b.readingAt(k, day, r, day.Start(r.at.slot+1))
 		}
 		return
 	}
-	if n != 48 {
-		b.problem(rs[0].cell.line, "%s: %s has %d half-hours and the file gives %d: taken by the clock, an hour that came twice as its first pass", k, day, n, len(rs))
+	if rs[len(rs)-1].at.before(rs[0].at) {
+		slices.Reverse(rs)
 	}
+	names := b.namesOf(day, rs)
+	rows := map[civil]int{}
 	for _, r := range rs {
-		if !r.ok {
-			continue
-		}
-		start, ok := b.onClock(r.at)
-		c := r.cell
-		if !ok && b.file.Label == End {
-			// Where the clocks go forward, 02:00 can stand for the end of the half-hour from 00:30.
-			if start, ok = b.onClock(r.label); ok {
-				start, c.weak = start.Add(-energy.Period), true
-			}
-		}
-		if !ok {
-			b.problem(c.line, "%s: the clock skipped this half-hour of %s: left out", k, day)
-			continue
-		}
-		b.add(k, start, c)
+		rows[r.label]++
 	}
+	ordered := len(rs) == n
+	for label, times := range rows {
+		ordered = ordered && times <= max(1, len(names[label]))
+	}
+	if !ordered {
+		b.problem(rs[0].cell.line, "%s: %s has %d half-hours and the file gives %d: taken by the clock, an hour that came twice in the order of its rows, or as its first pass", k, day, n, len(rs))
+	}
+	clear(rows)
+	for i, r := range rs {
+		starts := names[r.label]
+		pass := rows[r.label]
+		rows[r.label]++
+		switch {
+		case ordered:
+			b.readingAt(k, day, r, day.Start(i+1))
+		case len(starts) > 0:
+			b.readingAt(k, day, r, starts[pass%len(starts)])
+		default:
+			b.readingAt(k, day, r, time.Time{})
+		}
+	}
+}
+
+// readingAt puts a reading in its place; zero: the clock never showed its time.
+func (b *builder) readingAt(k energy.Key, day energy.Day, r reading, start time.Time) {
+	if !r.ok {
+		return
+	}
+	c := r.cell
+	if start.IsZero() && b.file.Label == End {
+		// Where the clocks go forward, 02:00 can stand for the end of the half-hour from 00:30.
+		if next, ok := b.onClock(r.label); ok {
+			start, c.weak = next.Add(-energy.Period), true
+		}
+	}
+	if start.IsZero() {
+		b.problem(c.line, "%s: the clock skipped this half-hour of %s: left out", k, day)
+		return
+	}
+	b.add(k, start, c)
+}
+
+// namesOf gives the half-hours that each label of a day can mean. Where the clocks
+// go back, the end of a half-hour is called as the clock shows it then, or half an
+// hour after the start was called: a label that comes twice tells which.
+func (b *builder) namesOf(day energy.Day, rs []reading) map[civil][]time.Time {
+	first, second := map[civil][]time.Time{}, map[civil][]time.Time{}
+	for n := range day.Periods() {
+		start := day.Start(n + 1)
+		name, end := b.civilOf(start), b.civilOf(start.Add(energy.Period))
+		if b.file.Label == End {
+			name = name.plus(1)
+		} else {
+			end = name
+		}
+		first[name] = append(first[name], start)
+		second[end] = append(second[end], start)
+	}
+	rows := map[civil]int{}
+	for i := range rs {
+		rs[i].label = rs[i].label.plus(0)
+		rows[rs[i].label]++
+	}
+	for label, times := range rows {
+		if times > 1 && len(first[label]) < 2 && len(second[label]) > 1 {
+			return second
+		}
+	}
+	return first
+}
+
+// civilOf is what the clock shows.
+func (b *builder) civilOf(t time.Time) civil {
+	l := t.In(b.loc)
+	c := civil{slot: l.Hour()*2 + l.Minute()/30}
+	c.year, c.month, c.day = l.Date()
+	return c
 }

@@ -188,7 +188,7 @@ func checkLaws(t *testing.T, f *File) {
 		}
 		for j, h := range s.HalfHours {
 			rule := energy.RuleImported
-			if h.Quality < energy.Measured {
+			if h.Quality <= energy.Estimated {
 				rule = energy.RuleImportedEst
 			}
 			switch {

@@ -30,6 +30,9 @@ func TestClockBack(t *testing.T) {
 		{"the same instant", at(125*time.Minute, 6000), energy.ClockBack, 0},
 		{"not back at all", at(126*time.Minute, 6000), energy.Nothing, 0},
 		{"a power that cannot be", at(50*time.Minute, maxWatts+1), energy.Glitch, 0},
+		{"one beyond, the other way", at(50*time.Minute, -maxWatts-1), energy.Glitch, 0},
+		{"the largest that can", at(50*time.Minute, maxWatts), energy.ClockBack, 3},
+		{"and the other way", at(50*time.Minute, -maxWatts), energy.ClockBack, 3},
 		{"a time that cannot be", energy.Sample{At: time.Unix(0, 0)}, energy.OutOfOrder, 0},
 	} {
 		g := begun()

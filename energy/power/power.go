@@ -131,6 +131,15 @@ func (g *Integrator) Add(s energy.Sample, dst []energy.HalfHour) ([]energy.HalfH
 // Base is the last good reading; false where there is none.
 func (g *Integrator) Base() (energy.Sample, bool) { return g.base.sample(), g.open }
 
+// Counted is what was counted up to the last good reading, in Wh; false where
+// there is none.
+func (g *Integrator) Counted() (energy.Sample, bool) {
+	return energy.Sample{At: instant(g.base.at), Value: g.total.wh}, g.open
+}
+
+// Limit is the largest power that is believed, in W, either way.
+func (g *Integrator) Limit() int64 { return g.limit }
+
 // openAt begins to count at p.
 func (g *Integrator) openAt(p point) {
 	g.open, g.base, g.total = true, p, tally{}

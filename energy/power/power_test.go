@@ -266,3 +266,23 @@ func BenchmarkAdd(b *testing.B) {
 		dst, _ = g.Add(energy.Sample{At: at, Value: int64(i%200-100) * 50}, dst[:0])
 	}
 }
+
+// What was counted is the whole watt-hours up to the last good reading, of the
+// direction that it is; the limit is the register's, or the arithmetic's own.
+func TestCounted(t *testing.T) {
+	begun := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	g := New(energy.Register{Measure: energy.Export, MaxPower: 9000}, 0, 0)
+	if _, ok := g.Counted(); ok {
+		t.Error("something was counted before the first reading")
+	}
+	for _, w := range []int64{-6000, -6000, -9001} { // the last is beyond the limit
+		g.Add(energy.Sample{At: begun, Value: w}, nil)
+		begun = begun.Add(5 * time.Minute)
+	}
+	if s, ok := g.Counted(); !ok || s.Value != 500 || !s.At.Equal(begun.Add(-10*time.Minute)) {
+		t.Errorf("%+v %v", s, ok)
+	}
+	if g.Limit() != 9000 || New(energy.Register{}, 0, 0).Limit() != maxWatts {
+		t.Errorf("limit %d", g.Limit())
+	}
+}

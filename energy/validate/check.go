@@ -2,44 +2,32 @@ package validate
 
 import (
 	"math/bits"
-	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
 )
 
-// check is V09: the half-hour against the check meter's. Where the check
-// meter's one is not settled yet, the next call speaks of it.
+// Checked applies V07 and V09 to a half-hour that was judged before its check
+// meter's was there, now that it is. Where one of them has spoken against it
+// already nothing more is said.
+func (c *Checker) Checked(h *energy.HalfHour, dst []Finding) []Finding {
+	if h.Flags.Has(7) || h.Flags.Has(9) {
+		return dst
+	}
+	end := h.Start.Add(c.o.Period)
+	v := view{c: c, h: h, end: end, dst: c.due(ofHalfHour, end, dst)}
+	v.check()
+	return v.dst
+}
+
+// check is V07 and V09 by the check meter, where it has the half-hour.
 func (v *view) check() {
 	c, h := v.c, v.h
-	if c.o.Check == nil || h.Quality < energy.Interpolated {
-		return
-	}
 	other, ok := actual(c.o.Check, c.key.Measure, h.Start)
-	if !ok {
-		c.checked = h.Start
+	if !ok || h.Quality < energy.Interpolated || v.stuck(&other) {
 		return
 	}
 	if f, differ := c.differ(h, &other); differ {
 		v.flag(f)
-	}
-}
-
-// late compares the half-hour before, whose check came after it.
-func (v *view) late() {
-	c := v.c
-	at := c.checked
-	if at.IsZero() || !at.Before(v.h.Start) {
-		return
-	}
-	c.checked = time.Time{}
-	h, ok := actual(v.past, c.key.Measure, at)
-	other, too := actual(c.o.Check, c.key.Measure, at)
-	if !ok || !too {
-		return
-	}
-	if f, differ := c.differ(&h, &other); differ {
-		f.From, f.To = at, at.Add(c.o.Period)
-		v.dst = c.say(ofHalfHour, v.end, f, v.dst)
 	}
 }
 

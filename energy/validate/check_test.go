@@ -81,50 +81,59 @@ func TestCheckMeter(t *testing.T) {
 	}
 }
 
-// The check meter may settle its half-hour later: then the next call speaks of
-// it, once, and by its own time.
-func TestCheckMeterComesLate(t *testing.T) {
-	past, check := memory{}, memory{}
+// The check meter's half-hour may come later, by a minute or by days: then it
+// says what it would have said at once, with the same flag and the same time.
+// Once one of its rules has spoken it says no more, and neither does one that is
+// not there, or vague.
+func TestChecked(t *testing.T) {
+	for name, x := range map[string]struct {
+		o          Options
+		mine, then energy.HalfHour
+		want       string
+	}{
+		"they agree":   {mine: measured(0, 10_000), then: measured(0, 10_000)},
+		"they differ":  {mine: measured(0, 10_000), then: measured(0, 9_000), want: "V09 warning"},
+		"it stands":    {mine: measured(0, 0), then: measured(0, 2_000), want: "V07 error"},
+		"another time": {mine: measured(0, 10_000), then: measured(1, 5)},
+		"it is vague":  {mine: measured(0, 10_000), then: graded(measured(0, 5), energy.Estimated, energy.RuleSpread)},
+		"mine is":      {mine: graded(measured(0, 10_000), energy.Estimated, energy.RuleSpread), then: measured(0, 5)},
+		"mine is not":  {mine: graded(measured(0, 0), energy.Missing, energy.RuleNone), then: measured(0, 5_000)},
+		"off":          {o: Options{Off: flags(7, 9)}, mine: measured(0, 10_000), then: measured(0, 9_000)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			check := memory{}
+			x.o.Check = check
+			c := New(mainImport, x.o)
+			if fs := c.HalfHour(&x.mine, memory{}, nil); said(fs) != "" || x.mine.Flags != 0 {
+				t.Fatalf("before the check meter has come: %v", fs)
+			}
+			check.put(imp, x.then)
+			fs := c.Checked(&x.mine, nil)
+			if said(fs) != x.want || x.want != "" && (flagged(x.mine.Flags) != x.want[:3] || !fs[0].From.Equal(slotAt(0)) || !fs[0].To.Equal(slotAt(1))) {
+				t.Errorf("%v, flags %q, want %q", fs, flagged(x.mine.Flags), x.want)
+			}
+			wellFormed(t, fs)
+			before := x.mine.Flags
+			if fs = c.Flush(c.Checked(&x.mine, nil)); said(fs) != "" || x.mine.Flags != before {
+				t.Errorf("said again: %v", fs)
+			}
+		})
+	}
+}
+
+// What was said by another hour is given with its count, also where the check
+// meter alone goes on speaking.
+func TestCheckedCounts(t *testing.T) {
+	check := memory{}
 	c := New(mainImport, Options{Check: check})
 	var fs []Finding
-	settle := func(n int, e int64) energy.HalfHour {
-		h := measured(n, e)
-		c.slots = nil // repetition is not asked here
-		fs = c.HalfHour(&h, past, fs[:0])
-		past.put(imp, h)
-		return h
+	for i := range 49 {
+		h := measured(i, 10_000)
+		check.put(imp, measured(i, 5_000))
+		fs = c.Checked(&h, fs)
 	}
-	settle(0, 10_000)
-	if said(fs) != "" {
-		t.Fatal(fs)
-	}
-	check.put(imp, measured(0, 9_395), measured(1, 10_000))
-	if h := settle(1, 10_000); said(fs) != "V09 warning" || !fs[0].From.Equal(slotAt(0)) || !fs[0].To.Equal(slotAt(1)) || h.Flags != 0 {
-		t.Fatal(fs)
-	}
-	settle(2, 10_000)
-	if said(fs) != "" {
-		t.Fatal(fs)
-	}
-	// The same half-hour again does not count as the next one.
-	settle(2, 10_000)
-	check.put(imp, measured(2, 10_000), measured(3, 10_000))
-	if settle(3, 10_000); said(fs) != "" {
-		t.Fatal(fs)
-	}
-	// One that never comes says nothing, and neither does one that is vague.
-	settle(4, 10_000)
-	settle(5, 10_000)
-	check.put(imp, graded(measured(5, 5), energy.Estimated, energy.RuleSpread))
-	if settle(6, 10_000); said(fs) != "" {
-		t.Fatal(fs)
-	}
-	// Nor does one of ours that is gone meanwhile.
-	settle(7, 10_000)
-	delete(past[imp], slotAt(7).Unix())
-	check.put(imp, measured(7, 5), measured(8, 10_000))
-	if settle(8, 10_000); said(fs) != "" {
-		t.Fatal(fs)
+	if said(fs) != "V09 warning, V09 warning x47" {
+		t.Error(said(fs))
 	}
 }
 

@@ -19,14 +19,13 @@ type Checker struct {
 	key energy.Key
 	o   *Options // with its defaults; shared, see Checkers
 
-	last    energy.Sample // newest reading that had a value
-	seen    bool          // there is one
-	counts  bool          // what Counts says
-	device  time.Time     // the device's own time in it; zero: it gave none
-	fresh   time.Time     // when that time was seen first
-	power   int64         // W at last, -1 not known
-	flowed  int64         // W x ms that flowed since the register moved
-	checked time.Time     // V09: a half-hour that the check meter had not settled yet; zero: none
+	last   energy.Sample // newest reading that had a value
+	seen   bool          // there is one
+	counts bool          // what Counts says
+	device time.Time     // the device's own time in it; zero: it gave none
+	fresh  time.Time     // when that time was seen first
+	power  int64         // W at last, -1 not known
+	flowed int64         // W x ms that flowed since the register moved
 
 	marks []mark // spans whose half-hours will be flagged
 	slots []slot // rules that spoke lately

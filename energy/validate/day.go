@@ -21,6 +21,12 @@ func Day(k energy.Key, day energy.Day, hh []energy.HalfHour, o Options, dst []Fi
 	return d.dst
 }
 
+// Day is Day with what the Checker knows of its register, also what that has
+// learnt from its device.
+func (c *Checker) Day(day energy.Day, hh []energy.HalfHour) []Finding {
+	return Day(c.key, day, hh, *c.o, nil)
+}
+
 type daily struct {
 	key      energy.Key
 	o        Options

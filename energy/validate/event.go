@@ -3,6 +3,7 @@ package validate
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
@@ -111,6 +112,16 @@ func (c *Checker) Change(at time.Time, found, expected string, dst []Finding) []
 	return c.say(ofReading, at, Finding{
 		Rule: 17, Severity: Error, From: from, To: at, Found: found, Expected: expected + " or a stated exchange",
 		Note: "the energy between the two is not known until the exchange is stated",
+	}, dst)
+}
+
+// Power is V05 for a point that shows a power alone: one beyond most, in W (or
+// var), either way, was not counted.
+func (c *Checker) Power(at time.Time, found, most int64, dst []Finding) []Finding {
+	unit := " " + strings.TrimSuffix(c.key.Measure.BaseUnit(), "h")
+	return c.say(ofReading, at, Finding{
+		Rule: 5, Severity: Warning, From: at, To: at, Found: strconv.FormatInt(found, 10) + unit,
+		Expected: "at most " + strconv.FormatInt(most, 10) + unit + " either way", Note: "the value was not counted",
 	}, dst)
 }
 

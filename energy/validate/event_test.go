@@ -164,3 +164,18 @@ func TestStep(t *testing.T) {
 		}
 	}
 }
+
+// A power is said in watts, also of what would be small as an amount.
+func TestPowerThatCannotBe(t *testing.T) {
+	for m, want := range map[energy.Measure]string{imp: "-60000 W, at most 50000 W either way", re: "-60000 var, at most 50000 var either way"} {
+		c := New(energy.Key{Meter: "main", Measure: m}, Options{})
+		fs := c.Power(noon, -60_000, 50_000, nil)
+		if said(fs) != "V05 warning" || fs[0].Found+", "+fs[0].Expected != want || !fs[0].From.Equal(noon) || !fs[0].To.Equal(noon) {
+			t.Errorf("%v", fs)
+		}
+		wellFormed(t, fs)
+		if fs = New(energy.Key{Meter: "main", Measure: m}, Options{Off: flags(5)}).Power(noon, -60_000, 50_000, nil); len(fs) != 0 {
+			t.Errorf("off: %v", fs)
+		}
+	}
+}

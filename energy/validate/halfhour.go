@@ -22,15 +22,12 @@ func (c *Checker) HalfHour(h *energy.HalfHour, past Past, dst []Finding) []Findi
 		return dst
 	}
 	v := view{c: c, h: h, past: past, end: end, dst: dst}
-	v.late()
 	v.sentinel()
 	v.source()
 	v.again()
 	v.ceiling()
 	v.zeroRun()
-	if !v.stuck() {
-		v.check()
-	}
+	v.check()
 	v.bothWays()
 	v.reactive()
 	v.usual()
@@ -62,7 +59,7 @@ func (v *view) flag(f Finding) {
 // source is V14: an estimate of the source stays marked as one. It is only
 // flagged; Day speaks where it goes on for long.
 func (v *view) source() {
-	if v.h.Evidence.Rule == energy.RuleImportedEst {
+	if r := v.h.Evidence.Rule; r == energy.RuleImportedEst || r == energy.RuleInterval && v.h.Quality <= energy.Estimated {
 		v.flag(Finding{Rule: 14})
 	}
 }
@@ -131,13 +128,9 @@ func (v *view) zeroRun() {
 
 // stuck is V07 by the check meter: this register did not move while the other
 // one counted.
-func (v *view) stuck() bool {
+func (v *view) stuck(other *energy.HalfHour) bool {
 	c, h := v.c, v.h
-	if h.Energy != 0 || h.Evidence.First.Value != h.Evidence.Last.Value || !c.on(7) {
-		return false
-	}
-	other, ok := actual(c.o.Check, c.key.Measure, h.Start)
-	if !ok || h.Quality < energy.Interpolated || other.Energy < c.o.StuckEnergy {
+	if h.Energy != 0 || h.Evidence.First.Value != h.Evidence.Last.Value || other.Energy < c.o.StuckEnergy || !c.on(7) {
 		return false
 	}
 	v.flag(Finding{Rule: 7, Severity: Error, Found: "the register stands still", Expected: "about " + c.amount(other.Energy) + ", as the check meter counted"})

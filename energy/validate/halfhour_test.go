@@ -93,6 +93,8 @@ func TestHalfHour(t *testing.T) {
 		"V10 off":               {o: Options{Off: flags(10)}, h: imported(measured(0, 5)), past: memory{}.put(imp, imported(measured(0, 6)))},
 
 		"V14 the source's estimate": {h: graded(measured(0, 5), energy.Estimated, energy.RuleImportedEst), flags: "V14"},
+		"V14 a feed's estimate":     {h: graded(measured(0, 5), energy.Estimated, energy.RuleInterval), flags: "V14"},
+		"V14 a feed's actual":       {h: interval(measured(0, 5))},
 		"V14 our own estimate":      {h: spread(measured(0, 5))},
 		"V14 off":                   {o: Options{Off: flags(14)}, h: graded(measured(0, 5), energy.Estimated, energy.RuleImportedEst)},
 

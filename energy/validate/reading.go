@@ -16,6 +16,7 @@ type Facts struct {
 
 	Now      time.Time     // the agent's clock; zero: the same as At
 	History  bool          // sent later, as history: it may be old
+	Total    bool          // of a half-hour that ends at At, as a feed gave it, not a register: what it comes to is for HalfHour to judge
 	DeviceAt time.Time     // the device's own time of the reading; zero: it gives none
 	Offset   time.Duration // the device's clock less the agent's, where the caller knows it better than DeviceAt less At; else 0
 
@@ -52,6 +53,9 @@ func (c *Checker) Reading(f Facts, dst []Finding) []Finding {
 	}
 	if !c.counts {
 		c.power = -1
+		return dst
+	}
+	if f.Total {
 		return dst
 	}
 	dst = c.twice(&f, dst)

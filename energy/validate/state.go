@@ -10,8 +10,9 @@ import (
 	"github.com/perseus-edge/perseus-edge/energy"
 )
 
-// stateVersion is the first byte of what State gives.
-const stateVersion = 1
+// stateVersion is the first byte of what State gives. Version 1 also kept a
+// half-hour that waited for its check meter.
+const stateVersion = 2
 
 var errState = errors.New("state of the validation rules is damaged: they begin anew, which costs a repeated finding at most")
 
@@ -25,7 +26,6 @@ func (c *Checker) State(dst []byte) []byte {
 	dst = appendTime(dst, c.fresh)
 	dst = binary.AppendVarint(dst, c.power)
 	dst = binary.AppendVarint(dst, c.flowed)
-	dst = appendTime(dst, c.checked)
 	dst = binary.AppendUvarint(dst, uint64(len(c.marks)))
 	for _, m := range c.marks {
 		dst = append(dst, byte(m.rule))
@@ -59,7 +59,6 @@ func Restore(k energy.Key, o Options, state []byte) (*Checker, error) {
 	c.last.At, c.last.Value = r.time(), r.varint()
 	c.device, c.fresh = r.time(), r.time()
 	c.power, c.flowed = max(r.varint(), -1), max(r.varint(), 0)
-	c.checked = r.time()
 	for n := r.count(Count); n > 0; n-- {
 		m := mark{rule: int(r.byte()), from: r.time(), to: r.time()}
 		if m.rule < 1 || m.rule > Count || !m.to.After(m.from) {

@@ -2,7 +2,9 @@ package agent
 
 import (
 	"math"
+	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
@@ -32,4 +34,24 @@ func TestMostThatIsFilled(t *testing.T) {
 			t.Errorf("%d Wh, %d W in %v: %d, want %d", c.energy, c.power, c.period, got, c.want)
 		}
 	}
+}
+
+// A gateway that never runs for an hour on end judges its days all the same.
+func TestDaysAreJudgedBetweenRestarts(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(registers{curve(1000)})
+		s := openFaulty(t, path)
+		c := site(f, 10*time.Second)
+		for range 3 * 24 * 2 {
+			check(t, runFor(newAgent(t, f, c, s), 30*time.Minute-time.Second))
+			time.Sleep(time.Second)
+		}
+		judged, err := s.Meta(metaJudged)
+		check(t, err)
+		if want := strconv.FormatInt(epoch.Add(2*24*time.Hour).Unix(), 10); string(judged) < want {
+			t.Errorf("judged up to %q, want %s or later", judged, want)
+		}
+		check(t, s.Close())
+	})
 }

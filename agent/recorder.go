@@ -60,8 +60,11 @@ const (
 	// maxWaiting bounds the half-hours in memory while the store cannot be
 	// written: 3 MiB; two weeks of ten meters.
 	maxWaiting = 20_000
-	// pruneEvery is how often old readings are removed.
+	// pruneEvery is how often old readings are removed, and it is looked whether a
+	// day is over; pruneFirst how soon after the start, so that a gateway that
+	// starts anew again and again comes to it, too.
 	pruneEvery = time.Hour
+	pruneFirst = 5 * time.Minute
 )
 
 func newRecorder(a *Agent) *recorder {
@@ -84,7 +87,7 @@ func (r *recorder) wake() {
 func (r *recorder) run(ctx context.Context) {
 	flush := time.NewTicker(r.agent.opt.Flush)
 	defer flush.Stop()
-	prune := time.NewTicker(pruneEvery)
+	prune := time.NewTicker(pruneFirst)
 	defer prune.Stop()
 	soon := time.NewTimer(0)
 	<-soon.C
@@ -105,6 +108,7 @@ func (r *recorder) run(ctx context.Context) {
 			armed = false
 		case <-flush.C:
 		case <-prune.C:
+			prune.Reset(pruneEvery)
 			r.prune()
 			r.daily()
 			continue

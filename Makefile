@@ -54,7 +54,7 @@ wires: ## 10,000 reads over faulty wires in each mode, in real time, beside the 
 	go test ./drivers/modbus -count 1 -timeout 60m -v -run 'TestNoWrongValue|TestPlain' -args -reads 10000
 
 mutate: ## change every comparison of the meter's mathematics, one at a time: a test must notice (about 30 minutes)
-	go run ./internal/mutate ./energy ./energy/power ./energy/gas ./energy/virtual ./energy/unit ./energy/validate ./energy/substitute
+	go run ./internal/mutate ./energy ./energy/power ./energy/gas ./energy/virtual ./energy/unit ./energy/validate ./energy/substitute ./energy/hhfile
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@./scripts/fuzz $(FUZZTIME)

@@ -27,14 +27,15 @@ func (b *bus) another(m *meter, reg *register, serial string) {
 	if !ok {
 		return
 	}
-	if base, open := acc.Base(); !open || b.exchangedAt(m, reg, base.At, serial) {
+	base, open := acc.Base()
+	if !open || b.exchangedAt(m, reg, base.At, serial) {
 		return
 	}
 	reg.oldSerial = before
 	before = cmp.Or(before, "another one")
 	b.log.Warn("another meter answers", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "bus", b.cfg.ID, "serial", serial, "before", before)
 	b.agent.notes.add(b.agent.Now(), m.cfg.ID, fmt.Sprintf("The meter says that its serial number is %s (before: %s): %s begins anew. State the closing and opening readings under exchanges.", serial, before, reg.key.Measure))
-	b.found(reg, reg.check.Change(b.agent.Now(), "serial "+serial, "serial "+before, b.words[:0]))
+	b.found(reg, reg.check.Change(base.At, b.agent.Now(), "serial "+serial, "serial "+before, b.words[:0]))
 	acc.Break()
 }
 

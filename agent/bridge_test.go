@@ -243,6 +243,33 @@ func TestExchangeCorrected(t *testing.T) {
 	})
 }
 
+// The correction was the mistake, and the operator takes it back.
+func TestExchangeCorrectedBack(t *testing.T) {
+	p := place{
+		hangs: []hanging{{"ONE", 0, 5_000_000}, {"TWO", 250 * minute, 10}},
+		states: []stating{
+			{at: 600 * minute, says: []int{0}},
+			{at: 660 * minute, says: []int{0}, edit: func(xs []config.Exchange) { xs[0].Reads[0].Closing += 500 }},
+			{at: 720 * minute, says: []int{0}},
+		},
+	}
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := openFaulty(t, path)
+		p.live(t, s, 800*minute)
+		allFlowed(t, halfHours(t, s, key("a")))
+		was, err := s.Corrections(key("a"), epoch.Add(4*time.Hour), epoch.Add(5*time.Hour))
+		if err != nil || len(was) != 3 || was[1].Old.Energy != 1800 || was[2].Old.Energy != 2300 {
+			t.Errorf("%+v, %v", was, err)
+		}
+		said := statements(t, s)
+		if last := said[len(said)-1]; len(said) != 5 || last.Closing == nil || last.Closing.Value != 5_015_000 {
+			t.Errorf("%d statements, the last closes at %+v", len(said), last.Closing)
+		}
+		check(t, s.Close())
+	})
+}
+
 // A data collector's file has told some of the missing half-hours, or all of
 // them, before the exchange is stated: they stand, and what they leave of both
 // meters' energy is that of the others.

@@ -74,6 +74,7 @@ func (r *recorder) derive(news touched) {
 			h := store.KeyedHalfHour{Key: of, HalfHour: v.HalfHour, Void: known && old.Quality > energy.Missing}
 			r.past.settle(h)
 			r.round.HalfHours = append(r.round.HalfHours, h)
+			r.exceeded(m, measure, v.HalfHour, old)
 		})
 	}
 }

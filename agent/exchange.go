@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,7 +85,13 @@ func (x *exchanges) keep(a *Agent) {
 
 // statementID names one register's part of an operator's statement.
 func statementID(k energy.Key, x *config.Exchange, r config.ExchangeRead) string {
-	return fmt.Sprintf("%s %s %d %d", k, x.At.UTC().Format(time.RFC3339), r.Closing, r.Opening)
+	return fmt.Sprintf("%s%d %d", exchangeID(k, x), r.Closing, r.Opening)
+}
+
+// exchangeID is what the statements of one exchange begin with, whatever its
+// readings.
+func exchangeID(k energy.Key, x *config.Exchange) string {
+	return fmt.Sprintf("%s %s ", k, x.At.UTC().Format(time.RFC3339))
 }
 
 // takeExchanges takes in the operator's statements whose time has come.
@@ -131,6 +139,9 @@ func (b *bus) cameOf(m *meter, reg *register, x *config.Exchange, read config.Ex
 		b.log.Error("meter exchange cannot be taken in", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "at", x.At, "error", err)
 		b.agent.notes.add(b.agent.Now(), m.cfg.ID, fmt.Sprintf("The exchange of %s stated for %s cannot be taken in: %v", reg.key.Measure, at, err))
 	case came != "":
+		// What was taken in of this exchange before holds no more: stated again,
+		// it is a correction, too.
+		maps.DeleteFunc(all.done, func(was, _ string) bool { return strings.HasPrefix(was, exchangeID(reg.key, x)) })
 		all.done[id], all.dirty = came, true
 		b.log.Info("meter exchange taken in", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "at", x.At, "outcome", came)
 		b.agent.notes.add(b.agent.Now(), m.cfg.ID, fmt.Sprintf("Meter exchange at %s: %s %s", at, reg.key.Measure, came))

@@ -23,12 +23,13 @@ func (b *bus) learn(m *meter, reg *register, r *drivers.Reading) {
 			acc.Learn(c.Modulus, c.Step)
 		}
 	}
-	if _, open := reg.counter.Base(); r.Anew == "" || !ok || !open {
+	base, open := reg.counter.Base()
+	if r.Anew == "" || !ok || !open {
 		return
 	}
 	now := b.agent.Now()
 	b.log.Warn("register begins anew", "meter", m.cfg.ID, "measure", reg.key.Measure.String(), "bus", b.cfg.ID, "reason", r.Anew)
 	b.agent.notes.add(now, m.cfg.ID, fmt.Sprintf("The %s register begins anew: %s. What lies between is not known.", reg.key.Measure, r.Anew))
-	b.found(reg, reg.check.Change(now, r.Anew, "a total that goes on", b.words[:0]))
+	b.found(reg, reg.check.Change(base.At, now, r.Anew, "a total that goes on", b.words[:0]))
 	acc.Break()
 }

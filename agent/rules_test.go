@@ -308,7 +308,8 @@ func TestVirtualSwitchedOff(t *testing.T) {
 				rest.Off = rest.Off.With(9)
 			}
 			c.Meters = append(c.Meters, rest)
-			check(t, runFor(newAgent(t, f, c, s), 5*time.Hour))
+			check(t, runFor(newAgent(t, f, c, s), 13*time.Hour))
+			check(t, runFor(newAgent(t, f, c, s), 13*time.Hour)) // the start makes the past anew, and says nothing twice
 			hs := halfHours(t, s, key("rest"))
 			if len(hs) < 8 {
 				t.Fatalf("%d half-hours", len(hs))
@@ -317,6 +318,14 @@ func TestVirtualSwitchedOff(t *testing.T) {
 				if h.Quality != energy.Missing || h.Flags.Has(9) == off {
 					t.Errorf("off %v: %v %v, flags %v", off, h.Start, h.Quality, h.Flags.List())
 				}
+			}
+			// One finding for a run of them, and one a day.
+			var want []string
+			if !off {
+				want = []string{"V09 warning 01 00:30", "V09 warning 02 00:00"}
+			}
+			if got := foundOf(t, s, "rest"); !slices.Equal(got, want) {
+				t.Errorf("off %v: found %v, want %v", off, got, want)
 			}
 			check(t, s.Close())
 		})

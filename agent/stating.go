@@ -67,9 +67,9 @@ func (b *bus) unstated(m *meter, reg *register, e energy.Event) []validate.Findi
 	case e.Kind != energy.Opened || reg.before == nil:
 		return nil
 	case reg.breakKind == energy.ExchangeStatement:
-		return reg.check.Change(e.At, "serial number "+m.cfg.Serial+" in the configuration", "the one before", b.words[:0])
+		return reg.check.Change(reg.before.ReadAt, e.At, "serial number "+m.cfg.Serial+" in the configuration", "the one before", b.words[:0])
 	case reg.breakKind == energy.ConfigChangeStatement:
-		return reg.check.Change(e.At, "read as "+originWords(&b.cfg, m.cfg, reg.cfg)+", in another way than before", "no change", b.words[:0])
+		return reg.check.Change(reg.before.ReadAt, e.At, "read as "+originWords(&b.cfg, m.cfg, reg.cfg)+", in another way than before", "no change", b.words[:0])
 	}
 	return nil
 }

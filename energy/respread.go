@@ -87,7 +87,7 @@ func (r *run) meets() []meeting {
 	start := r.old[0].Start.UnixNano()
 	end := start + int64(len(r.old))*int64(r.period)
 	for j := 1; j < len(r.knots); j++ {
-		if p, q := r.knots[j-1], r.knots[j]; r.isGap(p, q) && q.at > start && p.at < end {
+		if p, q := r.knots[j-1], r.knots[j]; r.isGap(p, q) && q.at >= start && p.at < end { // one that is known up to start alone goes on in the first half-hour
 			first, last := r.within(p, q)
 			for i := first; i <= last; i++ {
 				out[i].gaps++

@@ -199,6 +199,7 @@ func TestRespreadOfTwoGapsThatShareAHalfHour(t *testing.T) {
 		"one gap":             {map[string]int64{"01:00": 500}, true, "00:00 2250, 00:30 1875, 01:00 500, 01:30 1875, 02:00 1500, 02:30 1500"},
 		"the shared one":      {map[string]int64{"02:00": 3000}, true, "00:00 1909, 00:30 1363, 01:00 1364, 01:30 1364, 02:00 3000, 02:30 1200, 03:00 1200, 03:30 1200, 04:00 3150"},
 		"it and another":      {map[string]int64{"02:00": 3000, "03:00": 0}, true, "01:30 1364, 02:00 3000, 02:30 1714, 03:00 0, 03:30 1714, 04:00 3322"},
+		"nothing in it":       {map[string]int64{"02:00": 0}, true, "00:00 2090, 00:30 1637, 01:00 1636, 01:30 1637, 02:00 0, 02:30 1800, 03:00 1800, 03:30 1800, 04:00 3350"},
 		"more than one gap":   {map[string]int64{"02:00": 20_000}, false, ""},
 		"all but the shared":  {map[string]int64{"00:00": 1, "00:30": 1, "01:00": 1, "01:30": 1}, false, ""},
 		"nothing but it left": {map[string]int64{"02:00": 18_000}, false, "00:30 0, 01:00 0, 01:30 0, 02:00 18000, 02:30 1500, 03:00 1500"},
@@ -217,6 +218,26 @@ func TestRespreadOfTwoGapsThatShareAHalfHour(t *testing.T) {
 		if again := Respread(reg, Period, hh, all, given); again != nil {
 			t.Errorf("%s: done again it changes %v", name, again)
 		}
+	}
+}
+
+// A half-hour that has a part in two gaps stays, also where what is known
+// begins with it.
+func TestRespreadBeginsInAGap(t *testing.T) {
+	reg := Register{Measure: Import}
+	a := NewAccumulator(reg, Period)
+	day := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	var hh []HalfHour
+	for _, x := range [][2]int64{{0, 0}, {10, 1000}, {130, 7000}, {250, 13000}, {255, 13500}, {285, 18000}} {
+		out, _ := a.Add(Sample{At: day.Add(time.Duration(x[0]) * time.Minute), Value: 1 + x[1]}, nil)
+		hh = append(hh, out...)
+	}
+	hh = slices.DeleteFunc(hh, func(h HalfHour) bool { return h.Start.Before(day.Add(2 * time.Hour)) })
+	stands, given := give(hh, map[string]int64{"03:00": 600})
+	got, sum := energies(put(stands, Respread(reg, Period, hh, stands, given)))
+	_, before := energies(hh)
+	if want := "02:00 1500, 02:30 1885, 03:00 600, 03:30 1886, 04:00 3379"; got != want || sum != before {
+		t.Errorf("%d Wh, the register counted %d: %s", sum, before, got)
 	}
 }
 

@@ -283,7 +283,7 @@ func TestVirtualMeterOnThePage(t *testing.T) {
 		Of: "main", Shares: []config.Share{{Part: virtual.Part{Num: 1, Den: 4}, Text: "0.25"}}, Method: virtual.AreaOccupied}})
 	withAgent(t, c, func(t *testing.T, ask func(string, string, ...func(*http.Request)) *http.Response) {
 		b := body(t, ask("GET", "/?meter=tenant"))
-		for _, want := range []string{"This electricity meter is worked out: a share of main by AreaOccupied: 0.25.", "4.500 kWh in 6 half-hours", `class="measured"`, "It has no register of its own"} {
+		for _, want := range []string{"This electricity meter is worked out: a share of main by AreaOccupied: 0.25.", "4.500 kWh in 6 half-hours", `class="measured"`, "It has no register of its own", "A virtual meter, by share-area, made of main: 1/4."} {
 			if !strings.Contains(b, want) {
 				t.Errorf("the page lacks %q", want)
 			}

@@ -56,7 +56,7 @@ func (c *Checker) Event(e energy.Event, dst []Finding) []Finding {
 			Expected: "a reading before the register can wrap twice", Note: "how often it wrapped is not known: the half-hours between are missing",
 		}, dst)
 	case energy.Exchanged:
-		return c.Change(e.At, "another meter, at "+c.amount(e.After), "the meter that was read until "+stamp(since(e)), dst)
+		return c.Change(since(e), e.At, "another meter, at "+c.amount(e.After), "the meter that was read until "+stamp(since(e)), dst)
 	case energy.ClockBack:
 		return c.Redated(e, dst)
 	}
@@ -101,12 +101,13 @@ func since(e energy.Event) time.Time {
 }
 
 // Change is V17: the meter or the way it is read is another one than stated,
-// and no exchange record tells of it. found and expected say what, e.g.
+// and no exchange record tells of it. before is when the register was last read
+// as stated, at when it was found out. found and expected say what, e.g.
 // "serial 7654321" and "serial 1234567".
-func (c *Checker) Change(at time.Time, found, expected string, dst []Finding) []Finding {
-	from := at
-	if c.seen && c.last.At.Before(at) {
-		from = c.last.At
+func (c *Checker) Change(before, at time.Time, found, expected string, dst []Finding) []Finding {
+	from := before
+	if from.IsZero() || from.After(at) {
+		from = at
 	}
 	c.mark(17, from, at)
 	return c.say(ofReading, at, Finding{

@@ -44,7 +44,7 @@ func TestEvent(t *testing.T) {
 		"reset not near":           {o: wraps, e: ev(energy.Reset, 899, 850), want: "V03 error", found: "from 899 Wh to 850 Wh", flags: "V03|V03"},
 		"leap near the modulus":    {o: wraps, e: ev(energy.Reset, 900, 900), want: "V05 error", found: "from 900 Wh to 900 Wh", flags: "V05|V05"},
 		"ambiguous":                {e: ev(energy.Ambiguous, 500, 600), want: "V04 error", found: "no reading for 30m0s", flags: "V04|V04"},
-		"exchanged":                {e: ev(energy.Exchanged, 500, 7), want: "V17 error", found: "another meter, at 7 Wh", flags: "|V17"},
+		"exchanged":                {e: ev(energy.Exchanged, 500, 7), want: "V17 error", found: "another meter, at 7 Wh", flags: "V17|V17"},
 		"clock back":               {e: energy.Event{Kind: energy.ClockBack, At: noon.Add(40 * time.Minute), Before: 5, After: 6, BeforeAt: noon.AddDate(1, 0, 0)}, want: "V12 error", found: "the last reading is dated 2027-07-15T12:00:00Z"},
 		"baseline of another time": {e: energy.Event{Kind: energy.Reset, At: noon.Add(40 * time.Minute), Before: 5, After: 3, BeforeAt: noon.AddDate(1, 0, 0)}, want: "V03 error", found: "from 5 Wh to 3 Wh", flags: "|V03"},
 	} {
@@ -98,32 +98,30 @@ func TestLeapThatStays(t *testing.T) {
 
 func TestChange(t *testing.T) {
 	c := New(mainImport, Options{})
-	fs := c.Change(after(60), "serial 7654321", "serial 1234567", nil)
+	fs := c.Change(time.Time{}, after(60), "serial 7654321", "serial 1234567", nil)
 	if said(fs) != "V17 error" || !fs[0].From.Equal(after(60)) || fs[0].Expected != "serial 1234567 or a stated exchange" {
 		t.Error(fs)
 	}
+	// The other meter's first reading was judged already: the break begins with the last one before.
 	c = New(mainImport, Options{})
-	c.Reading(Facts{At: after(-60), Value: 5}, nil)
-	fs = c.Change(after(60), "serial 7654321", "serial 1234567", nil)
+	c.Reading(Facts{At: after(59), Value: 5}, nil)
+	fs = c.Change(after(-60), after(60), "serial 7654321", "serial 1234567", nil)
 	if said(fs) != "V17 error" || !fs[0].From.Equal(after(-60)) || !fs[0].To.Equal(after(60)) {
 		t.Error(fs)
 	}
 	for n, want := range map[int]string{-1: "V17", 0: "V17"} {
 		d := New(mainImport, Options{})
-		d.Reading(Facts{At: after(-60), Value: 5}, nil)
-		d.Change(after(60), "a", "b", nil)
+		d.Change(after(-60), after(60), "a", "b", nil)
 		h := measured(n, 5)
 		d.HalfHour(&h, nil, nil)
 		if flagged(h.Flags) != want {
 			t.Errorf("half-hour %d: %q", n, flagged(h.Flags))
 		}
 	}
-	c = New(mainImport, Options{})
-	c.Reading(Facts{At: after(120), Value: 5}, nil)
-	if fs = c.Change(after(60), "a", "b", nil); !fs[0].From.Equal(after(60)) {
+	if fs = New(mainImport, Options{}).Change(after(120), after(60), "a", "b", nil); !fs[0].From.Equal(after(60)) {
 		t.Errorf("a change before the last reading begins at %v", fs[0].From)
 	}
-	if fs = New(mainImport, Options{Off: flags(17)}).Change(noon, "a", "b", nil); len(fs) != 0 {
+	if fs = New(mainImport, Options{Off: flags(17)}).Change(noon, noon, "a", "b", nil); len(fs) != 0 {
 		t.Error(fs)
 	}
 }

@@ -2,7 +2,7 @@
 // !=, and so on) and runs its tests against the changed package: a change that
 // no test notices is printed, and the exit status is 1.
 //
-//	go run ./internal/mutate [-tests PATTERNS] [-j N] ./energy [./energy/power ...]
+//	go run ./internal/mutate [-tests PATTERNS] [-files NAMES] [-j N] ./energy [./energy/power ...]
 //
 // The sources are not touched: the changed file is given to the compiler as an
 // overlay. A comparison whose change makes no difference that anybody could see
@@ -11,8 +11,10 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"go/ast"
@@ -44,7 +46,8 @@ type mutant struct {
 func main() {
 	jobs := flag.Int("j", 2, "how many run side by side")
 	tests := flag.String("tests", "", "packages whose tests must notice, separated by commas; the changed package's own if empty")
-	limit := flag.Duration("limit", 90*time.Second, "how long one run of the tests may take; longer counts as noticed")
+	files := flag.String("files", "", "the files to change, separated by commas, such as respread.go; all if empty")
+	limit := flag.Duration("limit", 90*time.Second, "how long one run of the tests may take; longer counts as noticed, and is counted apart: on a busy machine it proves nothing")
 	flag.Parse()
 	if flag.NArg() == 0 {
 		fmt.Fprintln(os.Stderr, "mutate: name the packages to change, such as ./energy")
@@ -52,7 +55,7 @@ func main() {
 	}
 	survived := 0
 	for _, dir := range flag.Args() {
-		n, err := mutate(dir, *tests, *jobs, *limit)
+		n, err := mutate(dir, *files, *tests, *jobs, *limit)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "mutate:", err)
 			os.Exit(1)
@@ -65,8 +68,8 @@ func main() {
 }
 
 // mutate tries every mutant of a package and gives how many no test noticed.
-func mutate(dir, tests string, jobs int, limit time.Duration) (survived int, err error) {
-	all, excused, err := mutants(dir)
+func mutate(dir, files, tests string, jobs int, limit time.Duration) (survived int, err error) {
+	all, excused, err := mutants(dir, strings.FieldsFunc(files, func(c rune) bool { return c == ',' }))
 	if err != nil {
 		return 0, err
 	}
@@ -82,15 +85,18 @@ func mutate(dir, tests string, jobs int, limit time.Duration) (survived int, err
 		return 0, err
 	}
 	defer os.RemoveAll(tmp)
+	slow := 0
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	next := make(chan mutant)
 	for i := range jobs {
 		wg.Go(func() {
 			for m := range next {
-				noticed, err := m.try(filepath.Join(tmp, fmt.Sprint(i)), run, limit)
+				noticed, late, err := m.try(filepath.Join(tmp, fmt.Sprint(i)), run, limit)
 				mu.Lock()
 				switch {
+				case late:
+					slow++
 				case err != nil:
 					fmt.Printf("%s: cannot be tried: %v\n", m.place, err)
 					survived++
@@ -107,18 +113,19 @@ func mutate(dir, tests string, jobs int, limit time.Duration) (survived int, err
 	}
 	close(next)
 	wg.Wait()
-	fmt.Printf("%s: %d comparisons changed, %d noticed, %d not; %d excused with a reason\n", dir, len(all), len(all)-survived, survived, excused)
+	fmt.Printf("%s: %d comparisons changed, %d noticed (%d of them by running too long), %d not; %d excused with a reason\n", dir, len(all), len(all)-survived, slow, survived, excused)
 	return survived, nil
 }
 
-// mutants finds the comparisons of a package's sources, but for those excused.
-func mutants(dir string) (all []mutant, excused int, err error) {
+// mutants finds the comparisons of a package's sources, or of those of its files
+// that are named, but for those excused.
+func mutants(dir string, only []string) (all []mutant, excused int, err error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		return nil, 0, err
 	}
 	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
+		if strings.HasSuffix(file, "_test.go") || len(only) > 0 && !slices.Contains(only, filepath.Base(file)) {
 			continue
 		}
 		src, err := os.ReadFile(file)
@@ -158,42 +165,44 @@ func isError(x *ast.BinaryExpr) bool {
 	})
 }
 
-// try runs the tests against the mutant; noticed when they fail.
-func (m mutant) try(dir string, run []string, limit time.Duration) (noticed bool, err error) {
+// try runs the tests against the mutant; noticed when they fail, late when they
+// do not end in time.
+func (m mutant) try(dir string, run []string, limit time.Duration) (noticed, late bool, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return false, err
+		return false, false, err
 	}
 	src, err := os.ReadFile(m.file)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	changed := slices.Concat(src[:m.offset], []byte(flipped[m.from].String()), src[m.offset+len(m.from.String()):])
 	copied := filepath.Join(dir, "changed.go")
 	if err := os.WriteFile(copied, changed, 0o600); err != nil {
-		return false, err
+		return false, false, err
 	}
 	whole, err := filepath.Abs(m.file)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{whole: copied}})
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	file := filepath.Join(dir, "overlay.json")
 	if err := os.WriteFile(file, overlay, 0o600); err != nil {
-		return false, err
+		return false, false, err
 	}
 	out, err := test([]string{"-overlay", file}, run, limit)
 	if bytes.Contains(out, []byte("[build failed]")) {
-		return false, fmt.Errorf("it does not compile: %s", out)
+		return false, false, fmt.Errorf("it does not compile: %s", out)
 	}
-	return err != nil, nil
+	return err != nil, errors.Is(err, context.DeadlineExceeded) || bytes.Contains(out, []byte("panic: test timed out")), nil
 }
 
 func test(args, run []string, limit time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit+time.Minute) // and the time to compile
 	defer cancel()
 	args = slices.Concat([]string{"test", "-failfast", "-vet=off", "-timeout", limit.String()}, args, run)
-	return exec.CommandContext(ctx, "go", args...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
+	return out, cmp.Or(ctx.Err(), err)
 }

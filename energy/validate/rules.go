@@ -72,7 +72,7 @@ var rules = [Count]Rule{
 	{6, "V06", "zero for long while the meter answers", Warning, "Check whether the circuit is in use, and whether the CTs are connected. Switch the rule off for a circuit that is meant to stand still."},
 	{7, "V07", "register stands still while power flows", Error, "Check the register's address and the meter: energy flows that it does not count."},
 	{8, "V08", "half-hours do not sum to the register's advance", Error, "Do not rely on the day. Keep the evidence and report it as a bug: this must not happen."},
-	{9, "V09", "main and check meter disagree", Warning, "Compare both meters on site: CT ratios, phase order, a blown voltage fuse, a meter in need of calibration."},
+	{9, "V09", "a main meter and its check meter or sub-meters disagree", Warning, "Compare both meters on site: CT ratios, phase order, a blown voltage fuse, a meter in need of calibration."},
 	{10, "V10", "the same time with different values", Warning, "The later one stands and the earlier one is kept as a version. If it goes on, two sources speak for one register."},
 	{11, "V11", "clock is off", Warning, "Set the device's clock, or connect it to a time server. Beyond 15 minutes its times are not used."},
 	{12, "V12", "time in the future or too old", Error, "The reading is not counted. Check the clock of the source."},

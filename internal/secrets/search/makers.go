@@ -28,6 +28,7 @@ var makers = []maker{
 	{in: "identity", name: "NewCode", kind: "code of a bill or a gateway's page", spell: grouped(crockford), typed: true},
 	{in: "identity", name: "NewEnrolCode", kind: "enrolment code", spell: enrolCode, typed: true},
 	{in: "identity/identitytest", name: "sign"},            // serial numbers
+	{in: "identity/identitytest", name: "NewPasskey"},      // its identifier; the key is newkey.Make's
 	{in: "identity/signin", name: "random"},                // salts of passwords
 	{in: "identity/keystore", name: "makeToken"},           // the name of an object
 	{in: "identity/keystore/keystoretest", name: "NewPIN"}, // handed over by itself

@@ -47,23 +47,21 @@ func respread(r *run, stands []HalfHour, given []bool) []HalfHour {
 	for i := range stands {
 		now[i] = stands[i].Energy
 	}
-	touched := make([]bool, len(stands))
+	touched, ahead := make([]bool, len(stands)), make([]int64, len(stands)) // ahead: of where the register was taken to be at the end of each
 	meets := r.meets()
 	for j := 1; j < len(r.knots); j++ {
 		// A gap that goes on beyond the run has one of its ends between its samples.
 		if p, q := r.knots[j-1], r.knots[j]; r.isGap(p, q) && !p.bound && !q.bound {
-			r.fillGap(p, q, meets, given, now, touched)
+			r.fillGap(p, q, meets, given, now, touched, ahead)
 		}
 	}
 	var out []HalfHour
-	total := int64(0)
 	for i, h := range stands {
-		total += now[i]
 		if !touched[i] || given[i] {
 			continue
 		}
 		next := h
-		next.Energy, next.Cumulative = now[i], r.reg.wrap(r.start, total)
+		next.Energy, next.Cumulative = now[i], r.reg.wrap(r.start, r.totals[i+1]+ahead[i])
 		next.Quality, next.Evidence = Estimated, r.old[i].Evidence
 		next.Evidence.Rule = RuleProfileScaled
 		if next.Energy != h.Energy || next.Cumulative != h.Cumulative || next.Quality != h.Quality || next.Evidence.Rule != h.Evidence.Rule {
@@ -135,7 +133,7 @@ func (r *run) part(i int, p, q knot) (length, energy int64) {
 
 // fillGap spreads what is left between two knots over the half-hours there
 // that nobody gave.
-func (r *run) fillGap(p, q knot, meets []meeting, given []bool, now []int64, touched []bool) {
+func (r *run) fillGap(p, q knot, meets []meeting, given []bool, now []int64, touched []bool, ahead []int64) {
 	first, last := r.within(p, q)
 	if !slices.Contains(given[first:last+1], true) {
 		return
@@ -143,6 +141,7 @@ func (r *run) fillGap(p, q knot, meets []meeting, given []bool, now []int64, tou
 	left, weight, length := q.total-p.total, int64(0), int64(0)
 	counted := make([]int64, last+1-first) // what the register counted outside of the gap
 	weights, lengths := make([]int64, len(counted)), make([]int64, len(counted))
+	more := make([]int64, len(counted)) // than an even share, that the gap has in each
 	for i := first; i <= last; i++ {
 		ns, even := r.part(i, p, q)
 		k := i - first
@@ -157,12 +156,14 @@ func (r *run) fillGap(p, q knot, meets []meeting, given []bool, now []int64, tou
 			if left -= of; !ok {
 				return
 			}
+			more[k] = of - even
 		case m.gaps > 1 && now[i] != r.old[i].Energy:
 			return // it was shaped, and nothing says how much of that belongs to which gap
 		case m.gaps > 1:
 			left -= even
 		case given[i]:
 			left -= now[i] - counted[k]
+			more[k] = now[i] - r.old[i].Energy
 		default:
 			lengths[k], weights[k] = ns, max(0, now[i]-counted[k])
 			length, weight = length+ns, weight+weights[k]
@@ -177,15 +178,17 @@ func (r *run) fillGap(p, q knot, meets []meeting, given []bool, now []int64, tou
 	if weight == 0 {
 		weights, weight = lengths, length
 	}
-	sum, done := int64(0), int64(0)
+	sum, done, beyond := int64(0), int64(0), int64(0)
 	for i := first; i <= last; i++ {
 		k := i - first
-		if lengths[k] == 0 {
-			continue
+		if lengths[k] > 0 {
+			touched[i] = true
+			sum += weights[k]
+			upTo := int64(mulDiv(uint64(left), uint64(sum), uint64(weight)))
+			now[i], done = counted[k]+upTo-done, upTo
+			more[k] = now[i] - r.old[i].Energy
 		}
-		touched[i] = true
-		sum += weights[k]
-		upTo := int64(mulDiv(uint64(left), uint64(sum), uint64(weight)))
-		now[i], done = counted[k]+upTo-done, upTo
+		beyond += more[k]
+		ahead[i] += beyond
 	}
 }

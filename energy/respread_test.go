@@ -268,7 +268,7 @@ func TestRespreadLaw(t *testing.T) {
 		for i := range stands {
 			if stands[i].Quality == Estimated && rapid.IntRange(0, 2).Draw(t, "given") == 0 {
 				given[i] = true
-				stands[i].Energy, stands[i].Cumulative, stands[i].Quality, stands[i].Evidence = rapid.Int64Range(0, 1000).Draw(t, "actual"), -1, Measured, Evidence{Rule: RuleImported}
+				stands[i].Energy, stands[i].Cumulative, stands[i].Quality, stands[i].Evidence = rapid.SampledFrom([]int64{0, 1, 500, 1000, 5000, 30_000}).Draw(t, "actual"), -1, Measured, Evidence{Rule: RuleImported}
 			}
 		}
 		changed := Respread(reg, Period, hh, stands, given)
@@ -279,6 +279,11 @@ func TestRespreadLaw(t *testing.T) {
 			}
 			if all[i].Energy < 0 || !given[i] && all[i].Quality > hh[i].Quality {
 				t.Fatalf("%+v", all[i])
+			}
+		}
+		for i := 1; i < len(all); i++ { // the register between two that it tells of is where both say
+			if from, to := all[i-1].Cumulative, all[i].Cumulative; from >= 0 && to >= 0 && reg.wrap(from, all[i].Energy) != to {
+				t.Fatalf("%s: %d Wh from %d to %d", all[i].Start.Format("15:04"), all[i].Energy, from, to)
 			}
 		}
 		// Sums over each run of changed and given half-hours with a changed one in it.

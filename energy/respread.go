@@ -23,7 +23,8 @@ import (
 // leave more than the meter can deliver in the rest (the two sources disagree,
 // and neither is bent to fit the other), or where nothing is left to spread over.
 // A half-hour that has a part in two gaps, or seconds in one and is known better,
-// stays as it is; of an actual value two gaps have their parts in proportion to time.
+// stays as it is; of an actual value two gaps have their parts in proportion to
+// time, unless all the rest of one is told: then it has what that leaves.
 func Respread(r Register, period time.Duration, window, stands []HalfHour, given []bool) (out []HalfHour) {
 	if len(window) != len(stands) || len(window) != len(given) {
 		return nil
@@ -49,6 +50,7 @@ func respread(r *run, stands []HalfHour, given []bool) []HalfHour {
 	}
 	touched, ahead := make([]bool, len(stands)), make([]int64, len(stands)) // ahead: of where the register was taken to be at the end of each
 	meets := r.meets()
+	r.partActuals(meets, given, now)
 	for j := 1; j < len(r.knots); j++ {
 		// A gap that goes on beyond the run has one of its ends between its samples.
 		if p, q := r.knots[j-1], r.knots[j]; r.isGap(p, q) && !p.bound && !q.bound {
@@ -77,6 +79,9 @@ func respread(r *run, stands []HalfHour, given []bool) []HalfHour {
 type meeting struct {
 	gaps          int
 	before, after knot
+	begins, ends  knot  // where the first of the two gaps begins, and the second one ends
+	first         int64 // what the first has of an actual value
+	known         bool  // first is known
 }
 
 // meets gives the meeting in each half-hour of a run.
@@ -90,25 +95,61 @@ func (r *run) meets() []meeting {
 			for i := first; i <= last; i++ {
 				out[i].gaps++
 			}
-			out[first].after, out[last].before = p, q
+			out[first].after, out[first].ends = p, q
+			out[last].before, out[last].begins = q, p
 		}
 	}
 	return out
 }
 
+// partActuals decides what each of two gaps has of an actual value in the
+// half-hour that they share: where everything else of one of them is told, what
+// that leaves; else in proportion to time. It is not known where the value is
+// less than was counted between them.
+func (r *run) partActuals(meets []meeting, given []bool, now []int64) {
+	for i := range meets {
+		m := &meets[i]
+		value := now[i] - (m.after.total - m.before.total)
+		if m.gaps != 2 || !given[i] || value < 0 {
+			continue
+		}
+		one, two := m.before.at-r.old[i].Start.UnixNano(), r.old[i].Start.Add(r.period).UnixNano()-m.after.at
+		m.first, m.known = int64(mulDiv(uint64(value), uint64(one), uint64(one+two))), true
+		if left, told := r.leaves(m.begins, m.before, i, meets, given, now); told && left >= 0 && left <= value {
+			m.first = left
+		} else if left, told := r.leaves(m.after, m.ends, i, meets, given, now); told && left >= 0 && left <= value {
+			m.first = value - left
+		}
+	}
+}
+
+// leaves gives what the actual values of a gap leave of its advance for
+// half-hour i; told is false where they do not tell all the rest of it.
+func (r *run) leaves(p, q knot, i int, meets []meeting, given []bool, now []int64) (left int64, told bool) {
+	first, last := r.within(p, q)
+	left = q.total - p.total
+	for j := first; j <= last; j++ {
+		_, even := r.part(j, p, q)
+		switch {
+		case j == i:
+		case r.old[j].Evidence.Rule != RuleSpread:
+			left -= even
+		case given[j] && meets[j].gaps == 1:
+			left -= now[j] - r.old[j].Energy + even
+		default:
+			return 0, false
+		}
+	}
+	return left, true
+}
+
 // actual gives what the gap from p on has of an actual value in a half-hour that
-// it shares with another; false where the value is less than was counted between.
-func (m *meeting) actual(value int64, start time.Time, period time.Duration, p knot) (int64, bool) {
-	value -= m.after.total - m.before.total
-	if value < 0 {
-		return 0, false
-	}
-	one, two := m.before.at-start.UnixNano(), start.Add(period).UnixNano()-m.after.at
-	first := int64(mulDiv(uint64(value), uint64(one), uint64(one+two)))
+// it shares with another; false where that is not known.
+func (m *meeting) actual(value int64, p knot) (int64, bool) {
 	if p.at == m.after.at {
-		return value - first, true
+		return value - (m.after.total - m.before.total) - m.first, m.known
 	}
-	return first, true
+	return m.first, m.known
 }
 
 // isGap reports whether the advance between two knots was spread.
@@ -152,7 +193,7 @@ func (r *run) fillGap(p, q knot, meets []meeting, given []bool, now []int64, tou
 		case r.old[i].Evidence.Rule != RuleSpread:
 			left -= even // seconds at an edge of the gap, and known better than that
 		case m.gaps > 1 && given[i]:
-			of, ok := m.actual(now[i], r.old[i].Start, r.period, p)
+			of, ok := m.actual(now[i], p)
 			if left -= of; !ok {
 				return
 			}

@@ -128,20 +128,25 @@ func (r *Register) beside(period time.Duration, stands, made []HalfHour, legs []
 		shares += h.Energy + 1
 		upTo := int64(mulDiv(uint64(left), uint64(shares), uint64(weight)))
 		h.Energy, given, sum = upTo-given, upTo, sum+upTo-given
-		h.Cumulative, h.Quality = r.after(legs, sum), Estimated
+		h.Cumulative, h.Quality = r.after(legs, sum, h.Start.Add(period).UnixNano()), Estimated
 		out = append(out, h)
 	}
 	return out, nil
 }
 
 // after gives the register once so much was counted along the legs, no more
-// than along all of them.
-func (r *Register) after(legs []leg, energy int64) int64 {
-	for energy > legs[0].energy {
+// than along all of them, at an instant; -1 where the readings around the
+// instant were others (perhaps another meter's), so that it cannot have shown that.
+func (r *Register) after(legs []leg, energy, at int64) int64 {
+	for energy > legs[0].energy || energy == legs[0].energy && at > legs[0].to.at {
 		energy -= legs[0].energy
 		legs = legs[1:]
 	}
-	return r.wrap(legs[0].from.value, energy)
+	l := legs[0]
+	if at < l.from.at || at > l.to.at || at == l.from.at && energy > 0 || at == l.to.at && energy < l.energy {
+		return -1
+	}
+	return r.wrap(l.from.value, energy)
 }
 
 // bridgeable says what is wrong with the window, or where its breaks lie.

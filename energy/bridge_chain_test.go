@@ -102,7 +102,9 @@ func TestBridgeBesideAFile(t *testing.T) {
 		want []hh
 		err  string
 	}{
-		{"of the middle", map[int]int64{2: 400}, Measured, []hh{{"00:00:00", 272, 999_372, Estimated, 2}, {"01:00:00", 228, 310, Estimated, 0}}, ""},
+		{"of the middle", map[int]int64{2: 400}, Measured, []hh{{"00:00:00", 272, -1, Estimated, 2}, {"01:00:00", 228, 310, Estimated, 0}}, ""},     // the closing reading of 00:30 was 999,400
+		{"of nothing at first", map[int]int64{1: 0}, Measured, []hh{{"00:30:00", 524, -1, Estimated, 0}, {"01:00:00", 376, 310, Estimated, 0}}, ""}, // as though the second meter hung there still
+		{"of nothing at last", map[int]int64{3: 0}, Measured, []hh{{"00:00:00", 415, -1, Estimated, 2}, {"00:30:00", 485, -1, Estimated, 0}}, ""},
 		{"of the first", map[int]int64{1: 200}, Measured, []hh{{"00:30:00", 408, 18, Estimated, 0}, {"01:00:00", 292, 310, Estimated, 0}}, ""},
 		{"up to the closing reading", map[int]int64{3: 250}, Measured, []hh{{"00:00:00", 300, 999_400, Estimated, 2}, {"00:30:00", 350, 60, Estimated, 0}}, ""},
 		{"of all but one", map[int]int64{1: 300, 2: 600}, Interpolated, []hh{{"01:00:00", 0, 310, Estimated, 0}}, ""},

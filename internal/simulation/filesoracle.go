@@ -46,6 +46,12 @@ func (w *watched) filedIn(from, to time.Time) bool {
 	return false
 }
 
+// shapedByFile reports whether a half-hour at a meter exchange has the share
+// that files beside it leave, and names no register: it is not known then.
+func (w *watched) shapedByFile(h *energy.HalfHour) bool {
+	return h.Evidence.Rule == energy.RuleExchange && h.Cumulative < 0 && w.filedIn(h.Evidence.First.At, h.Evidence.Last.At)
+}
+
 // checkFile holds what stands of a half-hour of which files have spoken against
 // what they said: the last actual value fills what is estimated or worse, the
 // last estimate what is missing or substituted, and neither takes the place of

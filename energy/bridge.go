@@ -143,7 +143,7 @@ func (r *Register) after(legs []leg, energy, at int64) int64 {
 		legs = legs[1:]
 	}
 	l := legs[0]
-	if at < l.from.at || at > l.to.at || at == l.from.at && energy > 0 || at == l.to.at && energy < l.energy {
+	if at <= l.from.at || at > l.to.at || at == l.to.at && energy < l.energy {
 		return -1
 	}
 	return r.wrap(l.from.value, energy)

@@ -103,6 +103,13 @@ func (p *powerOracle) between(o *oracle, h *energy.HalfHour, wrong func(law, for
 		}
 	}
 	if o.slack > 0 {
+		// By the wrong clock it may have begun so much earlier, and ended so much later.
+		for from >= 0 && (all[from].lost || all[from].real.After(start.Add(-o.slack))) {
+			from--
+		}
+		for to < len(all) && (all[to].lost || all[to].real.Before(end.Add(o.slack))) {
+			to++
+		}
 		p.about(h, all[max(from-1, 0):min(to+2, len(all))], whole, wrong)
 		return 0, false
 	}

@@ -90,6 +90,9 @@ func New(o Options) (*Agent, error) {
 	if o.Gather <= 0 {
 		o.Gather = DefaultGather
 	}
+	if o.Hourly <= 0 {
+		o.Hourly = time.Hour
+	}
 	if o.Watchdog <= 0 {
 		o.Watchdog = 10 * time.Second
 	}

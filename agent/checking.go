@@ -23,11 +23,13 @@ func checksOf(c *config.Config) map[string][]string {
 
 // checked has half-hours judged against those of their check meter that have
 // come after them: on another bus, from a feed a day later, or as a virtual
-// meter. news are the registers with a half-hour of the round from the first
-// on that such a check has flagged. The recorder's lock is held.
-func (r *recorder) checked(first int) (news touched) {
+// meter, whatever made it. news are the registers with a half-hour that such a
+// check has flagged. The recorder's lock is held.
+func (r *recorder) checked() (news touched) {
 	period := r.agent.opt.Config.Period
-	for i, n := first, len(r.round.HalfHours); i < n && len(r.checks) > 0; i++ {
+	first, n := r.checkedTo, len(r.round.HalfHours)
+	r.checkedTo = n
+	for i := first; i < n && len(r.checks) > 0; i++ {
 		by := r.round.HalfHours[i].Key
 		start := r.round.HalfHours[i].HalfHour.Start
 		for _, id := range r.checks[by.Meter] {

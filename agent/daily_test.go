@@ -55,3 +55,25 @@ func TestDaysAreJudgedBetweenRestarts(t *testing.T) {
 		check(t, s.Close())
 	})
 }
+
+// In a rehearsal a day is over in minutes, and is judged then.
+func TestDaysAreJudgedInARehearsal(t *testing.T) {
+	path := storePath(t)
+	synctest.Test(t, func(t *testing.T) {
+		const speed = 1000
+		s := openFaulty(t, path)
+		f := newFake(registers{curve(1000)})
+		a, err := New(Options{
+			Config: site(f, 100*time.Millisecond), Store: s, Drivers: f.drivers(), Logger: quietLog, Hourly: time.Hour / speed,
+			Now: func() time.Time { return epoch.Add(time.Since(epoch) * speed) },
+		})
+		check(t, err)
+		check(t, runFor(a, 50*time.Hour/speed))
+		judged, err := s.Meta(metaJudged)
+		check(t, err)
+		if want := strconv.FormatInt(epoch.Add(2*24*time.Hour).Unix(), 10); string(judged) != want {
+			t.Errorf("after 50 hours days are judged up to %q, want %s", judged, want)
+		}
+		check(t, s.Close())
+	})
+}

@@ -3,6 +3,8 @@ package agent
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/config"
@@ -66,7 +68,9 @@ func (a *Agent) definition(m config.Meter, k energy.Key, now time.Time) energy.S
 // undefine closes the virtual meters that the configuration does not make any
 // more, with the end of the last half-hour that was made.
 func (a *Agent) undefine() error {
-	for k, st := range lastStatements(a.opt.Store) {
+	last := lastStatements(a.opt.Store)
+	for _, k := range slices.SortedFunc(maps.Keys(last), compareKeys) {
+		st := last[k]
 		if m, ok := a.opt.Config.Meter(k.Meter); ok && m.Virtual != nil && contains(m.Measures(), k.Measure) {
 			continue
 		}

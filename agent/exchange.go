@@ -229,7 +229,8 @@ func (r *recorder) exchangeOne(b *bus, m *meter, reg *register, x *config.Exchan
 	made, wait, err := r.bridge(m, reg, x)
 	switch {
 	case errors.Is(err, errNothingBefore):
-		return "leaves half-hours missing: " + err.Error(), nil
+		b.found(reg, reg.check.Uncounted(x.At, b.agent.Now(), b.words[:0]))
+		return leavesMissing + err.Error(), nil
 	case err != nil:
 		return "", err
 	case wait:

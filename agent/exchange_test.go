@@ -69,34 +69,6 @@ func TestExchangeStated(t *testing.T) {
 	}
 }
 
-// The meter is replaced in the gateway's first half-hour: there is no register
-// to count from, and the operator is told so, not that nothing is missing.
-func TestExchangeInTheFirstHalfHour(t *testing.T) {
-	path := storePath(t)
-	synctest.Test(t, func(t *testing.T) {
-		at := epoch.Add(40 * time.Minute)
-		f := newFake(registers{exchanged(at, 90_000_000, 17)})
-		s := openFaulty(t, path)
-		time.Sleep(time.Until(epoch.Add(10 * time.Minute)))
-		check(t, runFor(newAgent(t, f, site(f, 10*time.Second), s), 2*time.Hour))
-		c := site(f, 10*time.Second)
-		c.Meters[0].Exchanges = []config.Exchange{{At: at, Reads: []config.ExchangeRead{{Measure: energy.Import, Closing: 90_000_000, Opening: 17}}}}
-		a := newAgent(t, f, c, s)
-		check(t, runFor(a, time.Hour))
-		if h := halfHours(t, s, key("a"))[0]; h.Quality != energy.Missing {
-			t.Fatalf("%+v", h)
-		}
-		var said string
-		for _, n := range a.Status().Notes {
-			said += n.What + "\n"
-		}
-		if !strings.Contains(said, "leaves half-hours missing: the meter was not read through the whole half-hour before them") {
-			t.Error(said)
-		}
-		check(t, s.Close())
-	})
-}
-
 // identified is a fake bus that says who answers.
 type identified struct {
 	*fakeBus

@@ -28,9 +28,27 @@ func (r *recorder) window(k energy.Key, from, to time.Time) (runs [][]energy.Hal
 	return runs
 }
 
+// early are late readings of a register that wait for a half-hour to be over:
+// the reading after the gap that they fall into lies in it, and until then the
+// register at its start stands.
+type early struct {
+	key   energy.Key
+	until time.Time
+	late  []energy.Sample
+}
+
 // rederive works late readings into the half-hours that were made without
 // them. The sums stay; what changes is kept as a new version.
 func (r *recorder) rederive(late []store.KeyedSample, news touched) {
+	waited := r.early
+	r.early = nil
+	for _, e := range waited {
+		if r.over(e.key, e.until) {
+			r.rederiveOne(e.key, e.late, news)
+		} else {
+			r.early = append(r.early, e)
+		}
+	}
 	slices.SortStableFunc(late, func(a, b store.KeyedSample) int {
 		return cmp.Or(compareKeys(a.Key, b.Key), a.At.Compare(b.At))
 	})
@@ -74,6 +92,12 @@ func (r *recorder) rederiveOne(k energy.Key, late []energy.Sample, news touched)
 	if to.Sub(from) > mostRederived {
 		return
 	}
+	if last := to.Add(-period); !r.over(k, last) {
+		if len(r.early) < mostEarly {
+			r.early = append(r.early, early{k, last, late})
+		}
+		return
+	}
 	from, to = from.Add(-period), to.Add(period)
 	if spread, err = r.spreadOf(k, from, to); err != nil {
 		return
@@ -94,6 +118,22 @@ func (r *recorder) rederiveOne(k energy.Key, late []energy.Sample, news touched)
 		r.amend(b, reg, made, news)
 	}
 }
+
+// over reports whether a register has counted the half-hour that starts then. A
+// file can tell of it before.
+func (r *recorder) over(k energy.Key, start time.Time) bool {
+	h, ok := r.past.at(k, start)
+	b, reg := r.agent.registerOf(k)
+	if !ok || reg == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !fromElsewhere(h) || !reg.newest.Before(start) && len(b.pending) == 0
+}
+
+// mostEarly bounds the rounds of late readings that wait.
+const mostEarly = 1000
 
 // boundary gives how well a register is known at the end of its newest
 // half-hour, where that is still the start of the one in progress.

@@ -38,7 +38,9 @@ type Options struct {
 	Watchdog  time.Duration                   // between two "WATCHDOG=1"; 10 s if 0
 	Flush     time.Duration                   // between regular commits; 60 s if 0
 	Gather    time.Duration                   // what is new gathers so long before it is sent; 1 minute if 0
+	Hourly    time.Duration                   // between two looks whether a day is over, and what is old; 1 hour if 0
 	HTTP      http.RoundTripper               // of the uplink; nil: mutual TLS with the gateway's identity
+	Jitter    uplink.Jitter                   // of the pauses of the uplink after failures
 	Page      func(a *Agent) http.Handler     // served at Config.Web.Listen; nil: nothing is
 	Reload    func(ctx context.Context) error // reads the configuration again; nil: it cannot be
 	Stored    func()                          // told after each commit, by the recorder's goroutine; may be nil

@@ -38,6 +38,7 @@ type Evidence struct {
 	Samples int    `json:"samples"`
 	First   *Point `json:"first,omitempty"`
 	Last    *Point `json:"last,omitempty"`
+	Start   *Point `json:"start,omitempty"` // the other reading around its start, where it or the half-hour before is missing
 }
 
 // Point is one sample of evidence, in the unit of the reading.
@@ -145,7 +146,7 @@ func ReadingOf(k energy.Key, h energy.HalfHour, period time.Duration) Reading {
 	if h.Quality != energy.Missing && h.Cumulative >= 0 {
 		r.Cumulative = amount(h.Cumulative)
 	}
-	r.Evidence = &Evidence{Rule: RuleName(h.Evidence.Rule), Samples: h.Evidence.Samples, First: point(h.Evidence.First), Last: point(h.Evidence.Last)}
+	r.Evidence = &Evidence{Rule: RuleName(h.Evidence.Rule), Samples: h.Evidence.Samples, First: point(h.Evidence.First), Last: point(h.Evidence.Last), Start: point(h.Evidence.Start)}
 	return r
 }
 

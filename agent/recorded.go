@@ -11,6 +11,7 @@ import (
 func (r *recorder) kept() {
 	clear(r.closings)
 	r.round.HalfHours, r.round.Statements, r.round.Findings = nil, nil, nil
+	r.checkedTo = 0
 	r.past.forget()
 	for _, b := range r.agent.buses {
 		b.mu.Lock()

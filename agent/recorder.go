@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,9 +31,11 @@ type recorder struct {
 	arena     []byte  // the states of the round at hand lie in it
 	news      touched // what the round at hand brings
 	gaps      touched // of registers, that were spread or told a part of since
+	early     []early // late readings that wait
 	past      *past
 	exchanges *exchanges
 	checks    map[string][]string // meters by the one that checks them
+	checkedTo int                 // so many half-hours of the round were held against what they check
 	closings  map[energy.Key]bool // registers whose states go with the next round
 	judged    int64               // the settlement day up to which days were judged; see daily.go
 
@@ -60,10 +64,9 @@ const (
 	// maxWaiting bounds the half-hours in memory while the store cannot be
 	// written: 3 MiB; two weeks of ten meters.
 	maxWaiting = 20_000
-	// pruneEvery is how often old readings are removed, and it is looked whether a
-	// day is over; pruneFirst how soon after the start, so that a gateway that
-	// starts anew again and again comes to it, too.
-	pruneEvery = time.Hour
+	// pruneFirst is how soon after the start old readings are removed and it is
+	// looked whether a day is over, so that a gateway that starts anew again and
+	// again comes to it, too; from then on each Options.Hourly.
 	pruneFirst = 5 * time.Minute
 )
 
@@ -87,7 +90,7 @@ func (r *recorder) wake() {
 func (r *recorder) run(ctx context.Context) {
 	flush := time.NewTicker(r.agent.opt.Flush)
 	defer flush.Stop()
-	prune := time.NewTicker(pruneFirst)
+	prune := time.NewTicker(min(pruneFirst, r.agent.opt.Hourly))
 	defer prune.Stop()
 	soon := time.NewTimer(0)
 	<-soon.C
@@ -108,7 +111,7 @@ func (r *recorder) run(ctx context.Context) {
 			armed = false
 		case <-flush.C:
 		case <-prune.C:
-			prune.Reset(pruneEvery)
+			prune.Reset(r.agent.opt.Hourly)
 			r.prune()
 			r.daily()
 			continue
@@ -190,7 +193,6 @@ func (r *recorder) collect() {
 	clear(r.news)
 	news := r.news
 	var late []store.KeyedSample
-	first := len(r.round.HalfHours)
 	for _, b := range r.agent.buses {
 		b.mu.Lock()
 		r.judge(b, news)
@@ -208,8 +210,8 @@ func (r *recorder) collect() {
 	r.rederive(late, news)
 	r.respread(news)
 	r.derive(news)
-	r.derive(r.checked(first))
-	for k := range r.closings {
+	r.derive(r.checked())
+	for _, k := range slices.SortedFunc(maps.Keys(r.closings), compareKeys) {
 		r.round.States = append(r.round.States, store.KeyedState{Key: k})
 	}
 }

@@ -97,7 +97,8 @@ func (r *recorder) noteGap(k *store.KeyedHalfHour) {
 // into them), or that a feed tells of now.
 func (r *recorder) respread(news touched) {
 	period := r.agent.opt.Config.Period
-	for k, gap := range r.gaps {
+	for _, k := range r.gaps.keys() {
+		gap := r.gaps[k]
 		for _, stands := range r.window(k, gap.from, gap.to) {
 			if !slices.ContainsFunc(stands, tells) {
 				continue

@@ -58,7 +58,7 @@ func (a *Agent) newUplink() (*uplink.Client, error) {
 	}
 	u, err := uplink.New(uplink.Config{
 		URL: c.Uplink.URL, Dir: c.Uplink.Identity, Site: site, Outbox: a.opt.Store,
-		Now: a.opt.Wall, Logger: a.log, HTTP: a.opt.HTTP, Keys: c.Uplink.KeyStore,
+		Now: a.opt.Wall, Logger: a.log, HTTP: a.opt.HTTP, Jitter: a.opt.Jitter, Keys: c.Uplink.KeyStore,
 	})
 	if err == nil {
 		a.uplink.Store(u)

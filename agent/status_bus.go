@@ -38,7 +38,8 @@ type MeterStatus struct {
 	State     string           `json:"state"`             // waiting, ok, partly or failing; derived for a virtual meter
 	Since     time.Time        `json:"since"`
 	Error     string           `json:"error,omitempty"`
-	Refused   []string         `json:"refused,omitempty"` // the operator's statements that do not fit what was read
+	Refused   []string         `json:"refused,omitempty"`  // the operator's statements that do not fit what was read
+	Unfilled  []string         `json:"unfilled,omitempty"` // those that fit, and leave half-hours missing all the same
 	Asked     time.Time        `json:"asked,omitzero"`
 	Answered  time.Time        `json:"answered,omitzero"`
 	Took      string           `json:"took,omitempty"`
@@ -104,6 +105,7 @@ func (b *bus) status(meters *[]MeterStatus, now time.Time) BusStatus {
 				ms.Again = later(now, machine, m.due.Load())
 			}
 		}
+		ms.Unfilled = b.unfilled(m)
 		if observer != nil {
 			t := observer.Traffic(i).Add(m.before)
 			ms.Traffic = &t

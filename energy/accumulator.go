@@ -51,6 +51,7 @@ type progress struct {
 	energy  int64   // from its start to base
 	quality Quality // of its start boundary
 	before  point   // the last sample at or before its start
+	after   point   // the first one after it, where the half-hour before is not given and cannot name it; else none
 	samples int     // so far
 }
 

@@ -13,9 +13,9 @@ func TestEvidence(t *testing.T) {
 		hs, _ = a.Add(Sample{at(t, s.at), s.value}, hs)
 	}
 	want := []Evidence{
-		{Sample{at(t, "00:25:00"), 250}, Sample{at(t, "01:10:00"), 700}, 1, RuleInterpolate},
-		{Sample{at(t, "00:45:00"), 450}, Sample{at(t, "01:30:00"), 900}, 1, RuleInterpolate},
-		{Sample{at(t, "01:30:00"), 900}, Sample{at(t, "02:00:00"), 1200}, 1, RuleBracketed},
+		{Sample{at(t, "00:25:00"), 250}, Sample{at(t, "01:10:00"), 700}, Sample{at(t, "00:45:00"), 450}, 1, RuleInterpolate},
+		{Sample{at(t, "00:45:00"), 450}, Sample{at(t, "01:30:00"), 900}, Sample{}, 1, RuleInterpolate},
+		{Sample{at(t, "01:30:00"), 900}, Sample{at(t, "02:00:00"), 1200}, Sample{}, 1, RuleBracketed},
 	}
 	if len(hs) != len(want) {
 		t.Fatalf("%d half-hours, want %d", len(hs), len(want))

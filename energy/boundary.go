@@ -23,8 +23,9 @@ func (a *Accumulator) forget() { a.undo, a.prev, a.stall = false, progress{}, st
 // Evidence: First is the last sample at or before the half-hour's start, Last
 // the first sample at or after its end. Hence Last of one half-hour and First
 // of the next are the two samples between which their common boundary was
-// interpolated, and anybody can redo the sum. Where the rule is RuleExchange,
-// one of them can be a reading that the operator stated.
+// interpolated, and anybody can redo the sum. Beside a half-hour that is not
+// given, or Missing, one of the two is Start of the second one. Where the rule
+// is RuleExchange, one of them can be a reading that the operator stated.
 func (a *Accumulator) settle(p point, adv advance, taken int64, dst []HalfHour) []HalfHour {
 	dst = a.pass(p, adv.energy, taken, a.stated, dst)
 	a.ahead, a.stated, a.sole = adv.ahead, false, false
@@ -54,16 +55,19 @@ func (a *Accumulator) pass(p point, energy, taken int64, stated bool, dst []Half
 			dst = append(dst, HalfHour{
 				Start: instant(b - a.period), Energy: a.energy + off - counted,
 				Cumulative: a.reg.wrap(from.value, off), TakenAt: a.takenAt(b, taken), Quality: worst,
-				Evidence: Evidence{First: a.before.sample(), Last: p.sample(), Samples: a.samples, Rule: rule},
+				Evidence: Evidence{First: a.before.sample(), Last: p.sample(), Start: a.after.orNone(), Samples: a.samples, Rule: rule},
 			})
 		}
 		if a.torn {
 			dst = append(dst, a.missing(b-a.period, p, taken))
 		}
+		first := !a.known
 		a.known, a.torn, a.touched, a.energy, a.quality, a.samples, counted = true, false, stated, 0, q, 0, off
-		a.before = from
+		a.before, a.after = from, point{}
 		if b == p.at {
 			a.before = p
+		} else if first {
+			a.after = p
 		}
 	}
 	a.energy += energy - counted

@@ -260,7 +260,9 @@ func (r *Register) along(legs []leg, b, period int64) (sum, register int64, q Qu
 func (r *Register) registerAt(h HalfHour) int64 {
 	v := h.Cumulative - h.Energy
 	if r.Modulus > 0 {
-		v = (v%r.Modulus + r.Modulus) % r.Modulus
+		if v %= r.Modulus; v < 0 { // the sum of the two need not fit 63 bits
+			v += r.Modulus
+		}
 	}
 	return v // negative where there is no modulus and the half-hour is not one
 }

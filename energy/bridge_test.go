@@ -1,6 +1,7 @@
 package energy
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -76,7 +77,7 @@ func TestBridge(t *testing.T) {
 			}
 			checkSettled(t, c.name, got, c.want)
 			for i, h := range got {
-				e := Evidence{Sample{at(t, "00:20:00"), 999_300}, Sample{at(t, "01:10:00"), 110}, window[i+1].Evidence.Samples, RuleExchange}
+				e := Evidence{Sample{at(t, "00:20:00"), 999_300}, Sample{at(t, "01:10:00"), 110}, window[i+1].Evidence.Start, window[i+1].Evidence.Samples, RuleExchange}
 				if h.Evidence != e || !h.TakenAt.Equal(window[i+1].TakenAt) {
 					t.Errorf("evidence %+v", h.Evidence)
 				}
@@ -198,7 +199,8 @@ func TestBridgeConserves(t *testing.T) {
 }
 
 func TestRegisterAt(t *testing.T) {
-	for _, c := range [][4]int64{{0, 500, 100, 400}, {0, 100, 100, 0}, {1000, 500, 100, 400}, {1000, 100, 100, 0}, {1000, 100, 101, 999}, {1000, 5, 2010, 995}, {1000, 5, 3005, 0}} {
+	for _, c := range [][4]int64{{0, 500, 100, 400}, {0, 100, 100, 0}, {1000, 500, 100, 400}, {1000, 100, 100, 0}, {1000, 100, 101, 999}, {1000, 5, 2010, 995}, {1000, 5, 3005, 0},
+		{math.MaxInt64, 1, 0, 1}, {math.MaxInt64, 1, 2, math.MaxInt64 - 1}} {
 		r := Register{Modulus: c[0]}
 		if got := r.registerAt(HalfHour{Cumulative: c[1], Energy: c[2]}); got != c[3] {
 			t.Errorf("%v: %d", c, got)

@@ -224,9 +224,12 @@ const (
 	RuleShareMeter    Rule = 19 // virtual: a share by additional metering
 )
 
-// Evidence lets a third party redo the sum.
+// Evidence lets a third party redo the sum: the register at a boundary lies
+// between Last of the half-hour before it and First of the one after it. Where
+// one of these two is missing, Start of the second is the other reading.
 type Evidence struct {
-	First, Last Sample // the samples around or nearest to the two boundaries
+	First, Last Sample // the samples around or nearest to the two boundaries; of a missing one those around the break
+	Start       Sample // the other sample around the start, where one of the two half-hours there is missing; else none
 	Samples     int    // how many samples fell in the half-hour
 	Rule        Rule   // what decided
 }

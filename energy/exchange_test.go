@@ -268,9 +268,9 @@ func TestExchangeTouches(t *testing.T) {
 	}
 	stated := Sample{at(t, "00:40:00"), 1400}
 	want := []Evidence{
-		{Sample{at(t, "00:00:00"), 1000}, stated, 2, RuleExchange},                           // ends next to it
-		{Sample{at(t, "00:20:00"), 1200}, Sample{at(t, "01:10:00"), 350}, 1, RuleExchange},   // holds it
-		{Sample{at(t, "00:50:00"), 150}, Sample{at(t, "01:30:00"), 550}, 1, RuleInterpolate}, // does not
+		{Sample{at(t, "00:00:00"), 1000}, stated, Sample{}, 2, RuleExchange},                           // ends next to it
+		{Sample{at(t, "00:20:00"), 1200}, Sample{at(t, "01:10:00"), 350}, Sample{}, 1, RuleExchange},   // holds it
+		{Sample{at(t, "00:50:00"), 150}, Sample{at(t, "01:30:00"), 550}, Sample{}, 1, RuleInterpolate}, // does not
 	}
 	if len(hs) != len(want) {
 		t.Fatalf("%d half-hours", len(hs))

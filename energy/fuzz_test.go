@@ -68,5 +68,6 @@ func FuzzAdd(f *testing.F) {
 			hs, _ = a.Add(Sample{now, value}, hs)
 		}
 		checkHalfHours(t, r, Period, newest(hs))
+		redo(t, r, Period, newest(hs))
 	})
 }

@@ -212,9 +212,15 @@ func (a *Accumulator) miss(first point, taken int64, dst []HalfHour) []HalfHour 
 	if !a.known && !a.torn {
 		from += a.period
 	}
+	before := point{}
+	if a.known {
+		before = a.before
+	}
 	for ; from < first.at; from += a.period {
-		dst = append(dst, a.missing(from, first, taken))
-		a.samples = 0
+		h := a.missing(from, first, taken)
+		h.Evidence.Start = before.orNone()
+		dst = append(dst, h)
+		a.samples, before = 0, point{}
 	}
 	return dst
 }

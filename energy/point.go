@@ -14,6 +14,14 @@ type point struct{ at, value int64 }
 
 func (p point) sample() Sample { return Sample{At: instant(p.at), Value: p.value} }
 
+// orNone is sample, and no sample where there is no point.
+func (p point) orNone() Sample {
+	if p == (point{}) {
+		return Sample{}
+	}
+	return p.sample()
+}
+
 func instant(ns int64) time.Time { return time.Unix(0, ns).UTC() }
 
 // nanos gives a time in nanoseconds since 1970, where it can be a clock's.

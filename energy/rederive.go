@@ -74,9 +74,9 @@ func (r *Register) derivable(h *HalfHour, period time.Duration) bool {
 	default:
 		return false
 	}
-	first, last := h.Evidence.First, h.Evidence.Last
+	first, last, start := h.Evidence.First, h.Evidence.Last, h.Evidence.Start
 	return h.Quality >= Estimated && h.Energy >= 0 && r.holds(h.Cumulative) && r.holds(r.registerAt(*h)) && r.holds(first.Value) && r.holds(last.Value) &&
-		!first.At.After(h.Start) && !last.At.Before(h.Start.Add(period))
+		!first.At.After(h.Start) && !last.At.Before(h.Start.Add(period)) && (start == Sample{} || start.At.After(h.Start) && r.holds(start.Value))
 }
 
 // knot is a point of a run at which the register is known: total is the energy
@@ -106,6 +106,9 @@ func newRun(reg Register, period time.Duration, old []HalfHour) *run {
 	for i := range old {
 		h := &old[i]
 		r.know(knot{point: pointOf(h.Evidence.First), total: total - reg.ahead(h.Evidence.First.Value, register)})
+		if s := h.Evidence.Start; s != (Sample{}) {
+			r.know(knot{point: pointOf(s), total: total + reg.ahead(register, s.Value)})
+		}
 		total, register = total+h.Energy, h.Cumulative
 		r.know(knot{point: pointOf(h.Evidence.Last), total: total + reg.ahead(register, h.Evidence.Last.Value)})
 		r.totals = append(r.totals, total)
@@ -194,10 +197,10 @@ func (r *run) boundary(i int) end {
 	if next.at > b {
 		prev = r.knots[j-1]
 	}
-	if prev.late {
+	if !prev.bound && prev.at > e.first.At.UnixNano() {
 		e.first, e.moved = prev.sample(), true
 	}
-	if next.late {
+	if !next.bound && next.at < e.last.At.UnixNano() {
 		e.last, e.moved = next.sample(), true
 	}
 	if e.moved {
@@ -208,6 +211,17 @@ func (r *run) boundary(i int) end {
 	}
 	e.quality = boundaryQuality(b-e.first.At.UnixNano(), e.last.At.UnixNano()-b, int64(r.period), r.close())
 	return e
+}
+
+// startQuality says how well the register is known at the start of the run, by
+// the samples that its first half-hour names.
+func (r *run) startQuality() Quality {
+	e, b := r.old[0].Evidence, r.old[0].Start.UnixNano()
+	after := int64(r.period) + 1 // not known: too far to help
+	if e.Start != (Sample{}) {
+		after = e.Start.At.UnixNano() - b
+	}
+	return boundaryQuality(b-e.First.At.UnixNano(), after, int64(r.period), r.close())
 }
 
 func (r *run) close() int64 {
@@ -225,8 +239,8 @@ func (r *run) changed(last Quality) []HalfHour {
 	for i := 1; i < n; i++ {
 		ends[i] = r.boundary(i)
 	}
-	// How well the ends of the run are known is not kept: at least as well as their half-hours were.
-	ends[0] = end{quality: r.old[0].Quality, first: r.old[0].Evidence.First}
+	// How well the ends of the run are known is not kept: as well as the evidence says, and at least as well as their half-hours were.
+	ends[0] = end{quality: max(r.old[0].Quality, r.startQuality()), first: r.old[0].Evidence.First}
 	ends[n] = end{total: r.totals[n], quality: max(r.old[n-1].Quality, last), last: r.old[n-1].Evidence.Last}
 	var out []HalfHour
 	for i, h := range r.old {

@@ -113,5 +113,6 @@ func TestRederiveNonsense(t *testing.T) {
 			t.Fatalf("%d became %d", was, is)
 		}
 		checkHalfHours(t, reg, Period, z)
+		redo(t, reg, Period, z)
 	})
 }

@@ -122,11 +122,11 @@ func TestRederiveEvidence(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Evidence{
-		{Sample{at(t, "00:00:00"), 700}, Sample{at(t, "00:50:00"), 750}, 2, RuleSpread},
-		{Sample{at(t, "00:10:00"), 710}, Sample{at(t, "01:50:00"), 810}, 1, RuleSpread},
-		{Sample{at(t, "00:50:00"), 750}, Sample{at(t, "01:50:00"), 810}, 0, RuleSpread},
-		{Sample{at(t, "00:50:00"), 750}, Sample{at(t, "02:10:00"), 830}, 1, RuleSpread},
-		{Sample{at(t, "01:50:00"), 810}, Sample{at(t, "02:30:00"), 850}, 1, RuleInterpolate},
+		{Sample{at(t, "00:00:00"), 700}, Sample{at(t, "00:50:00"), 750}, Sample{}, 2, RuleSpread},
+		{Sample{at(t, "00:10:00"), 710}, Sample{at(t, "01:50:00"), 810}, Sample{}, 1, RuleSpread},
+		{Sample{at(t, "00:50:00"), 750}, Sample{at(t, "01:50:00"), 810}, Sample{}, 0, RuleSpread},
+		{Sample{at(t, "00:50:00"), 750}, Sample{at(t, "02:10:00"), 830}, Sample{}, 1, RuleSpread},
+		{Sample{at(t, "01:50:00"), 810}, Sample{at(t, "02:30:00"), 850}, Sample{}, 1, RuleInterpolate},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%+v", got)
@@ -140,6 +140,57 @@ func TestRederiveEvidence(t *testing.T) {
 
 // What cannot be derived from samples is left alone, and what lies on either
 // side of it is a window of its own.
+// A late reading from before the second one of a run has to fit between the two
+// around the start, which the first half-hour names.
+func TestRederiveAfterABreak(t *testing.T) {
+	a := NewAccumulator(Register{Measure: Import}, Period)
+	var hs []HalfHour
+	for _, s := range []step{{at: "00:10:00", value: 100}, {at: "00:35:00", value: 350}, {at: "00:58:00", value: 580}, {at: "01:10:00", value: 700}} {
+		hs, _ = a.Add(Sample{at(t, s.at), s.value}, hs)
+	}
+	if len(hs) != 1 || hs[0].Evidence.Start != (Sample{at(t, "00:35:00"), 350}) {
+		t.Fatalf("%+v", hs)
+	}
+	for want, s := range map[string]step{
+		"stood at 350 after it":          {at: "00:34:00", value: 351},
+		"showed 350 at that very time":   {at: "00:35:00", value: 351},
+		"the register stood at 350 befo": {at: "00:36:00", value: 349},
+	} {
+		if got, err := Rederive(Register{Measure: Import}, Period, hs, Missing, late(t, s)); err == nil || !strings.Contains(err.Error(), want) || len(got) > 0 {
+			t.Errorf("%v: %+v, %v", s, got, err)
+		}
+	}
+	if got, err := Rederive(Register{Measure: Import}, Period, hs, Missing, late(t, step{at: "00:59:00", value: 590})); err != nil || len(got) != 0 {
+		t.Errorf("%+v, %v", got, err) // the end of the window stays as it is
+	}
+	hs[0].Evidence.Start.At = hs[0].Start // damaged: then nothing can be made of it
+	if _, err := Rederive(Register{Measure: Import}, Period, hs, Missing, late(t, step{at: "00:36:00", value: 351})); err == nil {
+		t.Error("evidence of a start that is none was used")
+	}
+}
+
+// How well the start of a run is known, its first half-hour's evidence tells:
+// a late reading that makes the end of it known well makes all of it so.
+func TestRederiveStartQuality(t *testing.T) {
+	for _, c := range []struct {
+		first, second string // readings around 00:30, the start of the half-hour
+		want          Quality
+	}{
+		{"00:30:00", "00:40:00", Measured}, {"00:29:30", "00:59:00", Measured}, {"00:29:29", "00:59:30", Estimated}, {"00:28:00", "00:57:00", Measured},
+		{"00:27:59", "00:57:00", Interpolated}, {"00:10:00", "00:40:00", Interpolated}, {"00:10:00", "00:40:01", Estimated},
+	} {
+		a := NewAccumulator(Register{Measure: Import}, Period)
+		var hs []HalfHour
+		for _, s := range []step{{at: "00:09:00", value: 90}, {at: c.first, value: 100}, {at: c.second, value: 350}, {at: "01:40:00", value: 700}, {at: "02:00:00", value: 800}} {
+			hs, _ = a.Add(Sample{at(t, s.at), s.value}, hs)
+		}
+		got, err := Rederive(Register{Measure: Import}, Period, hs, Missing, late(t, step{at: "01:00:00", value: 400}))
+		if err != nil || len(got) == 0 || !got[0].Start.Equal(at(t, "00:30:00")) || hs[0].Quality != Estimated || got[0].Quality != c.want {
+			t.Errorf("%s %s: %+v, %v; %+v", c.first, c.second, got, err, hs[0])
+		}
+	}
+}
+
 func TestRederiveLeavesAlone(t *testing.T) {
 	for name, change := range map[string]func(*HalfHour){
 		"missing":     func(h *HalfHour) { h.Quality, h.Evidence.Rule, h.Cumulative = Missing, RuleNone, -1 },

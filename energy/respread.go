@@ -53,7 +53,7 @@ func respread(r *run, stands []HalfHour, given []bool) []HalfHour {
 	r.partActuals(meets, given, now)
 	for j := 1; j < len(r.knots); j++ {
 		// A gap that goes on beyond the run has one of its ends between its samples.
-		if p, q := r.knots[j-1], r.knots[j]; r.isGap(p, q) && !p.bound && !q.bound {
+		if p, q := r.knots[j-1], r.knots[j]; r.isGap(p, q) && !p.bound && !q.bound && q.at > r.old[0].Start.UnixNano() {
 			r.fillGap(p, q, meets, given, now, touched, ahead)
 		}
 	}

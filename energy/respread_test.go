@@ -394,3 +394,15 @@ func TestRespreadOfAGapBetweenBoundaries(t *testing.T) {
 		t.Errorf("%d Wh, the register counted %d", sum, before)
 	}
 }
+
+// A half-hour that names a reading from long before the run, as the first one
+// does not: the gap between the two readings is none of the run's.
+func TestRespreadKnowsNothingBefore(t *testing.T) {
+	reg := Register{Measure: Import}
+	hh := gapDay(t, reg)[4:]
+	hh[1].Evidence.First = Sample{At: hh[0].Start.Add(-100 * Period), Value: hh[0].Evidence.First.Value - 10}
+	stands, given := give(hh, map[string]int64{"12:00": 5})
+	if got := Respread(reg, Period, hh, stands, given); got != nil {
+		t.Error(energies(got))
+	}
+}

@@ -9,9 +9,10 @@ import (
 
 // stateVersion is the first byte of every state. A change of the encoding, or
 // of what the Accumulator must remember, takes the next number. States of
-// version 1 (which end before what is new in 2) and of version 2 (which know
-// nothing of a half-hour that is torn, nor of a stall) are still read.
-const stateVersion = 3
+// version 1 (which end before what is new in 2), of version 2 (which know
+// nothing of a half-hour that is torn, nor of a stall) and of version 3 (which
+// know nothing of the sample after the start) are still read.
+const stateVersion = 4
 
 // Bits of the second byte. Version 1 has the first three only.
 const (
@@ -26,13 +27,16 @@ const (
 	stateAll1       = stateOpen | stateKnown | stateHeld
 )
 
-// The bits above the event that is due. Version 2 has the first one only.
+// The bits above the event that is due. Version 2 has the first one only,
+// version 3 all but the last.
 const (
 	stateSole = 1 << (4 + iota)
 	stateTorn
 	stateStall // the register has shown the same value again
+	stateAfter // the sample after the start is kept
 	stateDue2  = 2*stateSole - 1
 	stateDue3  = 2*stateStall - 1
+	stateDue4  = 2*stateAfter - 1
 )
 
 // Bits above the quality of a prev of another half-hour.
@@ -41,6 +45,7 @@ const (
 	prevTouched
 	prevTorn
 	prevStated // of a stall only
+	prevAfter
 )
 
 // State appends everything that is needed to go on exactly from here. An
@@ -50,11 +55,12 @@ const (
 // The encoding: version, flags, then varints: measure, period (ns), modulus,
 // the event that is due, whether the baseline is sole and the half-hour torn; where open: base time and value, energy, quality,
 // samples, the sample before the start (time back from base, value), ahead
-// (ns); where there is a prev: how far back it is in time, value, samples, its
+// (ns), and where it is kept the sample after the start, likewise; where there
+// is a prev: how far back it is in time, value, samples, its
 // ahead, and where it is of another half-hour: its energy, quality and bits,
-// the sample before its start (time back from prev, value); where there is a
+// the samples around its start (time back from prev, value); where there is a
 // stall: its time and, unless that is too long, how far back it began, samples,
-// ahead, energy, quality and bits, the sample before its start; where held: n,
+// ahead, energy, quality and bits, the samples around its start; where held: n,
 // since, first, last (times after base, or since 1970 where there is none).
 func (a *Accumulator) State(dst []byte) []byte {
 	var flags byte
@@ -76,21 +82,25 @@ func (a *Accumulator) State(dst []byte) []byte {
 	if a.stall != (stall{}) {
 		due |= stateStall
 	}
+	if a.after != (point{}) {
+		due |= stateAfter
+	}
 	dst = appendVarints(dst, a.period, a.reg.Modulus, due)
 	if a.open {
 		dst = appendVarints(dst, a.base.at, a.base.value, a.energy, int64(a.quality), int64(a.samples),
 			a.base.at-a.before.at, a.before.value, a.ahead)
+		dst = a.appendAfter(dst)
 	}
 	if p := &a.prev; a.undo {
 		dst = appendVarints(dst, a.base.at-p.base.at, a.base.value-p.base.value, int64(a.samples-p.samples), p.ahead)
 		if crossed {
-			dst = appendVarints(dst, p.energy, p.bits(false), p.base.at-p.before.at, p.before.value)
+			dst = p.appendAfter(appendVarints(dst, p.energy, p.bits(false), p.base.at-p.before.at, p.before.value))
 		}
 	}
 	if s := &a.stall; *s != (stall{}) {
 		dst = appendVarints(dst, s.dwelt)
 		if p := &s.from; s.on {
-			dst = appendVarints(dst, a.base.at-p.base.at, int64(p.samples), p.ahead, p.energy, p.bits(p.stated), p.base.at-p.before.at, p.before.value)
+			dst = p.appendAfter(appendVarints(dst, a.base.at-p.base.at, int64(p.samples), p.ahead, p.energy, p.bits(p.stated), p.base.at-p.before.at, p.before.value))
 		}
 	}
 	if h := &a.held; h.n > 0 {
@@ -103,12 +113,20 @@ func (a *Accumulator) State(dst []byte) []byte {
 // bits are a progress's quality and what is true of it.
 func (p *progress) bits(stated bool) int64 {
 	bits := int64(p.quality)
-	for bit, on := range [...]bool{p.known, p.touched, p.torn, stated} {
+	for bit, on := range [...]bool{p.known, p.touched, p.torn, stated, p.after != point{}} {
 		if on {
 			bits |= prevKnown << bit
 		}
 	}
 	return bits
+}
+
+// appendAfter writes the sample after the start, where it is kept.
+func (p *progress) appendAfter(dst []byte) []byte {
+	if p.after == (point{}) {
+		return dst
+	}
+	return appendVarints(dst, p.base.at-p.after.at, p.after.value)
 }
 
 func (p *progress) take(bits int64) {
@@ -156,84 +174,6 @@ func RestoreAccumulator(r Register, period time.Duration, state []byte) (*Accumu
 	return a, nil
 }
 
-// read takes what follows the head of a state.
-func (a *Accumulator) read(d *stateReader, version, flags byte) {
-	a.open, a.known = flags&stateOpen != 0, flags&stateKnown != 0
-	a.touched, a.stated = flags&stateTouched != 0, flags&stateStated != 0
-	due := int64(0)
-	switch {
-	case version > 1:
-		most := int64(stateDue3)
-		if version == 2 {
-			most = stateDue2
-		}
-		due = d.upTo(most)
-		a.anew, a.sole, a.torn = EventKind(due&(stateSole-1)), due&stateSole != 0, due&stateTorn != 0
-	case a.open:
-		a.anew = Nothing
-	}
-	if a.open {
-		a.base = point{d.varint(), d.varint()}
-		a.energy = d.varint()
-		a.quality, a.samples = Quality(d.upTo(int64(Measured))), int(d.upTo(maxSamples))
-		a.before = point{a.base.at - d.varint(), d.varint()}
-		if version > 1 {
-			a.ahead = d.varint()
-		}
-	}
-	if flags&stateUndo != 0 {
-		a.readPrev(d, flags)
-	}
-	if due&stateStall != 0 {
-		a.readStall(d)
-	}
-	if flags&stateHeld == 0 {
-		return
-	}
-	h := &a.held
-	h.n, h.since = int(d.upTo(maxSamples)), a.base.at+d.varint()
-	h.first = point{a.base.at + d.varint(), d.varint()}
-	h.last = point{a.base.at + d.varint(), d.varint()}
-	if h.n < 1 {
-		d.err = errDamaged
-	}
-	if version == 1 && h.first.value == 0 && h.last.value > 0 {
-		*h = held{n: 1, since: h.since, first: h.last, last: h.last} // see held
-	}
-}
-
-func (a *Accumulator) readPrev(d *stateReader, flags byte) {
-	a.undo, a.prev = true, a.progress
-	p := &a.prev
-	p.base = point{a.base.at - d.varint(), a.base.value - d.varint()}
-	p.samples, p.ahead = a.samples-int(d.varint()), d.varint()
-	p.stated = flags&statePrevStated != 0
-	p.energy -= a.base.value - p.base.value
-	if flags&stateCrossed != 0 {
-		p.energy = d.varint()
-		p.take(d.upTo(prevStated - 1))
-		p.before = point{p.base.at - d.varint(), d.varint()}
-	}
-	if (flags&stateCrossed != 0) != (p.half(a.period) != a.half()) {
-		d.err = errDamaged
-	}
-}
-
-func (a *Accumulator) readStall(d *stateReader) {
-	s := &a.stall
-	if s.dwelt = d.upTo(stallMost + 1); s.dwelt > stallMost {
-		return
-	}
-	s.on = true
-	p := &s.from
-	p.base = point{a.base.at - d.varint(), a.base.value}
-	p.samples, p.ahead, p.energy = int(d.upTo(maxSamples)), d.varint(), d.varint()
-	bits := d.upTo(2*prevStated - 1)
-	p.take(bits)
-	p.stated = bits&prevStated != 0
-	p.before = point{p.base.at - d.varint(), d.varint()}
-}
-
 const maxSamples = 1<<31 - 1
 
 var errDamaged = errors.New("energy: the state is damaged: start the register anew")
@@ -269,6 +209,7 @@ func (a *Accumulator) sound() bool {
 // counts reports whether p is a progress that there can be.
 func (a *Accumulator) counts(p *progress) bool {
 	return a.clocked(p.base) && a.clocked(p.before) && p.before.at <= p.base.at && (!p.known || p.before.at <= p.half(a.period)) &&
+		(p.after == point{} || a.clocked(p.after) && p.known && p.after.at > p.half(a.period) && p.after.at <= p.base.at) &&
 		p.energy >= 0 && p.ahead >= 0 && p.ahead <= grace && p.samples >= 0 && p.samples <= maxSamples &&
 		p.quality >= Estimated && p.quality <= Measured && (p.touched || !p.stated) && !(p.known && p.torn)
 }

@@ -43,6 +43,18 @@ func TestRestoreBounds(t *testing.T) {
 		a.Add(Sample{at(t, "00:31:00"), 9}, nil)
 		return a
 	}
+	later := func() *Accumulator { // the half-hour after the first one
+		a := undo()
+		a.Add(Sample{at(t, "00:59:00"), 11}, nil)
+		a.Add(Sample{at(t, "01:01:00"), 12}, nil)
+		return a
+	}
+	thawing := func() *Accumulator {
+		a := undo()
+		a.Add(Sample{at(t, "00:59:00"), 9}, nil)
+		a.Add(Sample{at(t, "01:01:00"), 9}, nil)
+		return a
+	}
 	for _, c := range []struct {
 		what   string
 		make   func() *Accumulator
@@ -57,7 +69,7 @@ func TestRestoreBounds(t *testing.T) {
 		{"something to undo, but never opened", fresh, func(a *Accumulator) { a.undo = true }, false},
 		{"sole, but never opened", fresh, func(a *Accumulator) { a.sole = true }, false},
 		{"torn, but never opened", fresh, func(a *Accumulator) { a.torn = true }, false},
-		{"torn", undo, func(a *Accumulator) { a.known, a.torn = false, true }, true},
+		{"torn", undo, func(a *Accumulator) { a.known, a.torn, a.after = false, true, point{} }, true},
 		{"torn and known", undo, func(a *Accumulator) { a.known, a.torn, a.before.at = true, true, a.half() }, false},
 		{"to undo: torn", undo, func(a *Accumulator) { a.prev.torn = true }, true},
 		{"to undo: torn and known", undo, func(a *Accumulator) { a.prev.known, a.prev.torn, a.prev.before.at = true, true, a.prev.half(a.period) }, false},
@@ -120,8 +132,21 @@ func TestRestoreBounds(t *testing.T) {
 		{"an opening due", broken, func(a *Accumulator) { a.anew = Opened }, false},
 		{"held just when the baseline was read", broken, func(a *Accumulator) { a.held.since = a.base.at }, false},
 		{"held just after", broken, func(a *Accumulator) { a.held.since = a.base.at + 1 }, true},
-		{"read at the first instant of all", broken, func(a *Accumulator) { a.known, a.base.at, a.before.at = false, firstTime, firstTime }, true},
-		{"read before", broken, func(a *Accumulator) { a.known, a.base.at, a.before.at = false, firstTime-1, firstTime-1 }, false},
+		{"read at the first instant of all", broken, func(a *Accumulator) { a.known, a.base.at, a.before.at, a.after = false, firstTime, firstTime, point{} }, true},
+		{"read before", broken, func(a *Accumulator) {
+			a.known, a.base.at, a.before.at, a.after = false, firstTime-1, firstTime-1, point{}
+		}, false},
+		{"the sample after the start: none", undo, func(a *Accumulator) { a.after = point{} }, true},
+		{"the sample after the start: on it", undo, func(a *Accumulator) { a.after.at = a.half() }, false},
+		{"the sample after the start: just after it", undo, func(a *Accumulator) { a.after.at = a.half() + 1 }, true},
+		{"the sample after the start: after the baseline", undo, func(a *Accumulator) { a.after.at = a.base.at + 1 }, false},
+		{"the sample after the start, which is not known", undo, func(a *Accumulator) { a.known = false }, false},
+		{"the sample after the start: no value of the register", undo, func(a *Accumulator) { a.after.value = r.Modulus }, false},
+		{"to undo: the sample after the start", later, func(a *Accumulator) {}, true},
+		{"to undo: the sample after the start, which is not known", later, func(a *Accumulator) { a.prev.known = false }, false},
+		{"to undo: the sample after the start, after the baseline", later, func(a *Accumulator) { a.prev.after.at = a.prev.base.at + 1 }, false},
+		{"a stall: the sample after the start", thawing, func(a *Accumulator) {}, true},
+		{"a stall: the sample after the start: on it", thawing, func(a *Accumulator) { a.stall.from.after.at = a.stall.from.half(a.period) }, false},
 		{"a register that cannot be", broken, func(a *Accumulator) { a.base.value = r.Modulus }, false},
 	} {
 		a := c.make()

@@ -23,7 +23,7 @@ func TestStateGolden(t *testing.T) {
 			t.Errorf("restored %+v, %v; want %+v", b, err, a)
 		}
 	}
-	check("0300" + "02" + "80c0e285e368" + "80897a" + "02")
+	check("0400" + "02" + "80c0e285e368" + "80897a" + "02")
 	a.Add(Sample{at(t, "00:29:00"), 500}, nil)
 	a.Add(Sample{at(t, "00:31:00"), 520}, nil)
 	a.Add(Sample{at(t, "00:32:00"), 3}, nil)
@@ -34,20 +34,30 @@ func TestStateGolden(t *testing.T) {
 	}
 }
 
-const stateGolden = "03670280c0e285e36880897a0080a0adfdfd85e8b02f900814080280c0f588fe06e8070080c0f588fe06280000000800e8070480e0ba84bf0380e0ba84bf030680c0f588fe0608"
+const (
+	stateGolden = "04670280c0e285e36880897a800280a0adfdfd85e8b02f900814080280c0f588fe06e8070000900880c0f588fe06280000000800e8070480e0ba84bf0380e0ba84bf030680c0f588fe0608"
+	stateOlder  = "670280c0e285e36880897a0080a0adfdfd85e8b02f900814080280c0f588fe06e8070080c0f588fe06280000000800e8070480e0ba84bf0380e0ba84bf030680c0f588fe0608" // behind its version, 2 or 3
+)
 
-// States of version 2, which have no more than this, go on where they stood.
-func TestStateVersion2(t *testing.T) {
+// States of versions 2 and 3, which have no more than this, go on where they stood.
+func TestStateVersions2And3(t *testing.T) {
 	r := Register{Measure: Export, Modulus: 1_000_000, MaxPower: 10_000}
-	b, err := hex.DecodeString("02" + stateGolden[2:])
-	if err != nil {
-		t.Fatal(err)
+	for _, version := range []string{"02", "03"} {
+		b, err := hex.DecodeString(version + stateOlder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := RestoreAccumulator(r, Period, b)
+		if err != nil || hex.EncodeToString(a.State(nil)) != "04"+stateOlder {
+			t.Fatalf("%+v, %v", a, err)
+		}
+		// What came with version 4 is no part of it.
+		b, _ = hex.DecodeString(version + stateGolden[2:])
+		if _, err := RestoreAccumulator(r, Period, b); err == nil {
+			t.Errorf("a sample after the start was taken from version %s", version)
+		}
 	}
-	a, err := RestoreAccumulator(r, Period, b)
-	if err != nil || hex.EncodeToString(a.State(nil)) != stateGolden {
-		t.Fatalf("%+v, %v", a, err)
-	}
-	// What came with version 3 is no part of it.
+	// What came with version 3 is no part of 2.
 	for _, due := range []int64{stateTorn, stateStall} {
 		open := NewAccumulator(r, Period)
 		open.Add(Sample{at(t, "00:29:00"), 500}, nil)
@@ -108,7 +118,7 @@ func TestStateVersion1(t *testing.T) {
 	for _, bad := range []string{
 		"010802" + "80c0e285e368" + "80897a",                    // a bit of version 2
 		"000002" + "80c0e285e368" + "80897a" + "02",             // no version
-		"040002" + "80c0e285e368" + "80897a" + "02",             // a later one
+		"050002" + "80c0e285e368" + "80897a" + "02",             // a later one
 		"010102" + "80c0e285e368" + "80897a" + "02" + held[26:], // an event that is due is of version 2
 	} {
 		b, _ := hex.DecodeString(bad)

@@ -115,7 +115,7 @@ func (r Round) validate() error {
 		if !h.Quality.Valid() {
 			return fmt.Errorf("half-hour of %s at %s: %s is not a quality", h.Key, h.HalfHour.Start, h.Quality)
 		}
-		for _, t := range []time.Time{h.HalfHour.Start, h.TakenAt, h.Evidence.First.At, h.Evidence.Last.At} {
+		for _, t := range []time.Time{h.HalfHour.Start, h.TakenAt, h.Evidence.First.At, h.Evidence.Last.At, h.Evidence.Start.At} {
 			if !storable(t) {
 				return fmt.Errorf("half-hour of %s at %s: the time %s is outside the years 1 to 9999", h.Key, h.HalfHour.Start, t)
 			}

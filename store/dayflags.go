@@ -17,16 +17,6 @@ import (
 // days that have some.
 const dayFlagged = 2
 
-// dayVersionOf gives the version under which the entries are written.
-func dayVersionOf(entries []entry) byte {
-	for i := range entries {
-		if entries[i].Flags != 0 {
-			return dayFlagged
-		}
-	}
-	return dayVersion
-}
-
 func appendFlags(b []byte, entries []entry) []byte {
 	for i := 0; i < len(entries); {
 		skip := i

@@ -10,8 +10,9 @@ import (
 
 // The half-hours of one register and one UTC day are one value:
 //
-//	head (see pack.go), version 1 or 2 |
-//	count uvarint | step uvarint, ms | entries, by Start | version 2: flags, see appendFlags
+//	head (see pack.go), version 1, 2 or 3 |
+//	count uvarint | step uvarint, ms | entries, by Start |
+//	version 3: samples at the start, see appendStarts | versions 2 and 3: flags, see appendFlags
 //
 // An entry is two bytes of flags, then only what the flags do not already say.
 // What repeats or follows from what came before costs nothing: a Start one step
@@ -103,7 +104,8 @@ func encodeDay(reg uint32, day int32, entries []entry) []byte {
 	for i := range entries {
 		b = c.append(b, &entries[i])
 	}
-	return stamp(appendFlags(b, entries), dayVersionOf(entries), slotKey(day, reg))
+	b = appendFlags(appendStarts(b, entries), entries)
+	return stamp(b, dayVersionOf(entries), slotKey(day, reg))
 }
 
 func (c *basis) append(b []byte, e *entry) []byte {
@@ -175,8 +177,8 @@ const leastEntry = 3
 // the day.
 func decodeDay(reg uint32, day int32, b []byte) ([]entry, error) {
 	version := byte(dayVersion)
-	if len(b) > 0 && b[0] == dayFlagged {
-		version = dayFlagged
+	if len(b) > 0 && (b[0] == dayFlagged || b[0] == dayStarted) {
+		version = b[0]
 	}
 	p, err := unpacked(b, version, slotKey(day, reg))
 	if err != nil {
@@ -196,7 +198,12 @@ func decodeDay(reg uint32, day int32, b []byte) ([]entry, error) {
 			return nil, fmt.Errorf("%w: half-hour %d of %d", errPacked, i+1, n)
 		}
 	}
-	if version == dayFlagged {
+	if version == dayStarted {
+		if r.readStarts(entries); r.bad {
+			return nil, fmt.Errorf("%w: the samples at its half-hours' starts", errPacked)
+		}
+	}
+	if version == dayFlagged || version == dayStarted && len(r.b) > 0 {
 		if r.readFlags(entries); r.bad {
 			return nil, fmt.Errorf("%w: its flags", errPacked)
 		}

@@ -65,6 +65,9 @@ func dayEntries(t *rapid.T, day int32) (all []entry) {
 			if rapid.Bool().Draw(t, "joined") {
 				e.Evidence.First = last
 			}
+			if rapid.IntRange(0, 3).Draw(t, "beside a hole") == 0 {
+				e.Evidence.Start = energy.Sample{At: near(start).Draw(t, "start at"), Value: values().Draw(t, "start")}
+			}
 		}
 		e.TakenAt = near(start).Draw(t, "taken at")
 		if rapid.Bool().Draw(t, "taken then") {
@@ -118,6 +121,10 @@ func FuzzDecodeDay(f *testing.F) {
 	flagged[0].Flags, flagged[20].Flags, flagged[21].Flags, flagged[47].Flags = 1, energy.FlagsAll, energy.FlagsAll, 1<<31
 	f.Add(int32(d), encodeDay(1, d, flagged))
 	f.Add(int32(d), encodeDay(1, d, flagged[20:22]))
+	started := slices.Clone(flagged)
+	started[0].Evidence.Start, started[47].Evidence.Start = started[0].Evidence.Last, started[0].Evidence.First
+	f.Add(int32(d), encodeDay(1, d, started))
+	f.Add(int32(d), encodeDay(1, d, started[47:]))
 	f.Add(int32(0), []byte{dayVersion, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, day int32, b []byte) {
 		if len(b) > 5 { // the checksum would stop everything: put it right
@@ -131,8 +138,15 @@ func FuzzDecodeDay(f *testing.F) {
 			t.Fatalf("%d half-hours out of %d bytes", len(entries), len(b))
 		}
 		packed := encodeDay(1, day, entries)
-		if flagged := slices.ContainsFunc(entries, func(e entry) bool { return e.Flags != 0 }); flagged != (packed[0] == dayFlagged) || flagged != (b[0] == dayFlagged) {
-			t.Fatalf("version %d, read as %d, with flags %v", b[0], packed[0], flagged)
+		want := byte(dayVersion)
+		if slices.ContainsFunc(entries, func(e entry) bool { return e.Flags != 0 }) {
+			want = dayFlagged
+		}
+		if slices.ContainsFunc(entries, func(e entry) bool { return e.Evidence.Start != energy.Sample{} }) {
+			want = dayStarted
+		}
+		if packed[0] != want || b[0] != want {
+			t.Fatalf("version %d, written again as %d, want %d", b[0], packed[0], want)
 		}
 		again, err := decodeDay(1, day, packed)
 		if err != nil || len(entries) > 0 && !reflect.DeepEqual(again, entries) {

@@ -152,7 +152,8 @@ func (r *register) add(start int64) {
 // normal brings a half-hour into the form in which it is read back.
 func normal(h energy.HalfHour) energy.HalfHour {
 	h.Start, h.TakenAt = inMillis(h.Start), inMillis(h.TakenAt)
-	h.Evidence.First.At, h.Evidence.Last.At = inMillis(h.Evidence.First.At), inMillis(h.Evidence.Last.At)
+	e := &h.Evidence
+	e.First.At, e.Last.At, e.Start.At = inMillis(e.First.At), inMillis(e.Last.At), inMillis(e.Start.At)
 	return h
 }
 

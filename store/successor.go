@@ -30,6 +30,9 @@ const (
 //   - Otherwise by rank, and within a rank by quality; at equal quality the
 //     later one (a corrected file, a re-read, a recalculation).
 //
+// A substitute that was put where nothing was known yet takes the evidence of the
+// missing half-hour that comes for it: the samples around the break.
+//
 // So the outcome does not depend on the order in which own readings and values
 // from elsewhere arrive, except between versions of the same rank and quality.
 // Nor do the versions that are kept: what the register counted over a gap of which
@@ -43,6 +46,11 @@ func successor(k KeyedHalfHour, old *energy.HalfHour) (energy.HalfHour, outcome)
 		}
 		if a == ownEstimated && b == elsewhereActual {
 			return *old, beside
+		}
+		if h.Quality == energy.Missing && old.Quality == energy.Substituted && !evident(old) && evident(&h) {
+			next := *old
+			next.Evidence, next.Evidence.Rule = h.Evidence, old.Evidence.Rule
+			return next, noted
 		}
 		return *old, stays
 	}
@@ -76,8 +84,12 @@ func (k KeyedHalfHour) Stands(old *energy.HalfHour) energy.HalfHour {
 // virtual difference keeps there what it could not deduct yet, also of a missing
 // half-hour (energy/virtual).
 func carries(h *energy.HalfHour) bool {
-	some := !isNoSample(h.Evidence.First) || !isNoSample(h.Evidence.Last)
-	return some && (h.Quality == energy.Missing || h.Evidence.Rule == energy.RuleDifference)
+	return evident(h) && (h.Quality == energy.Missing || h.Evidence.Rule == energy.RuleDifference)
+}
+
+// evident reports whether a half-hour has samples for evidence.
+func evident(h *energy.HalfHour) bool {
+	return !isNoSample(h.Evidence.First) || !isNoSample(h.Evidence.Last)
 }
 
 // offered gives the half-hour as it would be stored.

@@ -233,6 +233,31 @@ func TestWhatADifferenceCarries(t *testing.T) {
 	same(t, "pending", pend(t, s, main_), []int{1})
 }
 
+// A substitute that was put in place before anything was read again tells of the
+// samples around the break, as one does that came after: without a new version.
+func TestSubstituteTakesTheEvidence(t *testing.T) {
+	early := halfHour(0, 505)
+	early.Quality, early.Cumulative, early.Evidence = energy.Substituted, -1, energy.Evidence{Rule: energy.RuleProfile}
+	missing := halfHour(0, 0)
+	missing.Energy, missing.Quality, missing.Cumulative, missing.Evidence.Rule = 0, energy.Missing, -1, energy.RuleNone
+	missing.Evidence.Start = energy.Sample{At: missing.Start.Add(-time.Second), Value: 7}
+	want := early
+	want.Evidence = missing.Evidence
+	want.Evidence.Rule = energy.RuleProfile
+	if got, what := successor(KeyedHalfHour{HalfHour: missing}, &early); got != want || what != noted {
+		t.Errorf("%+v, %d", got, what)
+	}
+	late := missing
+	late.Evidence.First.Value++
+	nothing := missing
+	nothing.Evidence = energy.Evidence{}
+	for _, h := range []energy.HalfHour{late, nothing} { // it has some by now, or gets none
+		if got, what := successor(KeyedHalfHour{HalfHour: h}, &want); got != want || what != stays {
+			t.Errorf("%+v, %d", got, what)
+		}
+	}
+}
+
 // What a register counted over a gap is kept, whether a file told of it before or
 // after; and once, however often it is committed.
 func TestOwnEstimateBesideAFile(t *testing.T) {

@@ -123,7 +123,7 @@ func (c *Client) renewalFailed(k kind, err error) time.Duration {
 	if h.failures++; h.failures == 1 {
 		h.since = c.now().UTC()
 	}
-	pause := renewPause(h.failures, err)
+	pause, _ := c.jitter.around(min(renewFirst<<min(h.failures-1, 16), renewMost), err)
 	h.problem, h.next = words, c.now().Add(pause).UTC()
 	c.state.certificates[k] = h
 	c.log.Warn("certificate not renewed", "kind", k, "problem", words, "again", h.next, "err", err)

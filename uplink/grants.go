@@ -66,7 +66,7 @@ func (c *Client) verify(raw []byte, at time.Time) (grant.Set, error) {
 
 // pollGrants keeps the grants up to date until ctx ends.
 func (c *Client) pollGrants(ctx context.Context) {
-	var b backoff
+	b := backoff{jitter: c.jitter}
 	wait, etag := time.Duration(0), c.held.ETag // the first one at once
 	for ctx.Err() == nil {
 		began, asked := time.Now(), wait

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	mathrand "math/rand/v2"
 	"net/http"
 	"os"
 	"strings"
@@ -200,17 +199,6 @@ func (w *worded) Unwrap() error { return w.err }
 
 func (c *Client) worded(err error, server string) error {
 	return &worded{explain(err, server, "", c.now()), err}
-}
-
-// renewPause is how long to wait after so many failures in a row, at random
-// between half of it and the whole.
-func renewPause(failures int, err error) time.Duration {
-	d := min(renewFirst<<min(failures-1, 16), renewMost)
-	d = d/2 + mathrand.N(d/2)
-	if r := new(refusal); errors.As(err, &r) && r.after > 0 {
-		d = max(d, r.after+mathrand.N(r.after/8+time.Second))
-	}
-	return d
 }
 
 func day(t time.Time) string    { return t.UTC().Format("2006-01-02") }

@@ -42,7 +42,7 @@ type flight struct {
 
 // sendLoop sends until ctx ends.
 func (c *Client) sendLoop(ctx context.Context) {
-	var b backoff
+	b := backoff{jitter: c.jitter}
 	var counted time.Time
 	for ctx.Err() == nil {
 		did, err := c.step(ctx)

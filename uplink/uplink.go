@@ -32,6 +32,7 @@ type Config struct {
 	Now    func() time.Time  // nil: time.Now
 	Logger *slog.Logger      // nil: slog.Default
 	HTTP   http.RoundTripper // nil: mutual TLS with the identity in Dir
+	Jitter Jitter            // of the pauses after failures
 	Keys   string            // where the keys of renewed certificates are made: auto (also empty), file, tpm or pkcs11 (keystore.Open)
 }
 
@@ -67,6 +68,7 @@ type Client struct {
 
 	telling chan struct{} // full while the relay is told of the site; see tellSite
 
+	jitter    Jitter
 	look      time.Duration // identityLook, but in tests
 	conflicts int           // answers of "out of sequence" in a row; the send loop's alone
 	months    months        // the send loop's alone
@@ -111,7 +113,7 @@ func New(c Config) (*Client, error) {
 	}
 	cl := &Client{
 		out: c.Outbox, now: c.Now, log: c.Logger, relay: relay, folder: f, site: c.Site,
-		wake: make(chan struct{}, 1), recall: make(chan struct{}, 1), reread: make(chan struct{}, 1), telling: make(chan struct{}, 1), look: identityLook,
+		wake: make(chan struct{}, 1), recall: make(chan struct{}, 1), reread: make(chan struct{}, 1), telling: make(chan struct{}, 1), jitter: c.Jitter, look: identityLook,
 	}
 	cl.dial = dialled(f, c.HTTP)
 	rt, err := cl.dial(f.client)

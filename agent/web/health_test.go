@@ -122,8 +122,17 @@ func TestHealthOnThePage(t *testing.T) {
 			t.Errorf("the page has %q", never)
 		}
 	}
-	v.One, v.More = true, false
-	v.Meters = v.Meters[:1]
+	v.Meters, v.More = v.Meters[:1], false
+	v.Meters[0].State, v.Meters[0].Unfilled = "ok", []string{"the exchange leaves <half-hours> missing"}
+	v.Meters[0].Words, v.Meters[0].Class = meterWords(v.Meters[0].MeterStatus, s.Now)
+	v.Meters[0].Stated = statedOf(v.Meters[0].MeterStatus)
+	page = text()
+	for _, want := range []string{`class="dot warn">This`, "is read; an exchange that was stated did not work", "The exchange leaves &lt;half-hours&gt; missing.", "perseus-agent import"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the front page lacks %q", want)
+		}
+	}
+	v.One = true
 	v.Meters[0].Read = readOf(s.Meters[0])
 	page = text()
 	for _, want := range []string{"How it is read", "20 ms the last time, 21 on average, 19 of 20 within 30 (the last 60)", "100, 2.0 kB in, 1.2 kB out", "timeout 1, refused 2"} {

@@ -47,6 +47,7 @@ type meterView struct {
 	Words     string // its state in plain words
 	Class     string
 	Answers   string // its latency, in the table
+	Stated    []wrongView
 	Registers []registerView
 
 	Findings     []findingView
@@ -112,7 +113,7 @@ func (s *server) page(w http.ResponseWriter, r *http.Request) {
 		}
 		mv := meterView{MeterStatus: m}
 		mv.Words, mv.Class = meterWords(m, now)
-		mv.Answers = answers(m)
+		mv.Answers, mv.Stated = answers(m), statedOf(m)
 		for _, reg := range m.Registers {
 			mv.Registers = append(mv.Registers, s.register(m, reg, now, from, to, !v.More))
 		}
@@ -197,6 +198,9 @@ func shows(r agent.RegisterStatus) string {
 func meterWords(m agent.MeterStatus, now time.Time) (words, class string) {
 	switch m.State {
 	case "ok":
+		if len(m.Refused)+len(m.Unfilled) > 0 {
+			return "is read; an exchange that was stated did not work", "warn"
+		}
 		return "is read", "good"
 	case "partly":
 		return "answers, but not for every register", "warn"

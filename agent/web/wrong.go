@@ -43,9 +43,7 @@ func wrongOf(m agent.MeterStatus, found []findingView, now time.Time) (out []wro
 			out = append(out, wrongView{"Its alarm " + a.Means + " cannot be read: " + sentence(a.Error), "Compare table, address and bit under alarms with the meter's manual."})
 		}
 	}
-	for _, why := range m.Refused {
-		out = append(out, wrongView{"Stated, but " + sentence(why), "Correct the entry under exchanges in the configuration."})
-	}
+	out = append(out, statedOf(m)...)
 	said := map[string]bool{}
 	for _, f := range found { // newest first
 		of := f.Rule + f.Measure.String()
@@ -54,6 +52,18 @@ func wrongOf(m agent.MeterStatus, found []findingView, now time.Time) (out []wro
 		}
 		said[of] = true
 		out = append(out, wrongView{f.Rule + ", " + f.Measure.String() + ", " + f.When + ": " + f.Words, f.Advice})
+	}
+	return out
+}
+
+// statedOf says which of the operator's statements about a meter do not do.
+func statedOf(m agent.MeterStatus) (out []wrongView) {
+	for _, why := range m.Refused {
+		out = append(out, wrongView{statement(why), "Correct the entry under exchanges in the configuration."})
+	}
+	for _, why := range m.Unfilled {
+		out = append(out, wrongView{statement(why),
+			"A half-hourly file of that time from the supplier or data collector fills them (perseus-agent import); without one the month of a bank's report stays open."})
 	}
 	return out
 }

@@ -16,7 +16,7 @@ func TestWhatIsWrong(t *testing.T) {
 	found := func(rule string, s validate.Severity, ago time.Duration) findingView {
 		return findingView{Rule: rule, Measure: energy.Import, When: "then", Words: "Too much.", Advice: "Look.", severity: s, to: now.Add(-ago)}
 	}
-	m := agent.MeterStatus{Error: "no answer.", Refused: []string{"the exchange is not counted: why"}, Registers: []agent.RegisterStatus{
+	m := agent.MeterStatus{Error: "no answer.", Refused: []string{"the exchange is not counted: why"}, Unfilled: []string{"the exchange leaves half-hours missing: why"}, Registers: []agent.RegisterStatus{
 		{Measure: energy.Import, Error: "no answer."}, {Measure: energy.Export, Error: "illegal address", Held: true},
 	}}
 	m.Alarms = []agent.AlarmStatus{{Means: "phase loss", Severity: "invalid", State: "on"}, {Means: "cover open", Severity: "note", State: "on"}, {Means: "battery", State: "off"}, {Means: "CT", State: "unknown"}, {Means: "seal", State: "unknown", Error: "no such coil"}}
@@ -26,7 +26,7 @@ func TestWhatIsWrong(t *testing.T) {
 	}, now)
 	want := []string{
 		"It does not answer: no answer.", "export cannot be read: illegal address.", "export shows a value that does not fit",
-		"Its alarm is on: phase loss. Its readings are shown and not counted", "Its alarm is on: cover open.", "Its alarm seal cannot be read: no such coil.", "Stated, but the exchange is not counted: why.",
+		"Its alarm is on: phase loss. Its readings are shown and not counted", "Its alarm is on: cover open.", "Its alarm seal cannot be read: no such coil.", "The exchange is not counted: why.", "The exchange leaves half-hours missing: why.",
 		"V05, import, then: Too much.", "V03, import, then: Too much.",
 	}
 	if len(got) != len(want) {

@@ -160,11 +160,48 @@ func TestWorkedExampleOfTheManual(t *testing.T) {
 	if code, out, errs := cli(t, "statements", "--config", cfg, "--verify"); code != done || !strings.Contains(out, "2           whole, from the beginning") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
-	python(t, 0, "6 boundaries", nil, "readings", "--config", cfg, "--from", "2026-03-02", "--to", "2026-03-03", "--format", "json")
+	python(t, 0, "7 boundaries", nil, "readings", "--config", cfg, "--from", "2026-03-02", "--to", "2026-03-03", "--format", "json")
 	python(t, 1, "2 statements", nil, "statements", "--config", cfg, "--format", "json")
 	// It also finds what is wrong.
 	python(t, 0, "", []string{`"value":3600,`, `"value":3601,`}, "readings", "--config", cfg, "--from", "2026-03-02", "--to", "2026-03-03", "--format", "json")
 	python(t, 1, "", []string{`"value":40`, `"value":41`}, "statements", "--config", cfg, "--format", "json")
+}
+
+// Every boundary that a known half-hour begins or ends at can be worked out from
+// the evidence, also where the register was opened or began anew.
+func TestBoundariesBesideAHole(t *testing.T) {
+	k := energy.Key{Meter: "main", Measure: energy.Import}
+	acc := energy.NewAccumulator(energy.Register{Measure: energy.Import, MaxPower: 20_000}, energy.Period)
+	var round store.Round
+	var hh []energy.HalfHour
+	for _, r := range []string{
+		"09:55:00 1000100", "10:02:00 1000240", "10:29:00 1000700", "10:35:00 1000900", "10:58:00 1001000", "11:01:00 1001060", "11:05:00 1001100",
+		"12:07:00 400", "12:08:00 410", "12:09:00 420", "12:10:00 430", "12:11:00 440", // another register
+		"12:28:00 600", "12:33:00 700", "13:04:00 1300",
+	} {
+		clock, value, _ := strings.Cut(r, " ")
+		hh, _ = acc.Add(energy.Sample{At: onMonday(t, clock), Value: wattHours(t, value)}, hh)
+	}
+	for _, h := range hh {
+		round.HalfHours = append(round.HalfHours, store.KeyedHalfHour{Key: k, HalfHour: h})
+	}
+	cfg := configured(t, "127.0.0.1:1", "127.0.0.1:1")
+	s, _, err := store.Open(filepath.Join(filepath.Dir(cfg), "agent.db"), store.Options{KeepHalfHours: 3660 * 24 * time.Hour, Logger: record.Logger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Commit(round); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// 10:00 (opened before it), 10:30, 11:00 (the break follows); 12:30 (the break was before it). At 13:00 the next half-hour is not over.
+	args := []string{"readings", "--config", cfg, "--from", "2026-03-02", "--to", "2026-03-03", "--format", "json"}
+	python(t, 0, "4 boundaries", nil, args...)
+	for _, start := range []string{`"start":{"at":"2026-03-02T10:02:00Z","value":1000240}`, `"start":{"at":"2026-03-02T10:58:00Z","value":1001000}`, `"start":{"at":"2026-03-02T12:33:00Z","value":700}`} {
+		python(t, 0, "", []string{start, strings.Replace(start, "0}", "9}", 1)}, args...)
+	}
 }
 
 // python runs the manual's program on what a command prints, with one thing

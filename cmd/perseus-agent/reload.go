@@ -68,12 +68,13 @@ func (d *supervisor) run(ctx context.Context, cfg *config.Config) error {
 }
 
 func (d *supervisor) agent(cfg *config.Config, before *agent.Agent) (*agent.Agent, error) {
-	gather := agent.DefaultGather
+	gather, hourly := agent.DefaultGather, time.Hour
 	if d.rehearse != (rehearsal.Clock{}) {
 		gather = 2 * time.Second // a rehearsal's half-hour is over in half a minute
+		hourly = d.rehearse.Takes(hourly)
 	}
 	return agent.New(agent.Options{
-		Gather: gather,
+		Gather: gather, Hourly: hourly,
 		Config: cfg, Store: d.store, Opened: d.opened, Clock: d.clock, Now: d.rehearse.Now, Wall: time.Now, Logger: d.log, Notify: d.tell, Reload: d.reload, Stored: d.stored, Before: before,
 		Watchdog: watchdogInterval(os.Getenv), Version: programVersion(),
 		Page: func(a *agent.Agent) http.Handler { return web.New(a, cfg, d.log) },

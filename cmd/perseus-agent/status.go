@@ -108,7 +108,11 @@ func printUplink(w io.Writer, u *agent.UplinkStatus, now time.Time) {
 		return
 	}
 	fmt.Fprintf(w, "  enrolled as %s for %s\n", u.Gateway, first(u.Organisation, "an organisation not named"))
-	fmt.Fprintf(w, "  relay %s, batch %d stored there, %s to be sent\n", u.Relay, u.Acknowledged, waits(u.Pending))
+	stored := "" // none since the start: it does not know of those before
+	if u.Acknowledged > 0 {
+		stored = fmt.Sprintf("batch %d stored there, ", u.Acknowledged)
+	}
+	fmt.Fprintf(w, "  relay %s, %s%s to be sent\n", u.Relay, stored, waits(u.Pending))
 	for _, c := range u.Certificates {
 		fmt.Fprintf(w, "  %s certificate: %s, ends on %s, to be renewed on %s, key store: %s\n", c.Kind, c.State, stamp(c.NotAfter), stamp(c.RenewAt), keyPlace(c))
 	}

@@ -80,6 +80,11 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 			s.Meters[0].State, s.Meters[0].Registers[0].Error = "partly", "illegal data address"
 		},
 			"Wrong: meter main answers, but not for import: illegal data address\n"},
+		{"an exchange that does not fit", func(s *agent.Status) { s.Meters[0].Refused = []string{"the exchange is not counted: why"} },
+			"Wrong: meter main: the exchange is not counted: why\n"},
+		{"an exchange that cannot be counted through", func(s *agent.Status) {
+			s.Meters[0].Unfilled = []string{"the exchange of import stated for then leaves half-hours missing: why"}
+		}, "Wrong: meter main: the exchange of import stated for then leaves half-hours missing: why. A half-hourly file of that time from the supplier or data collector fills them (perseus-agent import); without one the month of a bank's report stays open\n"},
 		{"a stuck bus and the store", func(s *agent.Status) {
 			s.Buses[0].State, s.Buses[0].Error = "stuck", "the program gives no sign of life on this bus"
 			s.Healthy, s.Reasons = false, []string{"bus plant gives no sign of life", "readings cannot be stored: disk full"}
@@ -180,5 +185,18 @@ func TestStatusTellsOfAStoreSetAside(t *testing.T) {
 	s.Store.SetAside = "/var/lib/x/agent.db.corrupt-1"
 	if got := troubles(s); len(got) != 1 || !strings.Contains(got[0], "set aside as /var/lib/x/agent.db.corrupt-1") {
 		t.Error(got)
+	}
+}
+
+// Of what was sent before the start nothing is known: it is not said that the
+// relay has none. (Walked: "batch 0 stored there" beside nine that were.)
+func TestStatusOfBatches(t *testing.T) {
+	for acknowledged, want := range map[uint64]string{0: "relay https://r, 3 half-hours wait", 7: "relay https://r, batch 7 stored there, 3 half-hours wait"} {
+		s := wellStatus()
+		s.Uplink = &agent.UplinkStatus{State: "sending", Status: &uplink.Status{Relay: "https://r", Pending: 3, Acknowledged: acknowledged}}
+		var b bytes.Buffer
+		if err := printStatus(&b, "table", &daemon{status: s}, statusNow); err != nil || !strings.Contains(b.String(), want) {
+			t.Errorf("%v; no %q in\n%s", err, want, b.String())
+		}
 	}
 }

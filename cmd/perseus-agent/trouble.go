@@ -56,6 +56,9 @@ func troubles(s agent.Status) []string {
 		for _, why := range m.Refused {
 			out = append(out, "meter "+m.ID+": "+why)
 		}
+		for _, why := range m.Unfilled {
+			out = append(out, "meter "+m.ID+": "+why+". A half-hourly file of that time from the supplier or data collector fills them (perseus-agent import); without one the month of a bank's report stays open")
+		}
 	}
 	if s.Retired {
 		out = append(out, codeRetired)

@@ -116,6 +116,15 @@ func (c *Checker) Change(before, at time.Time, found, expected string, dst []Fin
 	}, dst)
 }
 
+// Uncounted is V17, too: an exchange is stated for an instant at which nothing
+// can be counted through it. now is when that was found out.
+func (c *Checker) Uncounted(at, now time.Time, dst []Finding) []Finding {
+	return c.say(ofReading, now, Finding{
+		Rule: 17, Severity: Error, From: at, To: at, Found: "an exchange is stated, and half-hours stay missing",
+		Expected: "the old meter read through the whole half-hour before them", Note: "a half-hourly file of that time can fill them",
+	}, dst)
+}
+
 // Power is V05 for a point that shows a power alone: one beyond most, in W (or
 // var), either way, was not counted.
 func (c *Checker) Power(at time.Time, found, most int64, dst []Finding) []Finding {

@@ -80,7 +80,7 @@ var rules = [Count]Rule{
 	{14, "V14", "bad quality", Warning, "A reading that its source calls bad is shown but not counted; an estimate stays an estimate. Check the point at the source, or the meter and its line."},
 	{15, "V15", "import and export at once, or negative", Warning, "Check that import and export are read from two different registers, and the direction of the CTs."},
 	{16, "V16", "spike against the same time of other weeks", Warning, "Compare with what the site did. The value is kept."},
-	{17, "V17", "meter or configuration changed without a record", Error, "State the exchange with both readings, and correct the serial number in the configuration."},
+	{17, "V17", "meter or configuration changed, and was not counted through", Error, "State the exchange with both readings, and correct the serial number in the configuration. Where it is stated and half-hours stay missing, import a half-hourly file of that time from the supplier or data collector: perseus-agent import."},
 	{18, "V18", "register too coarse for half-hours", Info, "Read a finer register where the meter has one. The total is right; single half-hours are as coarse as the register."},
 	{19, "V19", "day with the wrong number of half-hours", Error, "A day has 48 half-hours, 46 when clocks go forward and 50 when they go back. Ask the source for the local day, or for UTC."},
 	{20, "V20", "reactive energy does not fit the active energy", Warning, "Check the addresses of the reactive registers, the phase order and the power factor correction."},

@@ -47,6 +47,9 @@ func (c Clock) At(now time.Time) time.Time {
 // Now is what the clock shows now.
 func (c Clock) Now() time.Time { return c.At(time.Now()) }
 
+// Takes is how long it is, while the clock catches up, until it has gone on by d.
+func (c Clock) Takes(d time.Duration) time.Duration { return d / time.Duration(max(c.speed, 1)) }
+
 // CatchUp is the instant from which the clock is the time of day.
 func (c Clock) CatchUp() time.Time {
 	if c.speed == 0 {

@@ -24,6 +24,12 @@ func TestClock(t *testing.T) {
 			t.Errorf("after %v: shows %v, want %v", after, got, want)
 		}
 	}
+	if got := c.Takes(time.Hour); got != time.Hour/121 {
+		t.Errorf("an hour takes %v", got)
+	}
+	if got := (Clock{}).Takes(time.Hour); got != time.Hour {
+		t.Errorf("an hour of the time of day takes %v", got)
+	}
 	var d Clock
 	if err := d.Set(c.String()); err != nil || d != c {
 		t.Errorf("Set(String()): %v, %v", d, err)

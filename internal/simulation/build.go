@@ -58,6 +58,7 @@ func (s *site) build() {
 				Modulus: ch.modulus, MaxPower: ch.rating,
 			})
 		}
+		s.beside(i, m, &cfg)
 		if i == 2 {
 			s.behind(s.channels[0], s.channels[1], s.channels[2])
 		}

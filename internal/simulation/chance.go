@@ -39,6 +39,13 @@ func (c chance) lasting(i int64, least, most time.Duration) time.Duration {
 	return time.Duration(math.Exp(l + (m-l)*c.unit(i))).Truncate(time.Millisecond)
 }
 
+// lag waits for less than a millisecond, each time another while: who shares
+// something with others does it at an instant of its own, since testing/synctest
+// lets those who wake at one instant go in any order.
+func (c chance) lag() {
+	time.Sleep(time.Microsecond + time.Duration(c.of("lag", 0).n(time.Now().UnixNano(), 990_000)))
+}
+
 // mix is the finaliser of splitmix64.
 func mix(x uint64) uint64 {
 	x ^= x >> 30

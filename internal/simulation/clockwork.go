@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/agent/clock"
@@ -17,6 +18,7 @@ type clockwork struct {
 	net   *episodes // no time server can be reached
 	jumps episodes  // somebody set the clock wrong
 
+	mu     sync.Mutex // whoever asks moves the crystal on
 	boots  int64
 	boot   time.Time // in truth
 	learns time.Time // in truth: the first time at which a server answers
@@ -43,7 +45,11 @@ func (c *clockwork) reboot() {
 	if c.last.IsZero() {
 		c.ahead = 0
 	}
-	c.learns = now.Add(c.lasting(4*c.boots+1, 20*time.Second, time.Hour))
+	after := c.lasting(4*c.boots+1, 20*time.Second, time.Hour)
+	if first := 5 * time.Minute; after > first-10*time.Second && after <= first {
+		after = first + time.Second // not at the very look at which the agent first removes what is old
+	}
+	c.learns = now.Add(after)
 }
 
 // look brings the clocks up to the present.
@@ -65,6 +71,8 @@ func (c *clockwork) look() {
 
 // wall is what the machine's clock shows.
 func (c *clockwork) wall() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.look()
 	now := time.Now()
 	t := now.Add(c.ahead)
@@ -79,6 +87,8 @@ func (c *clockwork) wall() time.Time {
 func (c *clockwork) mono() time.Duration { return time.Since(c.boot) + 20*time.Second }
 
 func (c *clockwork) sync() clock.Sync {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.look()
 	_, wrong := c.jumps.at(time.Now())
 	return clock.Sync{Synchronised: c.synced && !wrong, Board: true, Boot: fmt.Sprint("boot-", c.boots)}

@@ -67,7 +67,7 @@ func (o *oracle) checkRelay(s *store.Store, r *relay, now time.Time, last bool) 
 				}
 				continue
 			}
-			if !ok || v.Energy != h.Energy || v.Quality != h.Quality || v.Rule != h.Evidence.Rule {
+			if !ok || v.Energy != h.Energy || v.Quality != h.Quality || v.Rule != h.Evidence.Rule || v.Flags != h.Flags {
 				o.report("relay", fmt.Sprintf("%s %s was acknowledged as %s, the relay has %v %v", w.key, h.Start, words(&h), ok, v))
 			}
 		}

@@ -17,6 +17,7 @@ type disk struct {
 	plan death
 	full *episodes                              // no room on the disk
 	kept func(r store.Round, sure, folded bool) // folded: the store's file itself has all that was committed
+	told *history
 
 	mu      sync.Mutex
 	dead    bool
@@ -59,6 +60,7 @@ var errDead = errors.New("simulation: the power is cut")
 func (d *disk) write(name string, single bool, do func() error) (err error, sure bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	defer func() { d.told.say("%s: %v", name, err) }()
 	if d.dead {
 		return errDead, true
 	}

@@ -35,7 +35,8 @@ type feed struct {
 type fed struct {
 	key  energy.Key
 	load load
-	said map[int][]letter // by half-hour, in the order in which they come
+	said map[int][]letter                // by half-hour, in the order in which they come
+	says func(at int, truth int64) int64 // nil: the truth, in the end
 }
 
 // letter is one half-hour as the feed gives it.
@@ -50,13 +51,17 @@ type letter struct {
 // feedMark is where the feed keeps how far it was read.
 const feedMark = "simulated"
 
-// feeds adds two meters that are read by others, one behind the other.
+// feeds adds two meters that are read by others, one behind the other, and the
+// twin of a register.
 func (s *site) feeds() {
 	c := s.of("feed", 0)
 	f := &feed{site: s, chance: c, down: s.trouble("feed down", 0, 10*24*time.Hour, time.Minute, 9*24*time.Hour)}
 	inner := &fed{key: energy.Key{Meter: "fed-part", Measure: energy.Import}, load: load{kind: energy.Import, most: 9_000, noise: c.of("load", 1)}}
 	outer := &fed{key: energy.Key{Meter: "fed", Measure: energy.Import}, load: load{kind: energy.Import, most: 30_000, noise: c.of("load", 0), parts: []*load{&inner.load}}}
 	f.meters = []*fed{outer, inner}
+	if s.Meters >= 3 {
+		f.meters = append(f.meters, f.twin(&s.channels[1].load))
+	}
 	for i, m := range f.meters {
 		m.said = map[int][]letter{}
 		f.write(i, m)
@@ -78,6 +83,9 @@ func (f *feed) write(i int, m *fed) {
 	last := int(s.end.Add(-13*time.Hour).Sub(epoch) / time.Hour)
 	for h := index(s.begin); h < index(s.end); h++ {
 		truth := m.load.total(boundary(h+1)) - m.load.total(boundary(h))
+		if m.says != nil {
+			truth = m.says(h, truth)
+		}
 		d := c.of("of", h)
 		hour := int(boundary(h+1).Sub(epoch)/time.Hour) + 1
 		post := func(value int64, estimated bool) {
@@ -160,6 +168,7 @@ func (f *feed) Listen(ctx context.Context, deliver func(int, []drivers.Reading))
 			return nil
 		case <-t.C:
 		}
+		f.chance.lag()
 		f.read(ctx, deliver)
 	}
 }

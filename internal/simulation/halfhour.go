@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"math/big"
 	"sort"
 	"time"
 
@@ -59,6 +60,10 @@ func (o *oracle) halfHour(w *watched, before, h, after *energy.HalfHour, now tim
 	}
 	if after != nil && fromFile(after) {
 		after = nil
+	}
+	unread := h.Evidence.First.At.IsZero() // a substitute for what is not known yet: nothing was read since
+	if h.Quality <= energy.Substituted && !unread && before != nil && before.Quality > energy.Substituted && before.Evidence.Rule != energy.RuleExchange {
+		w.redo(before, h, wrong)
 	}
 	if h.Quality == energy.Missing {
 		o.Missing++
@@ -128,6 +133,47 @@ func (o *oracle) halfHour(w *watched, before, h, after *energy.HalfHour, now tim
 		wrong("truth", "at its start %d was counted here, between samples of %d and %d", from, a, b)
 	}
 	o.quality(w, before, h, after, wrong)
+	w.redo(before, h, wrong)
+}
+
+// redo does what docs/metering.md has an auditor do: the register at the start
+// of a half-hour lies between the reading before it and the one after it, which
+// this half-hour and the one before it name. One of the two is known.
+func (c *channel) redo(before, h *energy.HalfHour, wrong func(law, format string, args ...any)) {
+	if before == nil || before.Evidence.Rule == energy.RuleProfileScaled || h.Evidence.Rule == energy.RuleProfileScaled {
+		return // told by a file, too
+	}
+	from, to := h.Evidence.First, before.Evidence.Last
+	if s := h.Evidence.Start; s.At.After(h.Start) {
+		to = s
+	} else if !s.At.IsZero() {
+		from = s
+	}
+	if from.At.Equal(h.Start) {
+		to = from
+	}
+	if from.At.After(h.Start) || to.At.Before(h.Start) {
+		wrong("redo", "its start is not between %s and %s, which the evidence names", from.At, to.At)
+		return
+	}
+	rise, register := to.Value-from.Value, from.Value
+	if rise < 0 {
+		rise += c.modulus
+	}
+	if gap := to.At.Sub(from.At).Nanoseconds(); gap > 0 {
+		passed := new(big.Int).Mul(big.NewInt(rise), big.NewInt(h.Start.Sub(from.At).Nanoseconds()))
+		register += passed.Div(passed, big.NewInt(gap)).Int64()
+	}
+	off := h.Cumulative - h.Energy - register
+	if h.Quality <= energy.Substituted {
+		off = before.Cumulative - register
+	}
+	if c.modulus > 0 {
+		off %= c.modulus
+	}
+	if off != 0 {
+		wrong("redo", "it starts %d away from the %d that its evidence says", off, register)
+	}
 }
 
 // dark is what stays of a stretch of which nothing is known when the operator

@@ -64,6 +64,7 @@ func (s *site) tooMuch() bool {
 
 // life runs one agent from its start to its end, and the time until the next.
 func (s *site) life() error {
+	s.of("begin", 0).lag()
 	s.live++
 	s.state()
 	c, n := s.of("life", 0), s.live*8
@@ -96,7 +97,7 @@ func (s *site) life() error {
 		plan = death{at: s.end, kind: stopped}
 	}
 	s.Logger.Info("simulation: a life begins", "life", s.live, "wall", s.wall(), "plan", plan.at, "kind", plan.kind, "call", plan.call)
-	s.disk = &disk{Store: st, path: s.path, plan: plan, full: &s.full, kept: s.committed, died: make(chan struct{})}
+	s.disk = &disk{Store: st, path: s.path, plan: plan, full: &s.full, kept: s.committed, told: s.history, died: make(chan struct{})}
 	if err := s.agent(plan); err != nil {
 		return err
 	}
@@ -159,7 +160,10 @@ func (s *site) downtime(c chance, n int64) time.Duration {
 func (s *site) agent(plan death) error {
 	a, err := agent.New(agent.Options{
 		Config: s.config, Store: s.disk, Drivers: s.drivers(), Listeners: s.listeners, Clock: s.dating(s.disk.Store), Now: s.wall, Logger: s.Logger, HTTP: s.net,
-		Flush: []time.Duration{10 * time.Minute, 30 * time.Minute}[s.Seed%2], Watchdog: 24 * time.Hour, Version: "simulated",
+		Flush: []time.Duration{10 * time.Minute, 30 * time.Minute}[s.Seed%2] + 137*time.Millisecond + 1, Watchdog: 24 * time.Hour, Version: "simulated",
+		Jitter: func(n time.Duration) time.Duration {
+			return time.Duration(s.of("pause", 0).n(time.Now().UnixNano(), int64(n)))
+		},
 	})
 	if err != nil {
 		return err
@@ -229,6 +233,7 @@ func (s *site) committed(r store.Round, sure, folded bool) {
 	if !folded {
 		s.result.Checkpoints++
 	}
+	s.history.round(&r, sure, folded)
 	s.Trace.round(&r)
 	s.oracle.committed(r, sure)
 	for i := range r.Samples {

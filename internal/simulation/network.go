@@ -70,6 +70,7 @@ func (w *network) RoundTrip(q *http.Request) (*http.Response, error) {
 		w.h.ServeHTTP(rec, r)
 		return rec.Result()
 	}
+	w.of(q.Method+q.URL.Path, 0).lag()
 	if q.Context().Err() != nil {
 		return nil, q.Context().Err()
 	}

@@ -35,6 +35,7 @@ func (v Violation) String() string {
 //	virtual      sums, differences and shares are those of their inputs, to the Wh
 //	feed         what stands of a feed is what it said last: the actual before the estimate
 //	file         what stands of a file is what one said last; it fills, and disturbs no reading; the gap sums to the advance
+//	check        V07 and V09 stand where the check meter says something else, whenever it came, and V09 nowhere else
 //	relay        the relay has what was acknowledged, as it is here (law 3)
 type oracle struct {
 	close       time.Duration
@@ -56,17 +57,18 @@ type oracle struct {
 // watched is what the oracle knows of one channel.
 type watched struct {
 	*channel
-	kept  []uint64         // hash of the version last committed, by half-hour since epoch; 0: none
-	other map[int][]uint64 // hashes of other versions that may stand there
-	sound []uint64         // hash of the version that was checked
-	seen  []uint64         // 1 where one was found in the store
-	upto  int              // all half-hours before it are there
-	sent  int              // all half-hours before it were at the relay at some time
-	begun bool
-	made  *config.Virtual // what it is made of, where it is a virtual meter
-	own   judge           // who judges it, where it is no register
-	filed map[int][]filed // what files said of it, by half-hour
-	told  map[int]bool    // half-hours that the register itself told, interpolated or better
+	kept      []uint64         // hash of the version last committed, by half-hour since epoch; 0: none
+	other     map[int][]uint64 // hashes of other versions that may stand there
+	sound     []uint64         // hash of the version that was checked
+	seen      []uint64         // 1 where one was found in the store
+	upto      int              // all half-hours before it are there
+	sent      int              // all half-hours before it were at the relay at some time
+	begun     bool
+	made      *config.Virtual // what it is made of, where it is a virtual meter
+	checkedBy energy.Key      // its check meter's register, where it has one
+	own       judge           // who judges it, where it is no register
+	filed     map[int][]filed // what files said of it, by half-hour
+	told      map[int]bool    // half-hours that the register itself told, interpolated or better
 }
 
 // judge is an oracle of its own for what is no register.
@@ -169,7 +171,7 @@ func (o *oracle) committed(r store.Round, sure bool) {
 // from what was kept for sure, or from what may have been.
 func (o *oracle) died(kept, maybe map[energy.Key]time.Time) {
 	back := func(w *watched, i int, to time.Time) int {
-		for ; i >= 0 && (w.log[i].real.After(to.Add(o.slack)) || !w.log[i].good); i-- {
+		for ; i >= 0 && (w.log[i].given.After(to.Add(o.slack)) || !w.log[i].good); i-- {
 			w.log[i].lost = true
 		}
 		return i
@@ -185,6 +187,7 @@ func (o *oracle) died(kept, maybe map[energy.Key]time.Time) {
 		}
 		w.good = back(w, len(w.log)-1, to)
 		w.sure = back(w, w.good, kept[w.key])
+		w.broke = true
 	}
 }
 
@@ -222,8 +225,10 @@ func (o *oracle) check(s *store.Store, now time.Time, all, excused bool) {
 		}
 		o.checkChannel(s, w, from, now, excused)
 		o.checkGaps(s, w, now, all)
+		o.checkStanding(w, now)
 	}
 	o.checkVirtual(s, now, all)
+	o.checkChecks(s, now, all)
 }
 
 func (o *oracle) checkChannel(s *store.Store, w *watched, from int, now time.Time, excused bool) {

@@ -26,7 +26,8 @@ type powerMeter struct {
 
 // watts is one reading of the power.
 type watts struct {
-	at, real time.Time
+	at, real time.Time // by the millisecond
+	given    time.Time
 	value    int64
 	lost     bool // the agent died before it had kept it
 	doubtful bool // or may have
@@ -64,11 +65,13 @@ func (p *powerMeter) flows(at time.Time) int64 {
 
 // Poll answers, or not; now and then with what cannot be, or what was said before.
 func (p *powerMeter) Poll(ctx context.Context, _ int, dst []drivers.Reading) ([]drivers.Reading, error) {
-	now := time.Now()
+	p.chance.lag()
+	given := time.Now()
+	now := given.Truncate(time.Millisecond)
 	if _, down := p.down.at(now); down || ctx.Err() != nil {
 		return dst, &drivers.Error{Kind: drivers.Timeout, Op: "read", Err: errNoAnswer}
 	}
-	r := watts{at: p.date().Truncate(time.Millisecond), real: now, value: p.flows(now)}
+	r := watts{at: p.date().Truncate(time.Millisecond), real: now, given: given, value: p.flows(now)}
 	give := func(r watts) {
 		for point := range 2 {
 			dst = append(dst, drivers.Reading{Point: point, Sample: energy.Sample{At: r.at, Value: r.value}, Raw: uint64(r.value)})

@@ -20,9 +20,9 @@ type powerOracle struct {
 // died marks the readings that the agent had not kept. Of one at the very
 // instant of a commit nobody knows whether it came before.
 func (p *powerOracle) died(kept, maybe time.Time) {
-	for i := len(p.of.readings) - 1; i >= 0 && !p.of.readings[i].real.Before(kept); i-- {
+	for i := len(p.of.readings) - 1; i >= 0 && !p.of.readings[i].given.Before(kept); i-- {
 		r := &p.of.readings[i]
-		r.doubtful = r.real.Equal(kept) || !r.real.After(maybe)
+		r.doubtful = r.given.Equal(kept) || !r.given.After(maybe)
 		r.lost = !r.doubtful
 	}
 }

@@ -28,6 +28,7 @@ type relay struct {
 	id     Identity
 	real   Receiver // takes sites and batches in its stead; nil: none
 	report func(law, what string)
+	told   *history
 
 	mu         sync.Mutex
 	keys       map[string]*ecdsa.PublicKey // signing certificates by serial
@@ -66,8 +67,8 @@ type Receiver interface {
 	Values(k energy.Key, from, to time.Time) (map[int64]batch.Value, error)
 }
 
-func newRelay(id Identity, report func(law, what string)) *relay {
-	return &relay{id: id, real: id.Real, report: report, keys: map[string]*ecdsa.PublicKey{}, hashes: make([]batch.Hash, 1),
+func newRelay(id Identity, report func(law, what string), told *history) *relay {
+	return &relay{id: id, real: id.Real, report: report, told: told, keys: map[string]*ecdsa.PublicKey{}, hashes: make([]batch.Hash, 1),
 		values: map[energy.Key]map[int64]batch.Value{}, changed: make(chan struct{})}
 }
 
@@ -197,6 +198,7 @@ func (r *relay) postBatch(w http.ResponseWriter, q *http.Request) {
 }
 
 func (r *relay) store(b *batch.Signed) {
+	r.told.batch(b)
 	r.batches++
 	for _, s := range b.Series {
 		k := energy.Key{Meter: s.Meter, Measure: s.Measure}

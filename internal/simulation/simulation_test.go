@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -29,6 +30,7 @@ var (
 	sparse = flag.Bool("sparse", false, "polls of 5 to 15 minutes instead of 30 seconds and more: for long runs")
 	stop   = flag.Int("stop", 0, "break off after so many days, as it would have gone on: to repeat what happened early in a long run")
 	trace  = flag.String("trace", "", "a register to follow, e.g. m12/gas: what its meter answered and what was made of it")
+	said   = flag.String("history", "", "a file for all that comes of it, line by line: two runs of one seed write the same")
 	from   = flag.String("from", "", "simulated time from which on it is followed, e.g. 2001-01-26T22:00")
 	to     = flag.String("to", "", "and up to which")
 )
@@ -89,13 +91,22 @@ func newIdentity(t *testing.T) Identity {
 	return Identity{Gateway: gatewayURL, Dir: dir, Roots: pki.SigningCA.Pool(), Key: signer.Key, Chain: signer.Chain, Client: client.Cert()}
 }
 
-func logger(t *testing.T) *slog.Logger {
-	if *logTo == "" {
+// written opens a file that is named by a flag; nil where that is empty.
+func written(t *testing.T, path string) io.Writer {
+	if path == "" {
 		return nil
 	}
-	f, err := os.Create(*logTo)
+	f, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return f
+}
+
+func logger(t *testing.T) *slog.Logger {
+	f := written(t, *logTo)
+	if f == nil {
+		return nil
 	}
 	return slog.New(record.Handler(t, slog.NewTextHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug})))
 }
@@ -114,7 +125,7 @@ func TestSimulation(t *testing.T) {
 			var r Result
 			synctest.Test(t, func(t *testing.T) {
 				var err error
-				if r, err = Run(Options{Seed: seed, Days: days, Meters: *meters, Dir: ramDir(t), Identity: newIdentity(t), Quiet: *quiet, Sparse: *sparse, Stop: *stop, Trace: follow(t), Logger: logger(t)}); err != nil {
+				if r, err = Run(Options{Seed: seed, Days: days, Meters: *meters, Dir: ramDir(t), Identity: newIdentity(t), Quiet: *quiet, Sparse: *sparse, Stop: *stop, Trace: follow(t), History: written(t, *said), Logger: logger(t)}); err != nil {
 					t.Error(err)
 				}
 			})

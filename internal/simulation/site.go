@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,7 @@ type Options struct {
 	Most     int          // violations after which it ends; 0: 20
 	Stop     int          // days after which it is broken off, as it would have gone on; 0: never
 	Trace    *Trace       // nil: nothing is looked at
+	History  io.Writer    // all that comes of it is written there, line by line; nil: nowhere
 }
 
 // Result is what came of it.
@@ -50,10 +52,11 @@ type Result struct {
 	Carried     int
 	Again       int
 	SetAside    int
-	Checkpoints int // commits that went beside the store's file
-	Spoilt      int // checkpoint files that came to harm
-	Lost        int // stores that were lost with their disk
-	Files       int // half-hourly files that were imported
+	Checkpoints int    // commits that went beside the store's file
+	Spoilt      int    // checkpoint files that came to harm
+	Lost        int    // stores that were lost with their disk
+	Files       int    // half-hourly files that were imported
+	History     string // the hash of all that came of it: the same for the same seed
 }
 
 // site is a whole site with everything around it.
@@ -80,6 +83,7 @@ type site struct {
 	end        time.Time
 	result     Result
 	log        *recent
+	history    *history
 	disk       *disk
 	permission permission
 	saved      map[energy.Key]time.Time // up to when what the agent was given is kept
@@ -118,7 +122,7 @@ func Run(o Options) (Result, error) {
 	r.Exchanged, r.Substituted = s.oracle.Exchanged, s.oracle.Substituted
 	r.HalfHours, r.Missing, r.Quality = s.oracle.Checked, s.oracle.Missing, s.oracle.By
 	r.Batches, r.Carried, r.Again = s.relay.batches, s.relay.carried, s.relay.again
-	r.Meters, r.Days = o.Meters, o.Days
+	r.Meters, r.Days, r.History = o.Meters, o.Days, s.history.digest()
 	for _, c := range s.channels {
 		r.Samples += c.polls
 	}
@@ -135,7 +139,7 @@ func (s *site) report(law, what string) {
 }
 
 func newSite(o Options) *site {
-	s := &site{Options: o, chance: chance(mix(o.Seed)), calm: &calm{}, path: filepath.Join(o.Dir, "agent.db"), saved: map[energy.Key]time.Time{}, maybe: map[energy.Key]time.Time{}, whole: map[energy.Key]time.Time{}, meters: map[string]*meter{}, pollers: map[string]func(func() time.Time) drivers.Poller{}}
+	s := &site{Options: o, history: newHistory(o.History), chance: chance(mix(o.Seed)), calm: &calm{}, path: filepath.Join(o.Dir, "agent.db"), saved: map[energy.Key]time.Time{}, maybe: map[energy.Key]time.Time{}, whole: map[energy.Key]time.Time{}, meters: map[string]*meter{}, pollers: map[string]func(func() time.Time) drivers.Poller{}}
 	s.begin = time.Now()
 	s.end = s.begin.AddDate(0, 0, o.Days)
 	s.calm.spans = []span{{s.begin, s.begin.Add(3 * time.Hour)}, {s.end.Add(-12 * time.Hour), s.end.AddDate(1, 0, 0)}}
@@ -149,7 +153,8 @@ func newSite(o Options) *site {
 	s.virtuals()
 	s.power()
 	s.feeds()
-	s.relay = newRelay(o.Identity, s.report)
+	s.checks()
+	s.relay = newRelay(o.Identity, s.report, s.history)
 	day := 24 * time.Hour
 	s.net = &network{chance: s.of("network", 0), h: s.relay,
 		down:  s.trouble("network down", 0, 6*day, time.Second, 8*time.Hour),

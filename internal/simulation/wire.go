@@ -25,6 +25,7 @@ type meter struct {
 	silent   episodes // it does not answer
 	channels []*channel
 	tells    bool   // its serial number can be read
+	shows    bool   // what flows, too: see beside
 	serial   string // as it was read last
 }
 
@@ -37,26 +38,32 @@ type channel struct {
 	polls  int64
 	same   int // faulty samples in a row in the present episode
 
-	lates  map[int64]delivery // by Unix milliseconds
-	log    []delivery         // what the agent was given, in the order in which it was
-	good   int                // index in log of the newest good one; -1: none
-	sure   int                // index in log of the newest good one that an agent has kept for sure, or that the present one was given; -1: none
-	upset  time.Time          // when the agent was last given something wrong
-	anew   bool               // the agent lost what it knew since the last good sample
-	born   int                // before this half-hour the present store knows only what files say
-	fills  bool               // the operator wants what is missing filled
-	resets []reset            // stretches over which the energy cannot be known, or need not
+	lates   map[int64]delivery // by Unix milliseconds
+	log     []delivery         // what the agent was given, in the order in which it was
+	good    int                // index in log of the newest good one; -1: none
+	sure    int                // index in log of the newest good one that an agent has kept for sure, or that the present one was given; -1: none
+	upset   time.Time          // when the agent was last given something wrong
+	anew    bool               // the agent lost what it knew since the last good sample
+	born    int                // before this half-hour the present store knows only what files say
+	fills   bool               // the operator wants what is missing filled
+	powered bool               // its meter shows what flows, too
+	watts   int64              // what that is now, in its direction, or unknown
+	broke   bool               // see delivery
+	resets  []reset            // stretches over which the energy cannot be known, or need not
 }
 
 // delivery is a sample that the agent was given.
 type delivery struct {
 	at      time.Time // as the agent dated it at first
-	real    time.Time
+	real    time.Time // by its milliseconds, as samples have them
+	given   time.Time
 	value   int64 // as it was shown
 	counted int64 // what the register had counted, where it is good
 	fit     int   // the meter that counted
 	good    bool  // the register did show this at some time since the good one before
 	lost    bool  // the agent died before it had kept it
+	flows   int64 // W beside it, in its direction, or unknown
+	broke   bool  // something came since the one before that is not in the log, or an agent ended
 }
 
 // The faults of a register, by how often.
@@ -85,10 +92,11 @@ var errNoAnswer = errors.New("no answer")
 
 // Poll answers for one meter, or fails, as the plan has it.
 func (w *wire) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]drivers.Reading, error) {
-	now := time.Now()
+	w.site.of(w.meters[i].id, 0).lag()
 	if ctx.Err() != nil {
 		return dst, ctx.Err()
 	}
+	now := time.Now()
 	m := w.meters[i]
 	if w.site.trust != nil && !w.site.trust.Trusted() {
 		w.site.doubted = now
@@ -100,14 +108,21 @@ func (w *wire) Poll(ctx context.Context, i int, dst []drivers.Reading) ([]driver
 			return dst, ctx.Err()
 		case <-time.After(took):
 		}
-		now = time.Now()
 	}
+	now = time.Now().Truncate(time.Millisecond)
 	if _, down := w.down.at(now); down {
 		return dst, &drivers.Error{Kind: drivers.Refused, Op: "connect", Err: errNoAnswer}
 	}
 	_, silent := m.silent.at(now)
 	if fit := m.channels[0].fit(now); !silent && fit >= 0 && m.tells {
 		m.serial = serialOf(m.id, fit)
+	}
+	if m.shows && !silent {
+		r, known := w.flowing(m, w.date().Truncate(time.Millisecond), now)
+		dst = append(dst, r)
+		for _, c := range m.channels {
+			c.watts = c.flows(r.Sample.Value, known)
+		}
 	}
 	for j, c := range m.channels {
 		if silent {
@@ -133,7 +148,7 @@ func (w *wire) read(c *channel, point int, now time.Time, dst []drivers.Reading)
 	fit, f := c.fit(now), none
 	give := func(s energy.Sample, good bool, counted int64) {
 		dst = append(dst, drivers.Reading{Point: point, Sample: s, Raw: uint64(s.Value)})
-		d := delivery{at: s.At, real: now.Add(s.At.Sub(at)), value: s.Value, counted: counted, fit: fit, good: good}
+		d := delivery{at: s.At, real: now.Add(s.At.Sub(at)), given: time.Now(), value: s.Value, counted: counted, fit: fit, good: good}
 		w.site.Trace.sample(c.key, f, d)
 		c.note(d)
 	}
@@ -190,7 +205,7 @@ func (c *channel) fault(now time.Time) (f fault, n int64) {
 		return none, 0 // a first sample that is wrong cannot be told from a right one
 	}
 	f = faults[c.faults.n(3*i+2, int64(len(faults)))]
-	if f == frozen && c.n(-2, 2) == 0 {
+	if f == frozen && c.neverStands() {
 		return none, 0 // half of them never freeze: these tell by their values when they were read
 	}
 	most := 1 << 30
@@ -251,6 +266,7 @@ func (c *channel) glaring(v int64, now time.Time) bool {
 func (c *channel) note(d delivery) {
 	if n := len(c.log); n > 0 && d.real.Before(c.log[n-1].real) {
 		c.lates[d.at.UnixMilli()] = d // the log is in the order of time
+		c.broke = true
 		for i := range c.resets {
 			if r := &c.resets[i]; d.good && r.must && r.fit == d.fit && d.real.Before(r.to) {
 				r.to = d.real // it tells what the meter had counted so much earlier
@@ -258,6 +274,7 @@ func (c *channel) note(d delivery) {
 		}
 		return
 	}
+	d.flows, d.broke, c.broke = c.watts, c.broke, false
 	c.log = append(c.log, d)
 	if n := len(c.resets); n > 0 {
 		c.resets[n-1].begins(d)

@@ -31,44 +31,50 @@ const (
 // once a day.
 func (r *recorder) daily() {
 	a := r.agent
-	if !a.opt.Clock.Trusted() || a.opt.Config.Period != energy.Period {
-		return
-	}
-	today, _ := energy.SettlementPeriod(a.Now().Add(-judgeAfter))
-	next := r.firstUnjudged(today)
-	if !next.Before(today.Start(1)) {
-		return
-	}
-	r.judgeDays(next, today)
-	r.judged = today.Start(1).Unix()
-	if r.flush() != nil {
-		return // the judgement waits with the rest
+	if !a.judges() || !r.judgeDays() || r.flush() != nil {
+		return // what was judged waits with the rest
 	}
 	if err := a.opt.Store.SetMeta(metaJudged, strconv.AppendInt(nil, r.judged, 10)); err != nil {
 		a.log.Debug("which days were judged cannot be kept", "error", err)
 	}
 }
 
-// judgeDays takes into the round what is found of the days from next to
-// yesterday, and what is filled.
-func (r *recorder) judgeDays(next time.Time, today energy.Day) {
+// judges reports whether days can be judged at all.
+func (a *Agent) judges() bool {
+	return a.opt.Clock.Trusted() && a.opt.Config.Period == energy.Period
+}
+
+// judgeDays takes into the round what is found of the days that are over and
+// were not judged, and what is filled; false where there is no such day.
+func (r *recorder) judgeDays() bool {
 	r.commit.Lock()
 	defer r.commit.Unlock()
-	a := r.agent
-	for next.Before(today.Start(1)) {
+	a, j := r.agent, judgement{recorder: r}
+	today, _ := energy.SettlementPeriod(a.Now().Add(-judgeAfter))
+	next, until := r.firstUnjudged(today), today.Start(1)
+	if !next.Before(until) {
+		return false
+	}
+	for next.Before(until) {
 		day, _ := energy.SettlementPeriod(next)
 		for _, b := range a.buses {
 			for _, m := range b.meters {
 				for i := range m.registers {
-					r.round.Findings = append(r.round.Findings, r.judgeDay(b, &m.registers[i], day)...)
+					reg, of := &m.registers[i], day
+					if !b.reads(reg) {
+						of = lateDay(day.Start(1))
+					}
+					j.day(b, reg, of)
 				}
 			}
 		}
 		next = day.Start(day.Periods() + 1)
 	}
-	if err := r.fill(a.Now()); err != nil {
+	r.judged = until.Unix()
+	if err := r.fill(a.Now(), until); err != nil {
 		a.log.Warn("missing half-hours cannot be filled", "error", err)
 	}
+	return true
 }
 
 // firstUnjudged is the start of the first settlement day that was not judged.
@@ -87,34 +93,6 @@ func (r *recorder) firstUnjudged(today energy.Day) time.Time {
 	return next
 }
 
-// judgeDay has the validation look at one day of one register, now that day is
-// over: at that one, or, where the register itself is not read, at an earlier
-// one, since what a feed tells of a day comes when it is over. A day on which
-// there is nothing at all, before the first or in an outage, says nothing new.
-func (r *recorder) judgeDay(b *bus, reg *register, day energy.Day) []energy.KeyedFinding {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if _, read := reg.counter.Base(); !read {
-		day, _ = energy.SettlementPeriod(day.Start(1).Add(aDay/2 - judgeLate))
-	}
-	var hh []energy.HalfHour
-	from, to := day.Start(1), day.Start(day.Periods()+1)
-	for h, err := range r.agent.opt.Store.HalfHours(reg.key, from, to) {
-		if err != nil {
-			return nil
-		}
-		hh = append(hh, h)
-	}
-	if len(hh) == 0 {
-		return nil
-	}
-	found := reg.check.Day(day, hh)
-	for _, f := range found {
-		r.agent.log.Debug("validation", "finding", f.String())
-	}
-	return keyedFindings(found)
-}
-
 // most is what a register can count in one period, base units; 0 where nothing
 // is known. What rule V05 judges by is left out where only the ceiling of its
 // power is known, and no value may be put in place that is beyond that.
@@ -131,8 +109,9 @@ func most(r *config.Register, period time.Duration) int64 {
 }
 
 // fill puts values in place of missing half-hours, where a meter's operator
-// asks for it and late actual values have had their time to come.
-func (r *recorder) fill(now time.Time) error {
+// asks for it and late actual values have had their time to come. The days
+// before judged were judged without them.
+func (r *recorder) fill(now, judged time.Time) error {
 	c := r.agent.opt.Config
 	news := touched{}
 	for _, b := range r.agent.buses {
@@ -173,6 +152,7 @@ func (r *recorder) fill(now time.Time) error {
 			}
 		}
 	}
+	r.judgeAgain(news, judged)
 	r.derive(news)
 	return nil
 }

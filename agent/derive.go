@@ -19,7 +19,12 @@ type stretch struct{ from, to time.Time }
 
 // keys gives the registers in an order that is always the same: what is made for
 // them is stored in it.
-func (t touched) keys() []energy.Key { return slices.SortedFunc(maps.Keys(t), compareKeys) }
+func (t touched) keys() []energy.Key {
+	if len(t) == 0 {
+		return nil // as in most minutes: sorting allocates
+	}
+	return slices.SortedFunc(maps.Keys(t), compareKeys)
+}
 
 func (t touched) add(k energy.Key, from, to time.Time) {
 	s, ok := t[k]

@@ -28,26 +28,11 @@ func (r *recorder) window(k energy.Key, from, to time.Time) (runs [][]energy.Hal
 	return runs
 }
 
-// early are late readings of a register that wait for a half-hour to be over:
-// the reading after the gap that they fall into lies in it, and until then the
-// register at its start stands.
-type early struct {
-	key   energy.Key
-	until time.Time
-	late  []energy.Sample
-}
-
 // rederive works late readings into the half-hours that were made without
 // them. The sums stay; what changes is kept as a new version.
 func (r *recorder) rederive(late []store.KeyedSample, news touched) {
-	waited := r.early
-	r.early = nil
-	for _, e := range waited {
-		if r.over(e.key, e.until) {
-			r.rederiveOne(e.key, e.late, news)
-		} else {
-			r.early = append(r.early, e)
-		}
+	for _, e := range r.early.over(r) {
+		r.rederiveOne(e.Key, e.Late, news)
 	}
 	slices.SortStableFunc(late, func(a, b store.KeyedSample) int {
 		return cmp.Or(compareKeys(a.Key, b.Key), a.At.Compare(b.At))
@@ -93,18 +78,26 @@ func (r *recorder) rederiveOne(k energy.Key, late []energy.Sample, news touched)
 		return
 	}
 	if last := to.Add(-period); !r.over(k, last) {
-		if len(r.early) < mostEarly {
-			r.early = append(r.early, early{k, last, late})
-		}
+		r.early.add(early{k, last, late})
 		return
 	}
 	from, to = from.Add(-period), to.Add(period)
+	// A gap beside it is looked at as a whole, where its advance was not spread evenly: a file may tell a part of it.
+	if h, _ := r.past.at(k, from); h.Evidence.Rule == energy.RuleProfileScaled && to.Sub(h.Evidence.First.At) < mostRederived {
+		from = h.Evidence.First.At.Truncate(period)
+	}
+	if h, _ := r.past.at(k, to.Add(-period)); h.Evidence.Rule == energy.RuleProfileScaled && h.Evidence.Last.At.Sub(from) < mostRederived {
+		to = h.Evidence.Last.At.Truncate(period).Add(period)
+	}
 	if spread, err = r.spreadOf(k, from, to); err != nil {
 		return
 	}
 	for _, run := range r.window(k, from, to) {
 		if slices.ContainsFunc(run, tells) {
 			run = asCounted(run, spread)
+		}
+		for len(run) > 1 && fromElsewhere(run[len(run)-1]) {
+			run = run[:len(run)-1] // the register may not have counted it yet, and knows its start
 		}
 		first, end := run[0].Start, run[len(run)-1].Start.Add(period)
 		mine := slices.DeleteFunc(slices.Clone(late), func(s energy.Sample) bool { return s.At.Before(first) || s.At.After(end) })
@@ -115,25 +108,14 @@ func (r *recorder) rederiveOne(k energy.Key, late []energy.Sample, news touched)
 		if err != nil {
 			r.agent.log.Debug("late readings", "meter", k.Meter, "measure", k.Measure.String(), "error", err)
 		}
+		for _, h := range made {
+			if was := run[h.Start.Sub(first)/period]; shaped(was) {
+				r.noteAround(k, was) // what a file told of it counts no more in its gaps
+			}
+		}
 		r.amend(b, reg, made, news)
 	}
 }
-
-// over reports whether a register has counted the half-hour that starts then. A
-// file can tell of it before.
-func (r *recorder) over(k energy.Key, start time.Time) bool {
-	h, ok := r.past.at(k, start)
-	b, reg := r.agent.registerOf(k)
-	if !ok || reg == nil {
-		return false
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return !fromElsewhere(h) || !reg.newest.Before(start) && len(b.pending) == 0
-}
-
-// mostEarly bounds the rounds of late readings that wait.
-const mostEarly = 1000
 
 // boundary gives how well a register is known at the end of its newest
 // half-hour, where that is still the start of the one in progress.

@@ -31,7 +31,7 @@ type recorder struct {
 	arena     []byte  // the states of the round at hand lie in it
 	news      touched // what the round at hand brings
 	gaps      touched // of registers, that were spread or told a part of since
-	early     []early // late readings that wait
+	early     earlies
 	past      *past
 	exchanges *exchanges
 	checks    map[string][]string // meters by the one that checks them
@@ -73,7 +73,7 @@ const (
 func newRecorder(a *Agent) *recorder {
 	return &recorder{
 		agent: a, most: maxWaiting, settled: make(chan struct{}, 1), fatal: make(chan error, 1),
-		past: newPast(a.opt.Store), exchanges: a.readExchanges(), checks: checksOf(a.opt.Config), closings: map[energy.Key]bool{}, news: touched{}, gaps: touched{},
+		past: newPast(a.opt.Store), exchanges: a.readExchanges(), early: a.readEarlies(), checks: checksOf(a.opt.Config), closings: map[energy.Key]bool{}, news: touched{}, gaps: touched{},
 	}
 }
 
@@ -163,6 +163,7 @@ func (r *recorder) flush() error {
 	}
 	news := len(r.round.HalfHours)+len(r.round.Statements) > 0
 	r.kept()
+	r.early.keep(r.agent)
 	if news {
 		r.tell()
 	}
@@ -209,10 +210,13 @@ func (r *recorder) collect() {
 	}
 	r.rederive(late, news)
 	r.respread(news)
+	r.judgeNews(news)
 	r.derive(news)
 	r.derive(r.checked())
-	for _, k := range slices.SortedFunc(maps.Keys(r.closings), compareKeys) {
-		r.round.States = append(r.round.States, store.KeyedState{Key: k})
+	if len(r.closings) > 0 { // as in no minute but the first: sorting allocates
+		for _, k := range slices.SortedFunc(maps.Keys(r.closings), compareKeys) {
+			r.round.States = append(r.round.States, store.KeyedState{Key: k})
+		}
 	}
 }
 

@@ -53,20 +53,22 @@ func respread(s ImportStore, k energy.Key, reg energy.Register, period time.Dura
 	if around.from.IsZero() {
 		return stretch{}, 0, nil
 	}
-	spread, err := spreadOf(s, k, around.from, around.to)
+	stands, counted, err := wholeGaps(around, period, func(from, to time.Time) (stands []energy.HalfHour, spread map[int64]energy.HalfHour, err error) {
+		for h, err := range s.HalfHours(k, from, to) {
+			if err != nil {
+				return nil, nil, err
+			}
+			stands = append(stands, h)
+		}
+		spread, err = spreadOf(s, k, from, to)
+		return stands, spread, err
+	})
 	if err != nil {
 		return stretch{}, 0, err
 	}
-	var stands []energy.HalfHour
-	for h, err := range s.HalfHours(k, around.from, around.to) {
-		if err != nil {
-			return stretch{}, 0, err
-		}
-		stands = append(stands, h)
-	}
 	var round store.Round
 	var of stretch
-	for _, h := range energy.Respread(reg, period, asCounted(stands, spread), stands, tellings(stands)) {
+	for _, h := range energy.Respread(reg, period, counted, stands, tellings(stands)) {
 		round.Findings = append(round.Findings, judge(&h)...)
 		round.HalfHours = append(round.HalfHours, keyedHalfHour(k, h))
 		if of.from.IsZero() {
@@ -80,6 +82,35 @@ func respread(s ImportStore, k energy.Key, reg energy.Register, period time.Dura
 	return of, len(round.HalfHours), s.Commit(round)
 }
 
+// wholeGaps gives the half-hours of a stretch, as they stand and as the register
+// counted them, and before and after it those of the gaps that it lies in, and of
+// the gaps that share a half-hour with these: what is told of one can count for
+// the next one, too.
+func wholeGaps(of stretch, period time.Duration, get func(from, to time.Time) ([]energy.HalfHour, map[int64]energy.HalfHour, error)) (stands, counted []energy.HalfHour, err error) {
+	for {
+		stands, spread, err := get(of.from, of.to)
+		if err != nil || len(stands) == 0 {
+			return nil, nil, err
+		}
+		counted, wider := asCounted(stands, spread), of
+		if h := counted[0]; h.Start.Equal(of.from) && shaped(h) && h.Evidence.First.At.Before(of.from) {
+			wider.from = h.Evidence.First.At.Truncate(period).Add(-period)
+		}
+		if h := counted[len(counted)-1]; h.Start.Add(period).Equal(of.to) && shaped(h) && h.Evidence.Last.At.After(of.to) {
+			wider.to = h.Evidence.Last.At.Truncate(period).Add(2 * period)
+		}
+		if wider == of || wider.to.Sub(wider.from) > mostRederived {
+			return stands, counted, nil
+		}
+		of = wider
+	}
+}
+
+// shaped reports whether a half-hour has a part of a register's advance over a gap.
+func shaped(h energy.HalfHour) bool {
+	return h.Evidence.Rule == energy.RuleSpread || h.Evidence.Rule == energy.RuleProfileScaled
+}
+
 // noteGap takes note of a gap that a half-hour was spread over, or tells a part of.
 func (r *recorder) noteGap(k *store.KeyedHalfHour) {
 	of, period := k.HalfHour, r.agent.opt.Config.Period
@@ -87,9 +118,15 @@ func (r *recorder) noteGap(k *store.KeyedHalfHour) {
 		of, _ = r.past.at(k.Key, of.Start) // whose place it takes
 	}
 	rule, long := of.Evidence.Rule, of.Evidence.First.At.Before(of.Start.Add(-period)) // a gap that ends seconds after its start
-	if rule == energy.RuleSpread || rule == energy.RuleProfileScaled || long && (rule == energy.RuleBracketed || rule == energy.RuleInterpolate) {
-		r.gaps.add(k.Key, of.Evidence.First.At.Truncate(period).Add(-period), of.Evidence.Last.At.Truncate(period).Add(2*period))
+	if shaped(of) || long && (rule == energy.RuleBracketed || rule == energy.RuleInterpolate) {
+		r.noteAround(k.Key, of)
 	}
+}
+
+// noteAround takes note of what lies between the readings around a half-hour.
+func (r *recorder) noteAround(k energy.Key, h energy.HalfHour) {
+	period := r.agent.opt.Config.Period
+	r.gaps.add(k, h.Evidence.First.At.Truncate(period).Add(-period), h.Evidence.Last.At.Truncate(period).Add(2*period))
 }
 
 // respread sees to the gaps of which a file or a feed tells a part, and that
@@ -99,18 +136,16 @@ func (r *recorder) respread(news touched) {
 	period := r.agent.opt.Config.Period
 	for _, k := range r.gaps.keys() {
 		gap := r.gaps[k]
-		for _, stands := range r.window(k, gap.from, gap.to) {
-			if !slices.ContainsFunc(stands, tells) {
-				continue
-			}
-			b, reg := r.agent.registerOf(k)
-			spread, err := r.spreadOf(k, gap.from, gap.to)
-			if err != nil || reg == nil {
-				r.agent.log.Warn("a gap that a file tells a part of is not spread over the rest", "meter", k.Meter, "measure", k.Measure.String(), "error", err)
-				continue
-			}
-			r.amend(b, reg, energy.Respread(reg.cfg.Energy(), period, asCounted(stands, spread), stands, tellings(stands)), news)
+		stands, counted, err := wholeGaps(gap, period, func(from, to time.Time) ([]energy.HalfHour, map[int64]energy.HalfHour, error) {
+			spread, err := r.spreadOf(k, from, to)
+			return slices.Concat(r.window(k, from, to)...), spread, err
+		})
+		b, reg := r.agent.registerOf(k)
+		if err != nil || reg == nil {
+			r.agent.log.Warn("a gap that a file may tell a part of is not spread over the rest", "meter", k.Meter, "measure", k.Measure.String(), "error", err)
+			continue
 		}
+		r.amend(b, reg, energy.Respread(reg.cfg.Energy(), period, counted, stands, tellings(stands)), news)
 	}
 	clear(r.gaps)
 }

@@ -136,7 +136,13 @@ func (b *bus) outOfOrder(m *meter, reg *register, s energy.Sample, raw uint64) {
 		b.takeBack(m, reg, s, raw)
 		return
 	}
-	if base.At.After(s.At) && len(b.late) < mostLate {
+	newest := base.At
+	if acc, ok := reg.counter.(*energy.Accumulator); ok {
+		if _, last, n := acc.Held(); n > 0 {
+			newest = last.At // it may go on from there: the register may have gone round
+		}
+	}
+	if s.At.Before(newest) && !s.At.Equal(base.At) && len(b.late) < mostLate {
 		b.late = append(b.late, store.KeyedSample{Key: reg.key, Sample: s})
 	}
 }

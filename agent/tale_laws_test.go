@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func openTale(t *rapid.T, path string) *store.Store {
+func openTale(t failer, path string) *store.Store {
 	s, _, err := store.Open(path, store.Options{Logger: quietLog})
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +24,6 @@ func openTale(t *rapid.T, path string) *store.Store {
 type own struct {
 	from, to bound
 	quality  energy.Quality
-	begins   bool // the one before it is not known
 }
 
 // bound is a boundary: the readings around it, and the register there, counted
@@ -68,8 +67,6 @@ func (y *tale) own(all []reading, n int64) (o own, ok bool) {
 		o.to, ok = y.bound(all, (n+1)*perHalf)
 	}
 	o.quality = min(o.from.quality, o.to.quality)
-	_, before := y.bound(all, (n-1)*perHalf)
-	o.begins = !before
 	return o, ok
 }
 
@@ -98,13 +95,13 @@ func TestTales(t *testing.T) {
 }
 
 // lawful holds what stands against what the readings and files say.
-func (y *tale) lawful(t *rapid.T, stands []energy.HalfHour) {
+func (y *tale) lawful(t failer, stands []energy.HalfHour) {
 	all := y.known()
 	at := map[int64]energy.HalfHour{}
 	for _, h := range stands {
 		at[h.Start.Unix()/perHalf-epoch.Unix()/perHalf] = h
 	}
-	for n := range y.end/perHalf + 6 {
+	for n := range y.end/perHalf + 1 {
 		h, there := at[n]
 		wrong := func(format string, args ...any) {
 			t.Fatalf("%s: %s\n%s", fmt.Sprintf(format, args...), taleWords(h), y.words(all, n))
@@ -127,7 +124,7 @@ func (y *tale) lawful(t *rapid.T, stands []energy.HalfHour) {
 				wrong("the file says %d", actual)
 			}
 		case known && h.Evidence.Rule == energy.RuleProfileScaled:
-			if h.Quality != energy.Estimated || !y.tells(o) {
+			if h.Quality != energy.Estimated || !y.tells(all, n) {
 				wrong("shaped, and nothing tells of its gap")
 			}
 		case known:
@@ -154,10 +151,6 @@ func (y *tale) lawful(t *rapid.T, stands []energy.HalfHour) {
 
 // same checks that a half-hour is as the readings give it.
 func (y *tale) same(h energy.HalfHour, o own, wrong func(string, ...any)) {
-	if o.begins && y.late != nil { // the start of all stays where it was, and how well it is known is not kept
-		o.from.value = o.to.value - h.Energy
-		o.quality = min(o.quality, max(h.Quality, energy.Estimated))
-	}
 	rule := map[energy.Quality]energy.Rule{energy.Measured: energy.RuleBracketed, energy.Interpolated: energy.RuleInterpolate, energy.Estimated: energy.RuleSpread}[o.quality]
 	if h.Energy != o.to.value-o.from.value || h.Quality != o.quality || h.Evidence.Rule != rule || h.Cumulative != y.register(o.to.value) {
 		wrong("the readings give %d Wh to %d %s", o.to.value-o.from.value, y.register(o.to.value), o.quality)
@@ -175,11 +168,15 @@ func (y *tale) register(v int64) int64 {
 	return v
 }
 
-// tells reports whether a file tells of a part of a gap that a half-hour is in.
-func (y *tale) tells(o own) bool {
-	for n := range y.actual {
-		for _, b := range []bound{o.from, o.to} {
-			if b.quality == energy.Estimated && b.before.at < (n+1)*perHalf && b.after.at > n*perHalf {
+// tells reports whether a file tells of a part of a gap that half-hour n is in.
+func (y *tale) tells(all []reading, n int64) bool {
+	for i := 1; i < len(all); i++ {
+		p, q := all[i-1].at, all[i].at
+		if q-p <= perHalf || p >= (n+1)*perHalf || q <= n*perHalf {
+			continue
+		}
+		for m := range y.actual {
+			if p < (m+1)*perHalf && q > m*perHalf {
 				return true
 			}
 		}
@@ -199,7 +196,7 @@ func (y *tale) words(all []reading, n int64) string {
 
 // gaps checks that each gap sums to the register's advance, where what files tell
 // of it leaves something and somewhere to put it.
-func (y *tale) gaps(t *rapid.T, all []reading, at map[int64]energy.HalfHour) {
+func (y *tale) gaps(t failer, all []reading, at map[int64]energy.HalfHour) {
 	type gap struct {
 		p, q        reading
 		first, last int64
@@ -231,7 +228,7 @@ func (y *tale) gaps(t *rapid.T, all []reading, at map[int64]energy.HalfHour) {
 			o, known := y.own(all, n)
 			even := part(*g, n)
 			switch v, is := y.actual[n]; {
-			case !known, o.begins && y.late != nil:
+			case !known:
 				g.least = -1 // it goes on beyond what is known
 			case o.quality > energy.Estimated:
 				g.least -= even
@@ -258,9 +255,31 @@ func (y *tale) gaps(t *rapid.T, all []reading, at map[int64]energy.HalfHour) {
 			want += o.to.value - o.from.value
 			is += at[n].Energy
 		}
+		if g := gaps[i]; lawful && j == i+1 && in[g.first] < 2 && in[g.last] < 2 {
+			y.even(t, g.p, g.q, g.least, all, at)
+		}
 		if lawful && want != is {
 			t.Fatalf("%d Wh from %s on, the register counted %d\n%s", is, instantOf(gaps[i].p.at).Format("02T15:04:05"), want, y.words(all, gaps[i].first))
 		}
 		i = j
+	}
+}
+
+// even checks that what files leave of a gap is spread evenly over the rest of it.
+func (y *tale) even(t failer, p, q reading, left int64, all []reading, at map[int64]energy.HalfHour) {
+	rest, length := map[int64]int64{}, int64(0)
+	for n := p.at / perHalf; n <= (q.at-1)/perHalf; n++ {
+		if o, _ := y.own(all, n); o.quality == energy.Estimated && at[n].Evidence.Rule != energy.RuleImported {
+			rest[n] = min(q.at, (n+1)*perHalf) - max(p.at, n*perHalf)
+			length += rest[n]
+		}
+	}
+	for n, of := range rest {
+		o, _ := y.own(all, n)
+		inside := (q.value - p.value) * of / (q.at - p.at)
+		want := o.to.value - o.from.value - inside + left*of/length
+		if off := at[n].Energy - want; off < -2 || off > 2 {
+			t.Fatalf("%s: %d Wh would be even\n%s", taleWords(at[n]), want, y.words(all, n))
+		}
 	}
 }

@@ -54,6 +54,7 @@ func Rederive(r Register, period time.Duration, window []HalfHour, end Quality, 
 			}
 			return mine
 		})
+		run.trim()
 		last := Missing
 		if len(window) == 0 {
 			last = end
@@ -177,6 +178,19 @@ func (r *run) insert(s Sample) (mine bool, err error) {
 	}
 	r.knots = slices.Insert(r.knots, i, k)
 	return true, nil
+}
+
+// trim lets go of late samples between which and an end of the run, where the
+// register stays as it is, a boundary lies: the samples around that one would say
+// another register than the one that goes on to the end.
+func (r *run) trim() {
+	first, last := r.old[0].Start.Add(r.period).UnixNano(), r.old[len(r.old)-1].Start.UnixNano()
+	for i := r.find(first - int64(r.period)); r.knots[i].bound && r.knots[i+1].late && r.knots[i+1].at > first; {
+		r.knots = slices.Delete(r.knots, i+1, i+2)
+	}
+	for i := r.find(last + int64(r.period)); r.knots[i].bound && r.knots[i-1].late && r.knots[i-1].at < last; i-- {
+		r.knots = slices.Delete(r.knots, i-1, i)
+	}
 }
 
 // end is a boundary of a run, as it is derived.

@@ -23,7 +23,7 @@ import (
 // leave more than the meter can deliver in the rest (the two sources disagree,
 // and neither is bent to fit the other), or where nothing is left to spread over.
 // A half-hour that has a part in two gaps, or seconds in one and is known better,
-// stays as it is; of an actual value two gaps have their parts in proportion to
+// has what the register counted in it; of an actual value two gaps have their parts in proportion to
 // time, unless all the rest of one is told: then it has what that leaves.
 func Respread(r Register, period time.Duration, window, stands []HalfHour, given []bool) (out []HalfHour) {
 	if len(window) != len(stands) || len(window) != len(given) {
@@ -48,13 +48,14 @@ func respread(r *run, stands []HalfHour, given []bool) []HalfHour {
 	for i := range stands {
 		now[i] = stands[i].Energy
 	}
-	touched, ahead := make([]bool, len(stands)), make([]int64, len(stands)) // ahead: of where the register was taken to be at the end of each
+	touched, even, ahead := make([]bool, len(stands)), make([]bool, len(stands)), make([]int64, len(stands)) // ahead: of where the register was taken to be at the end of each
 	meets := r.meets()
+	r.unshapeShared(meets, given, now, touched, even)
 	r.partActuals(meets, given, now)
 	for j := 1; j < len(r.knots); j++ {
 		// A gap that goes on beyond the run has one of its ends between its samples.
 		if p, q := r.knots[j-1], r.knots[j]; r.isGap(p, q) && !p.bound && !q.bound && q.at > r.old[0].Start.UnixNano() {
-			r.fillGap(p, q, meets, given, now, touched, ahead)
+			r.fillGap(p, q, meets, stands, given, now, touched, even, ahead)
 		}
 	}
 	var out []HalfHour
@@ -65,7 +66,9 @@ func respread(r *run, stands []HalfHour, given []bool) []HalfHour {
 		next := h
 		next.Energy, next.Cumulative = now[i], r.reg.wrap(r.start, r.totals[i+1]+ahead[i])
 		next.Quality, next.Evidence = Estimated, r.old[i].Evidence
-		next.Evidence.Rule = RuleProfileScaled
+		if !even[i] {
+			next.Evidence.Rule = RuleProfileScaled
+		}
 		if next.Energy != h.Energy || next.Cumulative != h.Cumulative || next.Quality != h.Quality || next.Evidence.Rule != h.Evidence.Rule {
 			out = append(out, next)
 		}
@@ -81,7 +84,6 @@ type meeting struct {
 	before, after knot
 	begins, ends  knot  // where the first of the two gaps begins, and the second one ends
 	first         int64 // what the first has of an actual value
-	known         bool  // first is known
 }
 
 // meets gives the meeting in each half-hour of a run.
@@ -104,17 +106,18 @@ func (r *run) meets() []meeting {
 
 // partActuals decides what each of two gaps has of an actual value in the
 // half-hour that they share: where everything else of one of them is told, what
-// that leaves; else in proportion to time. It is not known where the value is
-// less than was counted between them.
+// that leaves; else in proportion to time.
 func (r *run) partActuals(meets []meeting, given []bool, now []int64) {
 	for i := range meets {
 		m := &meets[i]
 		value := now[i] - (m.after.total - m.before.total)
-		if m.gaps != 2 || !given[i] || value < 0 {
+		if m.gaps != 2 || !given[i] {
 			continue
 		}
 		one, two := m.before.at-r.old[i].Start.UnixNano(), r.old[i].Start.Add(r.period).UnixNano()-m.after.at
-		m.first, m.known = int64(mulDiv(uint64(value), uint64(one), uint64(one+two))), true
+		if m.first = int64(mulDiv(uint64(max(value, -value)), uint64(one), uint64(one+two))); value < 0 {
+			m.first = -m.first // less than was counted between them: so much more is left to both
+		}
 		if left, told := r.leaves(m.begins, m.before, i, meets, given, now); told && left >= 0 && left <= value {
 			m.first = left
 		} else if left, told := r.leaves(m.after, m.ends, i, meets, given, now); told && left >= 0 && left <= value {
@@ -144,12 +147,12 @@ func (r *run) leaves(p, q knot, i int, meets []meeting, given []bool, now []int6
 }
 
 // actual gives what the gap from p on has of an actual value in a half-hour that
-// it shares with another; false where that is not known.
-func (m *meeting) actual(value int64, p knot) (int64, bool) {
+// it shares with another.
+func (m *meeting) actual(value int64, p knot) int64 {
 	if p.at == m.after.at {
-		return value - (m.after.total - m.before.total) - m.first, m.known
+		return value - (m.after.total - m.before.total) - m.first
 	}
-	return m.first, m.known
+	return m.first
 }
 
 // isGap reports whether the advance between two knots was spread.
@@ -174,12 +177,13 @@ func (r *run) part(i int, p, q knot) (length, energy int64) {
 
 // fillGap spreads what is left between two knots over the half-hours there
 // that nobody gave.
-func (r *run) fillGap(p, q knot, meets []meeting, given []bool, now []int64, touched []bool, ahead []int64) {
+func (r *run) fillGap(p, q knot, meets []meeting, stands []HalfHour, given []bool, now []int64, touched, even []bool, ahead []int64) {
 	first, last := r.within(p, q)
 	if !slices.Contains(given[first:last+1], true) {
+		r.unshape(first, last, meets, now, touched, even)
 		return
 	}
-	left, weight, length := q.total-p.total, int64(0), int64(0)
+	left, weight, length, anew := q.total-p.total, int64(0), int64(0), false
 	counted := make([]int64, last+1-first) // what the register counted outside of the gap
 	weights, lengths := make([]int64, len(counted)), make([]int64, len(counted))
 	more := make([]int64, len(counted)) // than an even share, that the gap has in each
@@ -193,13 +197,9 @@ func (r *run) fillGap(p, q knot, meets []meeting, given []bool, now []int64, tou
 		case r.old[i].Evidence.Rule != RuleSpread:
 			left -= even // seconds at an edge of the gap, and known better than that
 		case m.gaps > 1 && given[i]:
-			of, ok := m.actual(now[i], p)
-			if left -= of; !ok {
-				return
-			}
+			of := m.actual(now[i], p)
+			left -= of
 			more[k] = of - even
-		case m.gaps > 1 && now[i] != r.old[i].Energy:
-			return // it was shaped, and nothing says how much of that belongs to which gap
 		case m.gaps > 1:
 			left -= even
 		case given[i]:
@@ -208,6 +208,7 @@ func (r *run) fillGap(p, q knot, meets []meeting, given []bool, now []int64, tou
 		default:
 			lengths[k], weights[k] = ns, max(0, now[i]-counted[k])
 			length, weight = length+ns, weight+weights[k]
+			anew = anew || stands[i].Evidence.Rule == RuleSpread // it was made again since the others were shaped
 		}
 	}
 	if left < 0 || length == 0 {
@@ -216,7 +217,7 @@ func (r *run) fillGap(p, q knot, meets []meeting, given []bool, now []int64, tou
 	if _, ok := r.reg.spend(0, left, length); !ok {
 		return
 	}
-	if weight == 0 {
+	if anew || evenly(weights, weight, lengths, length) {
 		weights, weight = lengths, length
 	}
 	sum, done, beyond := int64(0), int64(0), int64(0)
@@ -232,4 +233,45 @@ func (r *run) fillGap(p, q knot, meets []meeting, given []bool, now []int64, tou
 		beyond += more[k]
 		ahead[i] += beyond
 	}
+}
+
+// unshapeShared gives half-hours that have a part in two gaps back what the
+// register counted in them: of a shape nothing says how much belongs to which gap.
+// One that stands to its sums, and nobody tells a part of, is kept.
+func (r *run) unshapeShared(meets []meeting, given []bool, now []int64, touched, even []bool) {
+	left := int64(0)
+	for i := range now {
+		left += r.old[i].Energy - now[i]
+	}
+	for i, m := range meets {
+		if m.gaps > 1 && !given[i] && now[i] != r.old[i].Energy && (left != 0 || slices.Contains(given, true)) {
+			now[i], touched[i], even[i] = r.old[i].Energy, true, true
+		}
+	}
+}
+
+// unshape spreads a gap evenly again that nobody tells a part of any more, but
+// for what was made of what somebody told.
+func (r *run) unshape(first, last int, meets []meeting, now []int64, touched, even []bool) {
+	left := int64(0)
+	for i := first; i <= last; i++ {
+		left += r.old[i].Energy - now[i]
+	}
+	for i := first; i <= last && left != 0; i++ {
+		if r.old[i].Evidence.Rule == RuleSpread && meets[i].gaps == 1 {
+			now[i], touched[i], even[i] = r.old[i].Energy, true, true
+		}
+	}
+}
+
+// evenly reports whether weights are in proportion to lengths, but for rounding:
+// then they are no shape, and what was rounded away is not lost to the next sum.
+func evenly(weights []int64, weight int64, lengths []int64, length int64) bool {
+	for k, w := range weights {
+		share := int64(mulDiv(uint64(weight), uint64(lengths[k]), uint64(length)))
+		if w < share || w > share+1 {
+			return false
+		}
+	}
+	return true
 }

@@ -84,12 +84,12 @@ func TestRespread(t *testing.T) {
 		want   string // of the changed ones
 	}{
 		// 10:00: 600 Wh until 10:10, and 20 minutes of the gap; 13:00: 20 minutes, then 600.
-		{"one", map[string]int64{"11:00": 2742}, "10:00 1332, 10:30 1098, 11:30 1098, 12:00 1098, 12:30 1099, 13:00 1333"},
+		{"one", map[string]int64{"11:00": 2742}, "10:00 1332, 10:30 1098, 11:30 1099, 12:00 1098, 12:30 1098, 13:00 1333"},
 		{"all but one", map[string]int64{"10:00": 1600, "10:30": 1000, "11:00": 1000, "11:30": 1000, "12:30": 1000, "13:00": 2200}, "12:00 2000"},
-		{"an edge", map[string]int64{"10:00": 600}, "10:30 1517, 11:00 1518, 11:30 1517, 12:00 1517, 12:30 1518, 13:00 1613"},
+		{"an edge", map[string]int64{"10:00": 600}, "10:30 1517, 11:00 1518, 11:30 1517, 12:00 1518, 12:30 1518, 13:00 1612"},
 		{"nothing is left", map[string]int64{"10:30": 8600}, "10:00 600, 11:00 0, 11:30 0, 12:00 0, 12:30 0, 13:00 600"},
 		{"more than there was", map[string]int64{"10:30": 8601}, ""},
-		{"a little less than was counted", map[string]int64{"10:00": 599}, "10:30 1517, 11:00 1518, 11:30 1517, 12:00 1518, 12:30 1518, 13:00 1613"},
+		{"a little less than was counted", map[string]int64{"10:00": 599}, "10:30 1517, 11:00 1518, 11:30 1518, 12:00 1518, 12:30 1518, 13:00 1612"},
 		{"all of them", map[string]int64{"10:00": 1, "10:30": 1, "11:00": 1, "11:30": 1, "12:00": 1, "12:30": 1, "13:00": 1}, ""},
 		{"beside the gap", map[string]int64{"09:30": 7}, ""},
 		{"none", nil, ""},
@@ -137,14 +137,17 @@ func TestRespreadKnowsTheCeiling(t *testing.T) {
 	}
 }
 
-// A shape that stands already is kept; a shaped half-hour in two gaps is left
-// alone, and so is a gap that goes on beyond what is looked at.
+// A shape that stands already is kept, but for a half-hour in two gaps; a gap that
+// goes on beyond what is looked at is left alone.
 func TestRespreadKeepsWhatItCannotKnow(t *testing.T) {
 	hh := gapDay(t, Register{Measure: Import})
 	stands, given := give(hh, map[string]int64{"11:00": 1358})
 	for i := range stands {
 		if stands[i].Start.Format("15:04") == "12:00" { // shaped: 12:00 has what 11:30 lacks
 			stands[i].Energy, stands[i-1].Energy = 2*stands[i].Energy, 0
+		}
+		if stands[i].Evidence.Rule == RuleSpread {
+			stands[i].Evidence.Rule = RuleProfileScaled
 		}
 	}
 	got := put(stands, Respread(Register{Measure: Import}, Period, hh, stands, given))
@@ -164,17 +167,24 @@ func TestRespreadKeepsWhatItCannotKnow(t *testing.T) {
 	day := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	hh = nil
 	for i, m := range []int{0, 5, 10, 130, 250, 255, 300} { // read but once between 00:10 and 04:10
-		out, _ := a.Add(Sample{At: day.Add(time.Duration(m) * time.Minute), Value: int64(i) * 1000}, nil)
+		out, _ := a.Add(Sample{At: day.Add(time.Duration(m) * time.Minute), Value: int64(i+1) * 1000}, nil)
 		hh = append(hh, out...)
 	}
-	stands, given = give(hh, map[string]int64{"01:00": 5})
-	for i := range stands {
-		if stands[i].Start.Format("15:04") == "02:00" { // shaped, and nothing says over which of the two gaps
-			stands[i].Energy++
+	shaped := slices.Clone(hh)
+	for i := range shaped {
+		if shaped[i].Start.Format("15:04") == "02:00" { // and nothing says over which of the two gaps
+			shaped[i].Energy++
+			shaped[i-1].Energy--
 		}
 	}
-	if got := Respread(Register{Measure: Import}, Period, hh, stands, given); got != nil {
-		t.Errorf("a shaped half-hour in two gaps: %v", got)
+	if got := Respread(Register{Measure: Import}, Period, hh, shaped, make([]bool, len(hh))); got != nil {
+		t.Errorf("nobody tells a part: %v", got)
+	}
+	stands, given = give(shaped, map[string]int64{"01:00": 5})
+	all := put(stands, Respread(Register{Measure: Import}, Period, hh, stands, given))
+	_, before := energies(hh)
+	if s, sum := energies(all); sum != before || all[4].Energy != hh[4].Energy {
+		t.Errorf("a shaped half-hour in two gaps: %d Wh, the register counted %d: %s", sum, before, s)
 	}
 }
 
@@ -368,7 +378,7 @@ func TestRespreadBesideWhatIsMissing(t *testing.T) {
 	hh = append(append([]HalfHour{missing}, hh...), after)
 	stands, given := give(hh, map[string]int64{"11:00": 2742})
 	changed := Respread(Register{Measure: Import}, Period, hh, stands, given)
-	if got, _ := energies(changed); got != "10:00 1332, 10:30 1098, 11:30 1098, 12:00 1098, 12:30 1099, 13:00 1333" {
+	if got, _ := energies(changed); got != "10:00 1332, 10:30 1098, 11:30 1099, 12:00 1098, 12:30 1098, 13:00 1333" {
 		t.Error(got)
 	}
 }
@@ -404,5 +414,35 @@ func TestRespreadKnowsNothingBefore(t *testing.T) {
 	stands, given := give(hh, map[string]int64{"12:00": 5})
 	if got := Respread(reg, Period, hh, stands, given); got != nil {
 		t.Error(energies(got))
+	}
+}
+
+// What was shaped by a file alone is no shape: a correction of the file spreads
+// what it leaves evenly, also where the first one left next to nothing, or where a
+// half-hour was spread again since.
+func TestRespreadForgetsItsOwnRounding(t *testing.T) {
+	reg := Register{Measure: Import}
+	hh := gapDay(t, reg)
+	want := "10:30 1358, 11:00 1358, 11:30 1358, 12:00 1357, 12:30 1358"
+	stands, given := give(hh, map[string]int64{"11:00": 8_597}) // 3 Wh for all the others
+	stands = put(stands, Respread(reg, Period, hh, stands, given))
+	stands, given = give(stands, map[string]int64{"11:00": 1358})
+	again := put(stands, Respread(reg, Period, hh, stands, given))
+	if s, _ := energies(again[2:7]); s != want {
+		t.Error(s)
+	}
+	again[1] = hh[1] // a late reading made it again
+	if s, _ := energies(put(again, Respread(reg, Period, hh, again, given))[2:7]); s != want {
+		t.Error(s)
+	}
+	// Where nobody tells of the gap any more, it is spread as it was.
+	stands = put(stands, Respread(reg, Period, hh, stands, given))
+	stands[3] = hh[3]
+	stands[3].Energy, stands[3].Quality, stands[3].Evidence.Rule = 1400, Estimated, RuleProfileScaled
+	back := put(stands, Respread(reg, Period, hh, stands, make([]bool, len(hh))))
+	for i, h := range back {
+		if h.Energy != hh[i].Energy || h.Evidence.Rule != hh[i].Evidence.Rule || h.Cumulative != hh[i].Cumulative {
+			t.Errorf("%+v, want %+v", h, hh[i])
+		}
 	}
 }

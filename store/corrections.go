@@ -31,18 +31,28 @@ func (s *Store) keepVersion(tx *bolt.Tx, reg uint32, e entry) error {
 	return b.Put(append(resealKey(reg, start), be64(n)...), v)
 }
 
-// keepBeside keeps a version that came too late to stand, once.
+// keepBeside keeps a version that came too late to stand, unless it is the last
+// one of its kind; of that, the evidence follows.
 func (s *Store) keepBeside(tx *bolt.Tx, reg uint32, h energy.HalfHour) error {
-	at := resealKey(reg, h.Start.UnixMilli())
-	for key, v := range walk(tx.Bucket(bucketFixes), at) {
+	b, at := tx.Bucket(bucketFixes), resealKey(reg, h.Start.UnixMilli())
+	var last, lastKey []byte
+	var was energy.HalfHour
+	for key, v := range walk(b, at) {
 		if !bytes.HasPrefix(key, at) {
 			break
 		}
-		if old, _, err := decodeCorrection(key, v); err == nil && sameValue(&h, &old) {
-			return nil
+		if old, _, err := decodeCorrection(key, v); err == nil && rank(&old) == rank(&h) {
+			was, last, lastKey = old, bytes.Clone(v), bytes.Clone(key)
 		}
 	}
-	return s.keepVersion(tx, reg, entry{HalfHour: h})
+	switch {
+	case last == nil || !sameValue(&h, &was):
+		return s.keepVersion(tx, reg, entry{HalfHour: h})
+	case was.Evidence == h.Evidence:
+		return nil
+	}
+	was.Evidence = h.Evidence
+	return b.Put(lastKey, append(last[:8], encodeDay(reg, dayOf(h.Start.UnixMilli()), []entry{{HalfHour: was}})...))
 }
 
 // keepOld keeps a version that is about to be replaced.

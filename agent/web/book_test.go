@@ -92,6 +92,7 @@ func TestStatementsInWords(t *testing.T) {
 		{energy.Statement{Kind: energy.ClosingStatement, Closing: r(9), Method: "sum", Register: "made of a + c"}, "Made up to here: a virtual meter, by sum, made of a + c."},
 		{energy.Statement{Kind: energy.ClockStatement, Opening: r(90), Shift: 180_000}, "The clock was put right, forward by 3 minutes. The first reading dated by it is 0.090 kWh."},
 		{energy.Statement{Kind: energy.ClockStatement, Opening: r(90), Shift: -5000}, "The clock was put right, back by 5 seconds. The first reading dated by it is 0.090 kWh."},
+		{energy.Statement{Kind: energy.ClockStatement, Opening: r(90), Shift: -3_599_999}, "The clock was put right, back by 60 minutes. The first reading dated by it is 0.090 kWh."},
 		{energy.Statement{Kind: energy.ClockStatement, Opening: r(90)}, "The clock was put right. The first reading dated by it is 0.090 kWh."},
 		{energy.Statement{Kind: energy.OpeningStatement, Opening: r(7), Corrected: true, VCF: "1", Factor: "t.yaml sha256:ab"}, "Counted from here: the first reading is 0.007 kWh. The meter corrects its volume. Calorific values: t.yaml."},
 		{energy.Statement{Kind: energy.ConfigChangeStatement, Closing: r(9), Opening: r(90), Gap: energy.GapCounted, VCF: "1.1", Zone: "NT", ConvertedFrom: time.Date(2026, 7, 1, 4, 0, 0, 0, time.UTC)},

@@ -116,9 +116,9 @@ func serials(s energy.Statement) string {
 func shiftWords(d time.Duration) string {
 	switch {
 	case d > 0:
-		return ", forward by " + span(d)
+		return ", forward by " + span(d.Round(time.Second))
 	case d < 0:
-		return ", back by " + span(-d)
+		return ", back by " + span(-d.Round(time.Second))
 	}
 	return ""
 }

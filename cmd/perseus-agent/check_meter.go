@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/perseus-edge/perseus-edge/agent"
 	"github.com/perseus-edge/perseus-edge/agent/config"
 	"github.com/perseus-edge/perseus-edge/energy"
+	"github.com/perseus-edge/perseus-edge/energy/substitute"
 )
 
 // explainMeter says what is read of a meter, and what is made of it.
@@ -161,10 +163,21 @@ func particulars(c *config.Config, m config.Meter) (lines []string) {
 	if off := m.Off.List(); len(off) > 0 {
 		add("not checked for %s", strings.Join(off, ", "))
 	}
-	if len(m.Substitute) > 0 {
-		add("missing half-hours are filled after %s (%s), and marked as substituted", config.FormatDuration(m.SubstituteAfter), strings.Join(m.Substitute, ", then "))
+	if how := fills(m); len(how) > 0 {
+		add("missing half-hours are filled after %s (%s), and marked as substituted", config.FormatDuration(m.SubstituteAfter), strings.Join(how, ", then "))
+	} else if len(m.Substitute) > 0 {
+		add("nothing fills its missing half-hours: %s need half-hours that are no estimates, and those of a power alone are", strings.Join(m.Substitute, " and "))
 	}
 	return lines
+}
+
+// fills is how a meter's missing half-hours can be filled.
+func fills(m config.Meter) []string {
+	totals := func(r config.Register) bool { return !r.Power }
+	if len(m.Registers) == 0 || slices.ContainsFunc(m.Registers, totals) {
+		return m.Substitute
+	}
+	return slices.DeleteFunc(slices.Clone(m.Substitute), func(how string) bool { return how != substitute.CheckMeter.String() })
 }
 
 // notSent says which measures never go to the relay; "" where all can.

@@ -44,6 +44,8 @@ func TestCheckExplains(t *testing.T) {
 			[]string{"power only: half-hours are integrals of it, always marked as estimated, and missing where it is silent for more than 1m", "uint32, pulses of 100 Wh, 0 again at 429496729.600 kWh)"}, nil},
 		{"what a count is", "  - {id: m, bus: b, unit: 1, registers: {import: {address: 0, type: uint32, unit: kWh, scale: 0.01, modulus: 10000}, export: {address: 2, type: uint64, unit: Wh}}}\n  - {id: p, bus: b, unit: 2, registers: {import: {address: 0, type: int32, unit: W, scale: -1}}}\n",
 			[]string{"(holding 0x0000, uint32, kWh x 0.01, 0 again at 100.000 kWh)", "(holding 0x0002, uint64, Wh)", "(holding 0x0000, int32, W x -1)"}, nil},
+		{"a power that is to be filled", "  - {id: m, bus: b, unit: 1, registers: {import: {address: 0, type: int32, unit: W}}, substitute: [linear, profile]}\n  - {id: n, bus: b, unit: 2, registers: {import: {address: 0, type: int32, unit: W}}, check_meter: m, substitute: [check-meter, profile]}\n",
+			[]string{"nothing fills its missing half-hours: linear and profile need half-hours that are no estimates, and those of a power alone are", "missing half-hours are filled after 2d (check-meter), and marked as substituted"}, nil},
 		{"the rest", `  - {id: m, bus: b, unit: 1, template: eastron-sdm630, mpan: 2000027391990, check_meter: n, validate: {V06: off, V16: off}, substitute: [linear, profile],
      exchanges: [{at: 2026-07-04T10:20Z, import: {closing: 1, opening: 0}}]}
   - {id: n, bus: b, unit: 2, template: eastron-sdm630, measures: [import]}

@@ -200,7 +200,7 @@ func (c *Checker) stuck(f *Facts, dst []Finding) []Finding {
 	const perHour = int64(time.Hour / time.Millisecond)
 	bound := c.o.StuckEnergy * perHour
 	if gap := max(f.At.Sub(c.last.At), 0); gap <= maxHold {
-		flow := min(before, c.power, bound/int64(maxHold/time.Millisecond)+1) // more than that reaches the bound at once
+		flow := min(before, c.power, bound/max(gap.Milliseconds(), 1)+1) // more than that reaches the bound at once
 		c.flowed = min(bound, c.flowed+max(flow, 0)*gap.Milliseconds())
 	}
 	if c.flowed < bound {

@@ -167,6 +167,8 @@ func TestStuckByPower(t *testing.T) {
 		"four coarse steps":    {o: Options{Step: 1000}, steps: []step{{0, 5, 4000}, {900, 5, 4000}, {1800, 5, 4000}, {2700, 5, 4000}, {3600, 5, 4000}}, want: "V07 error"},
 		"less than four steps": {o: Options{Step: 1000}, steps: []step{{0, 5, 4000}, {900, 5, 4000}, {1800, 5, 4000}, {2700, 5, 4000}, {3599, 5, 4000}}},
 		"enormous power":       {steps: []step{{0, 5, 1 << 62}, {900, 5, 1 << 62}}, want: "V07 error"},
+		"short pauses":         {steps: []step{{0, 5, 120_000}, {30, 5, 120_000}, {60, 5, 120_000}}, want: "V07 error"},
+		"a second less":        {steps: []step{{0, 5, 120_000}, {30, 5, 120_000}, {59, 5, 120_000}}},
 		"off":                  {o: Options{Off: flags(7)}, steps: []step{{0, 5, 4000}, {900, 5, 4000}, {1800, 5, 4000}}},
 		"the same instant":     {steps: []step{{0, 5, 1 << 62}, {0, 5, 1 << 62}}},
 	} {

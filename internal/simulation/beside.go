@@ -102,8 +102,12 @@ func (o *oracle) checkStanding(w *watched, now time.Time) {
 		if err != nil || fromFile(&h) {
 			continue
 		}
-		switch n := index(h.Start); {
-		case stood[n] && isOwn(&h) && !h.Flags.Has(7):
+		stood := stood[index(h.Start)] && isOwn(&h)
+		if stood {
+			o.Stood++
+		}
+		switch {
+		case stood && !h.Flags.Has(7):
 			o.wrong(w, &h)("check", "the register stood still while 2 kWh flowed, and it has the flags %v", h.Flags.List())
 		case h.Flags.Has(7) && w.neverStands() && w.checkedBy.Meter == "" && !w.powered:
 			o.wrong(w, &h)("check", "it has V07, and never stood still")

@@ -4,13 +4,13 @@
 // power, clock, network, relay and the people around them are simulated, and
 // each fails in its own way.
 //
-// What happens is a function of one seed. Every component draws from a stream
-// of its own and by the time at which something happens, never by who asked
-// first, so that a run can be repeated from its seed. One thing cannot be
-// seeded: the pauses of the uplink after a failure, which are the program's own
-// random numbers. What is metered does not depend on them; when a batch is
-// sent, and hence what a power cut finds on its way, does. A violation that
-// does not come again at once is worth a second and a third try.
+// What happens is a function of one seed, down to the order in which rounds are
+// committed: see history.go, whose hash a run prints. Every component draws from
+// a stream of its own and by the time at which something happens, never by who
+// asked first. The pauses of the uplink, which are at random elsewhere, are drawn
+// from the seed, too; and who shares something with others acts at an instant of
+// its own (chance.lag), since those who wake at one instant go in any order. Only
+// keys and signatures differ, and nothing depends on them.
 //
 // Seeds that are even have a board without a battery clock, which boots in the
 // past and learns the time from a server, if one can be reached; with the odd
@@ -29,13 +29,18 @@
 // Beside the meters on wires there are one that shows only a power (power.go),
 // two that others read (feed.go: late, out of order, again, estimated first,
 // corrected afterwards, nonsense in between), and a clerk who imports half-hourly
-// files into gaps and over readings, while a meter is silent or weeks later
-// (files.go). Each has an oracle of its own beside it, which knows what was said
-// and shares no code with what it judges.
+// files into gaps and over readings, of registers and of feeds, while a meter is
+// silent, around its exchange, or weeks later (files.go). Three meters have check
+// meters: a virtual one, one on the wire, one of the feed that comes late
+// (checks.go); others show what flows beside their registers (beside.go). Each has
+// an oracle of its own beside it, which knows what was said and shares no code
+// with what it judges.
 //
 // Not simulated: brokers and web APIs (a feed is played at the driver's
-// interface; drivers/dcc and drivers/mqtt have tests of their own), check meters,
-// damaged pages of the store (its own tests do that), a relay that loses what it has.
+// interface; drivers/dcc and drivers/mqtt have tests of their own), meters that
+// give both totals and half-hours, damaged pages of the store (its own tests do
+// that), a relay that loses what it has. Not judged: what files leave of a gap in
+// which a meter was exchanged.
 //
 // Run it with
 //
@@ -44,5 +49,6 @@
 // and repeat what failed with the command that the failure prints. Add -stop N
 // to break off N days after the beginning, and -trace m12/gas -from
 // 2001-01-26T22:00 -to 2001-01-27T04:00 to see what a register's meter answered
-// and what was made of it: neither changes what happens.
+// and what was made of it, or -history FILE for all that was committed and sent:
+// none of these changes what happens.
 package simulation

@@ -28,7 +28,9 @@ type feed struct {
 	keep    agent.Keeper
 
 	mu      sync.Mutex
-	offered int // all before this hour was offered to some agent
+	offered int         // all before this hour was offered to some agent
+	first   []time.Time // when what comes in an hour was first offered
+	kept    []time.Time // and by when it was stored for good; zero: not yet, or it is not known
 }
 
 // fed is one meter of a feed.
@@ -62,6 +64,7 @@ func (s *site) feeds() {
 	if s.Meters >= 3 {
 		f.meters = append(f.meters, f.twin(&s.channels[1].load))
 	}
+	s.feed = f
 	for i, m := range f.meters {
 		m.said = map[int][]letter{}
 		f.write(i, m)
@@ -179,6 +182,7 @@ func (f *feed) read(ctx context.Context, deliver func(int, []drivers.Reading)) {
 		return
 	}
 	hour := f.mark(f.keep.Meta)
+	f.note(hour, now)
 	until := min(int(now.Sub(epoch)/time.Hour), len(f.letters))
 	for hour < until && ctx.Err() == nil {
 		from, n := hour, 0
@@ -188,6 +192,9 @@ func (f *feed) read(ctx context.Context, deliver func(int, []drivers.Reading)) {
 		}
 		f.mu.Lock()
 		f.offered = max(f.offered, hour)
+		for len(f.first) < hour {
+			f.first = append(f.first, now)
+		}
 		f.mu.Unlock()
 		for _, p := range f.parcels(from, hour) {
 			deliver(p.meter, p.readings)
@@ -203,7 +210,37 @@ func (f *feed) read(ctx context.Context, deliver func(int, []drivers.Reading)) {
 		if f.keep.SetMeta(feedMark, binary.AppendUvarint(nil, uint64(hour))) != nil {
 			return
 		}
+		f.note(hour, now)
 	}
+}
+
+// note takes note that all before an hour is stored, by now at the latest.
+func (f *feed) note(hour int, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for len(f.kept) < hour {
+		f.kept = append(f.kept, now)
+	}
+}
+
+// again forgets what was offered: nothing of it is stored any more.
+func (f *feed) again() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.offered, f.first, f.kept = 0, nil, nil
+}
+
+// when gives the stretch of time in which what comes in an hour took effect.
+func (f *feed) when(hour int, now time.Time) (from, to time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if hour < len(f.first) {
+		from = f.first[hour]
+	}
+	if to = now; hour < len(f.kept) {
+		to = f.kept[hour]
+	}
+	return from, to
 }
 
 // parcel is what is delivered at once.

@@ -51,6 +51,25 @@ func (f *feedOracle) versions(o *oracle, at int) (must letter, known bool, may [
 	return must, known, may
 }
 
+// stands reports whether what the feed said last can stand beside what files
+// said: an actual value gives way to a later one, an estimate to any.
+func (f *feedOracle) stands(o *oracle, l letter, lines []filed) bool {
+	_, to := f.of.when(l.hour, o.now)
+	return !slices.ContainsFunc(lines, func(x filed) bool {
+		return x.sure && (x.value != l.value || x.estimated != l.estimated) && (!x.estimated || l.estimated) && (l.estimated && !x.estimated || x.when.After(to))
+	})
+}
+
+// standsOf reports the same of what a file said, beside other files and the feed.
+func (f *feedOracle) standsOf(o *oracle, l filed, lines []filed, must letter, known bool) bool {
+	if from, _ := f.of.when(must.hour, o.now); known && (!must.estimated || l.estimated) && (l.estimated && !must.estimated || from.After(l.when)) {
+		return false
+	}
+	return !slices.ContainsFunc(lines, func(x filed) bool {
+		return x.sure && (!x.estimated || l.estimated) && (l.estimated && !x.estimated || x.when.After(l.when))
+	})
+}
+
 func (l letter) is(h *energy.HalfHour) bool {
 	q := energy.Measured
 	if l.estimated {
@@ -72,12 +91,18 @@ func (f *feedOracle) judge(o *oracle, w *watched, hh []energy.HalfHour) {
 			o.report("feed", fmt.Sprintf("%s %s %s: %s", w.key, h.Start.Format("2006-01-02T15:04"), words(h), fmt.Sprintf(format, args...)))
 		}
 		must, known, may := f.versions(o, index(h.Start))
+		lines := w.filed[index(h.Start)]
 		switch {
-		case known && must.is(h) || slices.ContainsFunc(may, func(l letter) bool { return l.is(h) }):
-		case known:
-			wrong("the feed said %d last, estimated %v", must.value, must.estimated)
+		case known && must.is(h) && f.stands(o, must, lines) || slices.ContainsFunc(may, func(l letter) bool { return l.is(h) }):
+		case slices.ContainsFunc(lines, func(l filed) bool { return l.is(h) && f.standsOf(o, l, lines, must, known) }):
 		default:
-			wrong("the feed has not said it")
+			wrong("the feed said %d last (%v), estimated %v, and files %+v", must.value, known, must.estimated, lines)
+		}
+		if fromFile(h) {
+			if !slices.ContainsFunc(lines, func(l filed) bool { return l.is(h) }) {
+				wrong("no file said that")
+			}
+			continue
 		}
 		if h.Evidence.Rule != energy.RuleInterval || h.Cumulative != -1 || !h.Evidence.First.At.Equal(h.Start) || !h.Evidence.Last.At.Equal(h.Start.Add(energy.Period)) {
 			wrong("its evidence is the feed's word for that very half-hour")
@@ -97,14 +122,15 @@ func (f *feedOracle) history(o *oracle, w *watched, h *energy.HalfHour, wrong fu
 	}
 	said := f.meter.said[index(h.Start)]
 	for i := range old {
-		if !slices.ContainsFunc(said, func(l letter) bool { return l.is(&old[i].Old) }) {
-			wrong("an earlier version is %s, which the feed never said", words(&old[i].Old))
+		if was := &old[i].Old; fromFile(was) && !slices.ContainsFunc(w.filed[index(h.Start)], func(l filed) bool { return l.is(was) }) ||
+			!fromFile(was) && !slices.ContainsFunc(said, func(l letter) bool { return l.is(was) }) {
+			wrong("an earlier version is %s, which nobody said", words(was))
 		}
 		next := h
 		if i+1 < len(old) {
 			next = &old[i+1].Old
 		}
-		if next.Energy == old[i].Old.Energy && next.Quality == old[i].Old.Quality && next.Flags == old[i].Old.Flags {
+		if next.Energy == old[i].Old.Energy && next.Quality == old[i].Old.Quality && next.Flags == old[i].Old.Flags && next.Evidence.Rule == old[i].Old.Evidence.Rule {
 			wrong("the same version twice in a row: %s", words(&old[i].Old))
 		}
 	}
@@ -113,8 +139,9 @@ func (f *feedOracle) history(o *oracle, w *watched, h *energy.HalfHour, wrong fu
 // gaps judges that what was said is there.
 func (f *feedOracle) gaps(o *oracle, w *watched, from, to int) {
 	for i := from; i < to; i++ {
-		if must, known, _ := f.versions(o, i); known {
-			o.report("feed", fmt.Sprintf("%s: nothing at %s, and the feed said %d", w.key, boundary(i), must.value))
+		must, known, _ := f.versions(o, i)
+		if known || slices.ContainsFunc(w.filed[i], func(l filed) bool { return l.sure }) {
+			o.report("feed", fmt.Sprintf("%s: nothing at %s, and the feed said %d, files %+v", w.key, boundary(i), must.value, w.filed[i]))
 		}
 	}
 }

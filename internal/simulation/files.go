@@ -33,6 +33,12 @@ type filed struct {
 	value     int64
 	estimated bool
 	sure      bool // the import has ended well
+	when      time.Time
+}
+
+// is reports whether a half-hour is what a file said.
+func (l filed) is(h *energy.HalfHour) bool {
+	return h.Energy == l.value && l.estimated == (h.Quality == energy.Estimated)
 }
 
 // next is when the clerk works next.
@@ -68,6 +74,7 @@ func (k *clerk) work(s *site, a *agent.Agent) {
 	}
 	f := k.file
 	for _, l := range f.lines {
+		l.when = now
 		f.w.filed[l.at] = append(f.w.filed[l.at], l)
 	}
 	s.Trace.file(f)
@@ -92,8 +99,23 @@ func (k *clerk) write(s *site, now time.Time) *file {
 	from, to, gap := 0, 0, false
 	for try := int64(0); try < 6 && !gap; try++ { // who knows the meters takes one that has something to fill
 		ch = s.channels[c.n(100+try, int64(len(s.channels)))]
+		if m := s.feed.meters[c.n(110, int64(len(s.feed.meters)))]; c.n(111, 5) == 0 { // or one that others read
+			ch = &channel{register: register{key: m.key, load: m.load}}
+		}
 		w = s.oracle.channels[ch.key]
 		from, to, gap = k.stretch(s, c, w, now)
+	}
+	load := ch.load.again()
+	flowed := func(h int) int64 { return load.total(boundary(h+1)) - load.total(boundary(h)) }
+	if x, f := k.exchanged(s, c, now); f > 0 && c.n(120, 4) == 0 { // or one that was exchanged, of the time around that
+		ch, w = x, s.oracle.channels[x.key]
+		from = index(x.fits[f-1].removed) - int(c.n(121, 6))
+		to = min(index(x.fits[f].fitted)+int(c.n(122, 6)), index(now.Add(-90*time.Minute)))
+		flowed = func(h int) int64 {
+			was, before := ch.truth(boundary(h))
+			is, after := ch.truth(boundary(h + 1))
+			return max(ch.metered(is, after)-ch.metered(was, before), 0)
+		}
 	}
 	if from >= to {
 		return nil
@@ -102,9 +124,9 @@ func (k *clerk) write(s *site, now time.Time) *file {
 		w.filed = map[int][]filed{}
 	}
 	f := &file{w: w, request: agent.ImportRequest{File: fmt.Sprintf("file-%d.csv", k.n), Meter: ch.key.Meter}}
-	kind, load := c.n(3, 10), ch.load.again()
+	kind := c.n(3, 10)
 	for h := from; h < to; h++ {
-		l := filed{at: h, value: load.total(boundary(h+1)) - load.total(boundary(h))}
+		l := filed{at: h, value: flowed(h)}
 		switch {
 		case kind == 9 || kind == 8 && c.n(int64(h), 3) == 0:
 			l.value, l.estimated = l.value*(90+c.n(int64(h), 20))/100, true
@@ -124,6 +146,21 @@ func (k *clerk) write(s *site, now time.Time) *file {
 		return nil
 	}
 	return f
+}
+
+// exchanged gives a register whose meter was exchanged within the last three
+// weeks, and which meter that was; 0 where there is none.
+func (k *clerk) exchanged(s *site, c chance, now time.Time) (ch *channel, fit int) {
+	first := int(c.n(123, int64(len(s.channels))))
+	for i := range s.channels {
+		ch = s.channels[(first+i)%len(s.channels)]
+		for fit := len(ch.fits) - 1; fit > 0; fit-- {
+			if f := ch.fits[fit].fitted; f.Before(now.Add(-2*time.Hour)) && f.After(now.Add(-21*24*time.Hour)) {
+				return ch, fit
+			}
+		}
+	}
+	return nil, 0
 }
 
 // stretch is what a file is about: mostly what is not known well, where there is such a gap.

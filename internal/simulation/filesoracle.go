@@ -58,9 +58,7 @@ func (w *watched) shapedByFile(h *energy.HalfHour) bool {
 // a reading.
 func (o *oracle) checkFile(w *watched, h *energy.HalfHour, wrong func(law, format string, args ...any)) {
 	of := w.filed[index(h.Start)]
-	is := func(l filed) bool {
-		return fromFile(h) && h.Energy == l.value && l.estimated == (h.Quality == energy.Estimated)
-	}
+	is := func(l filed) bool { return fromFile(h) && l.is(h) }
 	if fromFile(h) {
 		switch {
 		case !slices.ContainsFunc(of, is):
@@ -89,7 +87,7 @@ func (o *oracle) checkFile(w *watched, h *energy.HalfHour, wrong func(law, forma
 // checkGaps holds the half-hours of gaps that files have filled in part against
 // the register on both sides: they sum to its advance.
 func (o *oracle) checkGaps(s *store.Store, w *watched, now time.Time, all bool) {
-	if len(w.filed) == 0 || !all && now.YearDay()%5 != 0 {
+	if len(w.filed) == 0 || w.own != nil || !all && now.YearDay()%5 != 0 {
 		return
 	}
 	from := epoch
@@ -127,7 +125,7 @@ func (o *oracle) checkGaps(s *store.Store, w *watched, now time.Time, all bool) 
 // sums judges one gap between two half-hours of the register's own.
 func (o *oracle) sums(w *watched, before *energy.HalfHour, gap []energy.HalfHour, after *energy.HalfHour) {
 	var sum, told int64
-	rest := 0
+	rest, right := 0, true
 	var around [2]energy.Sample
 	for i := range gap {
 		h := &gap[i]
@@ -137,6 +135,9 @@ func (o *oracle) sums(w *watched, before *energy.HalfHour, gap []energy.HalfHour
 			return // the import broke off
 		case fromFile(h):
 			told += h.Energy
+			was, from := w.truth(h.Start)
+			is, to := w.truth(h.Start.Add(energy.Period))
+			right = right && (h.Energy == w.load.total(h.Start.Add(energy.Period))-w.load.total(h.Start) || h.Energy == w.metered(is, to)-w.metered(was, from))
 		case rest > 0 && around != [2]energy.Sample{h.Evidence.First, h.Evidence.Last}:
 			return // more than one gap: where two share a half-hour neither is spread anew
 		default:
@@ -158,9 +159,14 @@ func (o *oracle) sums(w *watched, before *energy.HalfHour, gap []energy.HalfHour
 	advance := to - after.Energy - from
 	// Where the file says more than the register counted both stand as they are,
 	// and where no meter could have delivered the rest.
-	if edges := w.rating; told > advance-edges || advance-told > int64(rest)*w.rating/2 {
+	edges := w.rating
+	if right {
+		edges = 4 * w.step
+	}
+	if told > advance-edges || advance-told > int64(rest)*w.rating/2 {
 		return
 	}
+	o.Gaps++
 	if sum != advance {
 		o.report("file", fmt.Sprintf("%s from %s to %s: the half-hours sum to %d, of which files told %d, and the register advanced by %d", w.key, start, end, sum, told, advance))
 	}

@@ -81,7 +81,7 @@ func (r *ingestion) Values(k energy.Key, from, to time.Time) (map[int64]batch.Va
 		if err != nil {
 			return nil, err
 		}
-		values[v.Start.Unix()] = batch.Value{Energy: v.Energy, Quality: v.Quality, Rule: v.Rule}
+		values[v.Start.Unix()] = batch.Value{Energy: v.Energy, Quality: v.Quality, Rule: v.Rule, Flags: v.Flags}
 	}
 	return values, nil
 }

@@ -70,6 +70,7 @@ func (s *site) life() error {
 	c, n := s.of("life", 0), s.live*8
 	if !s.Quiet && s.live > 1 && c.n(n+6, 40) == 0 && !s.calm.during(time.Now()) {
 		s.oracle.lost() // the card is dead: a new one is put in
+		s.feed.again()
 		if err := os.Remove(s.path); err != nil {
 			return err
 		}

@@ -19,6 +19,7 @@ type network struct {
 	weird episodes // every request meets a fault of its own
 	lazy  episodes // the relay is busy and asks to come back later: most of the time, which makes long runs fast
 
+	told  *history
 	mu    sync.Mutex
 	n     int64
 	under sync.WaitGroup // requests that are still under way
@@ -75,6 +76,7 @@ func (w *network) RoundTrip(q *http.Request) (*http.Response, error) {
 		return nil, q.Context().Err()
 	}
 	f, n := w.fault(q)
+	w.told.say("%s %s meets %d", q.Method, q.URL.Path, f)
 	switch f {
 	case unreachable:
 		return nil, errors.New("dial tcp: network is unreachable")

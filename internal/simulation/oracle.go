@@ -52,6 +52,9 @@ type oracle struct {
 	now         time.Time
 	store       *store.Store // that is checked
 	By          [5]int       // half-hours by quality
+	Gaps        int          // with values of files in them, that were held against the register's advance
+	Spoken      int          // half-hours against which a check meter had to speak
+	Stood       int          // half-hours in which a register stood still while power flowed
 }
 
 // watched is what the oracle knows of one channel.

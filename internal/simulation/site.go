@@ -40,6 +40,9 @@ type Result struct {
 	Days        int
 	HalfHours   int
 	Missing     int
+	Gaps        int // with values of files in them, at each look at one
+	Spoken      int // half-hours that a check meter contradicts, at each look
+	Stood       int // half-hours in which a register stood still, at each look
 	Exchanged   int // half-hours by an operator\'s statement of an exchange
 	Substituted int
 	Quality     [5]int
@@ -69,6 +72,7 @@ type site struct {
 	pollers    map[string]func(date func() time.Time) drivers.Poller // of the buses that are no wires
 	listeners  map[string]agent.ListenerFactory
 	channels   []*channel
+	feed       *feed
 	config     *config.Config
 	relay      *relay
 	net        *network
@@ -119,6 +123,7 @@ func Run(o Options) (Result, error) {
 	}
 	s.net.under.Wait()
 	r := &s.result
+	r.Gaps, r.Spoken, r.Stood = s.oracle.Gaps, s.oracle.Spoken, s.oracle.Stood
 	r.Exchanged, r.Substituted = s.oracle.Exchanged, s.oracle.Substituted
 	r.HalfHours, r.Missing, r.Quality = s.oracle.Checked, s.oracle.Missing, s.oracle.By
 	r.Batches, r.Carried, r.Again = s.relay.batches, s.relay.carried, s.relay.again
@@ -156,7 +161,7 @@ func newSite(o Options) *site {
 	s.checks()
 	s.relay = newRelay(o.Identity, s.report, s.history)
 	day := 24 * time.Hour
-	s.net = &network{chance: s.of("network", 0), h: s.relay,
+	s.net = &network{chance: s.of("network", 0), h: s.relay, told: s.history,
 		down:  s.trouble("network down", 0, 6*day, time.Second, 8*time.Hour),
 		weird: s.trouble("network weird", 0, day, time.Minute, 6*time.Hour),
 		lazy:  s.trouble("relay busy", 0, 2*time.Hour, time.Hour, 12*day),

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/perseus-edge/perseus-edge/energy"
@@ -19,10 +20,11 @@ type early struct {
 	Late  []energy.Sample
 }
 
-// earlies are all that wait, over a restart, too.
+// earlies are all that wait, over a restart and a power cut, too.
 type earlies struct {
 	all   []early
-	dirty bool
+	doing []early // worked in by the round at hand, which is not stored yet
+	dirty bool    // there are others than are kept
 }
 
 // mostEarly bounds them.
@@ -39,10 +41,13 @@ func (a *Agent) readEarlies() (e earlies) {
 	return e
 }
 
-func (e *earlies) add(x early) {
-	if len(e.all) < mostEarly {
-		e.all, e.dirty = append(e.all, x), true
+// add has late readings wait; false where there is no room for them.
+func (e *earlies) add(x early) bool {
+	if len(e.all) >= mostEarly {
+		return false
 	}
+	e.all, e.dirty = append(e.all, x), true
+	return true
 }
 
 // over takes out those that need wait no more.
@@ -55,18 +60,16 @@ func (e *earlies) over(r *recorder) (over []early) {
 			waiting = append(waiting, x)
 		}
 	}
-	e.all, e.dirty = waiting, e.dirty || len(over) > 0
+	e.all, e.doing = waiting, append(e.doing, over...)
 	return over
 }
 
-// keep stores them, where they are others than before. The round that they
-// belong to is stored: where this fails, or the power is cut, those of before
-// are worked in again, which changes nothing.
+// keep stores them before the round is: nobody else has them then.
 func (e *earlies) keep(a *Agent) {
 	if !e.dirty {
 		return
 	}
-	b, err := json.Marshal(e.all)
+	b, err := json.Marshal(slices.Concat(e.all, e.doing))
 	if err == nil {
 		err = a.opt.Store.SetMeta(metaEarly, b)
 	}
@@ -75,6 +78,15 @@ func (e *earlies) keep(a *Agent) {
 		return
 	}
 	e.dirty = false
+}
+
+// done lets go of those that the round has worked in, now that it is stored.
+// Where the power is cut before, they are worked in again, which changes nothing.
+func (e *earlies) done(a *Agent) {
+	if len(e.doing) > 0 {
+		e.doing, e.dirty = nil, true
+		e.keep(a)
+	}
 }
 
 // over reports whether a register has counted the half-hour that starts then. A

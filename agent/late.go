@@ -78,7 +78,9 @@ func (r *recorder) rederiveOne(k energy.Key, late []energy.Sample, news touched)
 		return
 	}
 	if last := to.Add(-period); !r.over(k, last) {
-		r.early.add(early{k, last, late})
+		if !r.early.add(early{k, last, late}) {
+			r.agent.log.Warn("late readings are not used: too many wait for their half-hours to be over", "meter", k.Meter, "measure", k.Measure.String(), "readings", len(late))
+		}
 		return
 	}
 	from, to = from.Add(-period), to.Add(period)

@@ -152,6 +152,7 @@ func (r *recorder) flush() error {
 		return nil
 	}
 	start := time.Now()
+	r.early.keep(r.agent)
 	err := r.agent.opt.Store.Commit(r.round)
 	r.book(err, time.Since(start))
 	if err != nil {
@@ -163,7 +164,7 @@ func (r *recorder) flush() error {
 	}
 	news := len(r.round.HalfHours)+len(r.round.Statements) > 0
 	r.kept()
-	r.early.keep(r.agent)
+	r.early.done(r.agent)
 	if news {
 		r.tell()
 	}

@@ -124,7 +124,7 @@ func (y *tale) lawful(t failer, stands []energy.HalfHour) {
 				wrong("the file says %d", actual)
 			}
 		case known && h.Evidence.Rule == energy.RuleProfileScaled:
-			if h.Quality != energy.Estimated || !y.tells(all, n) {
+			if h.Quality != energy.Estimated || !y.tells(all, n) && h.Energy != o.to.value-o.from.value {
 				wrong("shaped, and nothing tells of its gap")
 			}
 		case known:

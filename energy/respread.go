@@ -54,7 +54,11 @@ func respread(r *run, stands []HalfHour, given []bool) []HalfHour {
 	r.partActuals(meets, given, now)
 	for j := 1; j < len(r.knots); j++ {
 		// A gap that goes on beyond the run has one of its ends between its samples.
-		if p, q := r.knots[j-1], r.knots[j]; r.isGap(p, q) && !p.bound && !q.bound && q.at > r.old[0].Start.UnixNano() {
+		p, q := r.knots[j-1], r.knots[j]
+		if q.at <= r.old[0].Start.UnixNano() { // mutate: one that ends there has no part in the run
+			continue
+		}
+		if r.isGap(p, q) && !p.bound && !q.bound {
 			r.fillGap(p, q, meets, stands, given, now, touched, even, ahead)
 		}
 	}
@@ -115,7 +119,8 @@ func (r *run) partActuals(meets []meeting, given []bool, now []int64) {
 			continue
 		}
 		one, two := m.before.at-r.old[i].Start.UnixNano(), r.old[i].Start.Add(r.period).UnixNano()-m.after.at
-		if m.first = int64(mulDiv(uint64(max(value, -value)), uint64(one), uint64(one+two))); value < 0 {
+		m.first = int64(mulDiv(uint64(max(value, -value)), uint64(one), uint64(one+two)))
+		if value < 0 { // mutate: of nothing each has nothing
 			m.first = -m.first // less than was counted between them: so much more is left to both
 		}
 		if left, told := r.leaves(m.begins, m.before, i, meets, given, now); told && left >= 0 && left <= value {

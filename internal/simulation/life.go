@@ -161,7 +161,7 @@ func (s *site) downtime(c chance, n int64) time.Duration {
 func (s *site) agent(plan death) error {
 	a, err := agent.New(agent.Options{
 		Config: s.config, Store: s.disk, Drivers: s.drivers(), Listeners: s.listeners, Clock: s.dating(s.disk.Store), Now: s.wall, Logger: s.Logger, HTTP: s.net,
-		Flush: []time.Duration{10 * time.Minute, 30 * time.Minute}[s.Seed%2] + 137*time.Millisecond + 1, Watchdog: 24 * time.Hour, Version: "simulated",
+		Flush: []time.Duration{10 * time.Minute, 30 * time.Minute}[s.Seed%2] + 137*time.Millisecond + 1, Gather: agent.DefaultGather + 71*time.Millisecond + 1, Watchdog: 24 * time.Hour, Version: "simulated",
 		Jitter: func(n time.Duration) time.Duration {
 			return time.Duration(s.of("pause", 0).n(time.Now().UnixNano(), int64(n)))
 		},

@@ -152,7 +152,6 @@ func (r *recorder) bridge(m *meter, reg *register, x *config.Exchange) (out brid
 		h, _, _ := at(start)
 		window = append(window, h)
 	}
-	bridged := func(h energy.HalfHour) bool { return h.Evidence.Rule == energy.RuleExchange }
 	out.again = slices.ContainsFunc(window[1:len(window)-1], bridged)
 	here := all[i].Break
 	if h, _, _ := at(here.Last.At.Truncate(period)); bridged(h) && (x.At.Before(here.Last.At) || x.At.After(here.First.At)) {

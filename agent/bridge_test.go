@@ -80,7 +80,10 @@ func (p *place) live(t *testing.T, s Store, until time.Duration) (said []string)
 		return p.hung(d).shows(d), nil
 	}})
 	for _, d := range p.dark {
-		time.AfterFunc(d[0]-since(), func() { f.down.Store(true) })
+		if now := since(); now >= d[0] && now < d[1] { // before anything is read
+			f.down.Store(true)
+		}
+		time.AfterFunc(d[0]-since(), func() { f.down.Store(since() < d[1]) })
 		time.AfterFunc(d[1]-since(), func() { f.down.Store(false) })
 	}
 	var stated []config.Exchange

@@ -32,17 +32,20 @@ func importOne(s ImportStore, c *config.Config, m config.Meter, x hhfile.Series,
 // beside these were an even share of the whole advance, and would now sum to
 // something else. It gives the stretch and the number of those that changed.
 func respread(s ImportStore, k energy.Key, reg energy.Register, period time.Duration, from, to time.Time, judge judge) (stretch, int, error) {
-	// What was spread and then replaced shows where the gaps are.
+	// What was spread and then replaced shows where the gaps are; so can what was told otherwise before.
 	replaced, err := s.Corrections(k, from, to)
 	if err != nil {
 		return stretch{}, 0, err
 	}
 	var around stretch
 	for _, c := range replaced {
-		if c.Old.Evidence.Rule != energy.RuleSpread {
+		first, last := c.Old.Evidence.First.At.Truncate(period).Add(-period), c.Old.Evidence.Last.At.Truncate(period).Add(2*period)
+		switch {
+		case tells(c.Old):
+			first, last = c.Old.Start.Add(-period), c.Old.Start.Add(2*period)
+		case c.Old.Evidence.Rule != energy.RuleSpread && !throughExchange(c.Old):
 			continue
 		}
-		first, last := c.Old.Evidence.First.At.Truncate(period).Add(-period), c.Old.Evidence.Last.At.Truncate(period).Add(2*period)
 		if around.from.IsZero() || first.Before(around.from) {
 			around.from = first
 		}
@@ -53,15 +56,21 @@ func respread(s ImportStore, k energy.Key, reg energy.Register, period time.Dura
 	if around.from.IsZero() {
 		return stretch{}, 0, nil
 	}
-	stands, counted, err := wholeGaps(around, period, func(from, to time.Time) (stands []energy.HalfHour, spread map[int64]energy.HalfHour, err error) {
+	stands, counted, err := wholeGaps(around, period, func(from, to time.Time) (stands, counted []energy.HalfHour, err error) {
 		for h, err := range s.HalfHours(k, from, to) {
 			if err != nil {
 				return nil, nil, err
 			}
 			stands = append(stands, h)
 		}
-		spread, err = spreadOf(s, k, from, to)
-		return stands, spread, err
+		spread, err := spreadOf(s, k, from, to)
+		if err != nil {
+			return nil, nil, err
+		}
+		counted = asCounted(stands, spread)
+		vs, err := versionsOf(s, stands, k, from, to)
+		vs.layThrough(counted)
+		return stands, counted, err
 	})
 	if err != nil {
 		return stretch{}, 0, err
@@ -85,19 +94,27 @@ func respread(s ImportStore, k energy.Key, reg energy.Register, period time.Dura
 // wholeGaps gives the half-hours of a stretch, as they stand and as the register
 // counted them, and before and after it those of the gaps that it lies in, and of
 // the gaps that share a half-hour with these: what is told of one can count for
-// the next one, too.
-func wholeGaps(of stretch, period time.Duration, get func(from, to time.Time) ([]energy.HalfHour, map[int64]energy.HalfHour, error)) (stands, counted []energy.HalfHour, err error) {
+// the next one, too. Get gives both of a stretch.
+func wholeGaps(of stretch, period time.Duration, get func(from, to time.Time) (stands, counted []energy.HalfHour, err error)) (stands, counted []energy.HalfHour, err error) {
 	for {
-		stands, spread, err := get(of.from, of.to)
+		stands, counted, err := get(of.from, of.to)
 		if err != nil || len(stands) == 0 {
 			return nil, nil, err
 		}
-		counted, wider := asCounted(stands, spread), of
+		wider := of
 		if h := counted[0]; h.Start.Equal(of.from) && shaped(h) && h.Evidence.First.At.Before(of.from) {
 			wider.from = h.Evidence.First.At.Truncate(period).Add(-period)
 		}
 		if h := counted[len(counted)-1]; h.Start.Add(period).Equal(of.to) && shaped(h) && h.Evidence.Last.At.After(of.to) {
 			wider.to = h.Evidence.Last.At.Truncate(period).Add(2 * period)
+		}
+		if length := of.to.Sub(of.from); length < mostTold { // what lies beyond what is told says what it is a part of
+			if h := counted[0]; h.Start.Equal(of.from) && tells(h) {
+				wider.from = of.from.Add(-length)
+			}
+			if h := counted[len(counted)-1]; h.Start.Add(period).Equal(of.to) && tells(h) {
+				wider.to = of.to.Add(length)
+			}
 		}
 		if wider == of || wider.to.Sub(wider.from) > mostRederived {
 			return stands, counted, nil
@@ -106,16 +123,23 @@ func wholeGaps(of stretch, period time.Duration, get func(from, to time.Time) ([
 	}
 }
 
+// mostTold bounds how far a gap is looked for beyond what files and feeds tell.
+const mostTold = 8 * aDay
+
 // shaped reports whether a half-hour has a part of a register's advance over a gap.
 func shaped(h energy.HalfHour) bool {
-	return h.Evidence.Rule == energy.RuleSpread || h.Evidence.Rule == energy.RuleProfileScaled
+	return h.Evidence.Rule == energy.RuleSpread || h.Evidence.Rule == energy.RuleProfileScaled || throughExchange(h)
 }
 
 // noteGap takes note of a gap that a half-hour was spread over, or tells a part of.
 func (r *recorder) noteGap(k *store.KeyedHalfHour) {
 	of, period := k.HalfHour, r.agent.opt.Config.Period
 	if tells(of) {
-		of, _ = r.past.at(k.Key, of.Start) // whose place it takes
+		was := of
+		if of, _ = r.past.at(k.Key, of.Start); tells(of) && of.Energy != was.Energy { // whose place it takes
+			r.gaps.add(k.Key, of.Start.Add(-period), of.Start.Add(2*period))
+			return
+		}
 	}
 	rule, long := of.Evidence.Rule, of.Evidence.First.At.Before(of.Start.Add(-period)) // a gap that ends seconds after its start
 	if shaped(of) || long && (rule == energy.RuleBracketed || rule == energy.RuleInterpolate) {
@@ -136,9 +160,16 @@ func (r *recorder) respread(news touched) {
 	period := r.agent.opt.Config.Period
 	for _, k := range r.gaps.keys() {
 		gap := r.gaps[k]
-		stands, counted, err := wholeGaps(gap, period, func(from, to time.Time) ([]energy.HalfHour, map[int64]energy.HalfHour, error) {
+		stands, counted, err := wholeGaps(gap, period, func(from, to time.Time) (stands, counted []energy.HalfHour, err error) {
+			stands = slices.Concat(r.window(k, from, to)...)
 			spread, err := r.spreadOf(k, from, to)
-			return slices.Concat(r.window(k, from, to)...), spread, err
+			if err != nil {
+				return nil, nil, err
+			}
+			counted = asCounted(stands, spread)
+			vs, err := r.versionsOf(k, from, to)
+			vs.layThrough(counted)
+			return stands, counted, err
 		})
 		b, reg := r.agent.registerOf(k)
 		if err != nil || reg == nil {

@@ -18,6 +18,8 @@ import (
 // half-hours that change are given, Estimated and RuleProfileScaled: their
 // boundaries are no longer interpolated between the samples alone. The shape
 // that stands already (of like days) is kept. Done again it changes nothing.
+// Where an exchange was counted through, it is the same by the parts that were
+// counted then (see respreadExchange).
 //
 // A gap is left as it is where the values from elsewhere exceed its advance or
 // leave more than the meter can deliver in the rest (the two sources disagree,
@@ -31,6 +33,12 @@ func Respread(r Register, period time.Duration, window, stands []HalfHour, given
 	}
 	for from := 0; from < len(window); { // mutate: nothing is left to begin a run with
 		to := from
+		if throughExchange(&window[from]) {
+			to = exchangeRun(window, from, period)
+			out = append(out, r.respreadExchange(period, window[from:to], stands[from:to], given[from:to])...)
+			from = to
+			continue
+		}
 		for to < len(window) && r.derivable(&window[to], period) && (to == from || window[to].Start.Equal(window[to-1].Start.Add(period))) {
 			to++
 		}

@@ -39,8 +39,7 @@
 // Not simulated: brokers and web APIs (a feed is played at the driver's
 // interface; drivers/dcc and drivers/mqtt have tests of their own), meters that
 // give both totals and half-hours, damaged pages of the store (its own tests do
-// that), a relay that loses what it has. Not judged: what files leave of a gap in
-// which a meter was exchanged.
+// that), a relay that loses what it has.
 //
 // Run it with
 //

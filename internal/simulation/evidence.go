@@ -66,7 +66,7 @@ func (o *oracle) quality(w *watched, before, h, after *energy.HalfHour, wrong fu
 		return // what a late sample improves is judged with care
 	}
 	// What was bridged over an exchange names the readings around the exchange, not those around its ends.
-	bridged := before != nil && before.Evidence.Rule == energy.RuleExchange || after != nil && after.Evidence.Rule == energy.RuleExchange
+	bridged := before != nil && throughExchange(before) || after != nil && throughExchange(after)
 	if !bridged && before != nil && after != nil && before.Quality > energy.Substituted && after.Quality > energy.Substituted && h.Quality < best {
 		wrong("quality", "its samples allow %s", best)
 	}

@@ -49,7 +49,7 @@ func (w *watched) filedIn(from, to time.Time) bool {
 // shapedByFile reports whether a half-hour at a meter exchange has the share
 // that files beside it leave, and names no register: it is not known then.
 func (w *watched) shapedByFile(h *energy.HalfHour) bool {
-	return h.Evidence.Rule == energy.RuleExchange && h.Cumulative < 0 && w.filedIn(h.Evidence.First.At, h.Evidence.Last.At)
+	return throughExchange(h) && h.Cumulative < 0 && (h.Evidence.Rule == energy.RuleProfileScaled || w.filedIn(h.Evidence.First.At, h.Evidence.Last.At))
 }
 
 // checkFile holds what stands of a half-hour of which files have spoken against
@@ -107,7 +107,7 @@ func (o *oracle) checkGaps(s *store.Store, w *watched, now time.Time, all bool) 
 		if last != nil && !h.Start.Equal(last.Start.Add(energy.Period)) {
 			before, gap = nil, nil
 		}
-		spread := h.Evidence.Rule == energy.RuleSpread || h.Evidence.Rule == energy.RuleProfileScaled
+		spread := h.Evidence.Rule == energy.RuleSpread || h.Evidence.Rule == energy.RuleProfileScaled || throughExchange(&h)
 		switch {
 		case fromFile(&h) && h.Quality > energy.Estimated || spread && isOwn(&h):
 			gap = append(gap, h)
@@ -125,7 +125,7 @@ func (o *oracle) checkGaps(s *store.Store, w *watched, now time.Time, all bool) 
 // sums judges one gap between two half-hours of the register's own.
 func (o *oracle) sums(w *watched, before *energy.HalfHour, gap []energy.HalfHour, after *energy.HalfHour) {
 	var sum, told int64
-	rest, right := 0, true
+	rest, bridged, right := 0, false, true
 	var around [2]energy.Sample
 	for i := range gap {
 		h := &gap[i]
@@ -138,6 +138,10 @@ func (o *oracle) sums(w *watched, before *energy.HalfHour, gap []energy.HalfHour
 			was, from := w.truth(h.Start)
 			is, to := w.truth(h.Start.Add(energy.Period))
 			right = right && (h.Energy == w.load.total(h.Start.Add(energy.Period))-w.load.total(h.Start) || h.Energy == w.metered(is, to)-w.metered(was, from))
+		case throughExchange(h):
+			if bridged = true; h.Quality == energy.Estimated { // else the readings around it tell it well
+				rest++
+			}
 		case rest > 0 && around != [2]energy.Sample{h.Evidence.First, h.Evidence.Last}:
 			return // more than one gap: where two share a half-hour neither is spread anew
 		default:
@@ -146,13 +150,8 @@ func (o *oracle) sums(w *watched, before *energy.HalfHour, gap []energy.HalfHour
 		}
 	}
 	start, end := gap[0].Start, after.Start
-	if told == 0 || rest == 0 || w.unknown(start.Add(-energy.Period), end.Add(energy.Period)) {
+	if told == 0 || rest == 0 || !w.countable(start.Add(-energy.Period), end.Add(energy.Period), bridged) {
 		return
-	}
-	for i := range w.fits {
-		if f := &w.fits[i]; !f.removed.IsZero() && f.removed.Before(end.Add(energy.Period)) && w.fits[i+1].fitted.After(start.Add(-energy.Period)) {
-			return // another meter hangs there since
-		}
 	}
 	from, _ := o.metered(w, start, before.Cumulative)
 	to, _ := o.metered(w, end.Add(energy.Period), after.Cumulative)
@@ -170,4 +169,18 @@ func (o *oracle) sums(w *watched, before *energy.HalfHour, gap []energy.HalfHour
 	if sum != advance {
 		o.report("file", fmt.Sprintf("%s from %s to %s: the half-hours sum to %d, of which files told %d, and the register advanced by %d", w.key, start, end, sum, told, advance))
 	}
+}
+
+// countable reports whether the register tells what flowed over a stretch: it
+// broke nowhere in it, or only by exchanges that are all stated and were counted
+// through.
+func (c *channel) countable(from, to time.Time, bridged bool) bool {
+	for i := range c.fits {
+		if f := &c.fits[i]; !f.removed.IsZero() && f.removed.Before(to) && c.fits[i+1].fitted.After(from) && !(bridged && f.known) {
+			return false // another meter hangs there since
+		}
+	}
+	return !slices.ContainsFunc(c.resets, func(r reset) bool {
+		return r.from.Before(to) && r.until.After(from) && (!bridged || r.hole || r.was == r.fit)
+	})
 }

@@ -61,7 +61,7 @@ func (o *oracle) halfHour(w *watched, before, h, after *energy.HalfHour, now tim
 		after = nil
 	}
 	unread := h.Evidence.First.At.IsZero() // a substitute for what is not known yet: nothing was read since
-	if h.Quality <= energy.Substituted && !unread && before != nil && before.Quality > energy.Substituted && before.Evidence.Rule != energy.RuleExchange {
+	if h.Quality <= energy.Substituted && !unread && before != nil && before.Quality > energy.Substituted && !throughExchange(before) {
 		w.redo(before, h, wrong)
 	}
 	if h.Quality == energy.Missing {
@@ -88,7 +88,7 @@ func (o *oracle) halfHour(w *watched, before, h, after *energy.HalfHour, now tim
 			wrong("telescope", "the register went on by %d", m-from)
 		}
 	}
-	exchanged := h.Evidence.Rule == energy.RuleExchange
+	exchanged := throughExchange(h)
 	for i := range w.resets {
 		r := &w.resets[i]
 		if !r.must {
@@ -133,6 +133,12 @@ func (o *oracle) halfHour(w *watched, before, h, after *energy.HalfHour, now tim
 	}
 	o.quality(w, before, h, after, wrong)
 	w.redo(before, h, wrong)
+}
+
+// throughExchange reports whether a half-hour was counted through a meter
+// exchange, or is what files leave of what was.
+func throughExchange(h *energy.HalfHour) bool {
+	return h.Evidence.Rule == energy.RuleExchange || h.Evidence.Rule == energy.RuleProfileScaled && h.Cumulative < 0
 }
 
 // dark is what stays of a stretch of which nothing is known when the operator

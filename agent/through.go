@@ -70,18 +70,18 @@ func versionsOf(s interface {
 // versionsOf is versionsOf of the store, and, newer, of the round at hand.
 func (r *recorder) versionsOf(k energy.Key, from, to time.Time) (versions, error) {
 	var stored []energy.HalfHour
+	again := map[int64]bool{}
 	for h, err := range r.agent.opt.Store.HalfHours(k, from, to) {
 		if err != nil {
 			return versions{}, err
 		}
-		stored = append(stored, h)
+		stored, again[h.Start.Unix()] = append(stored, h), bridged(h)
 	}
 	vs, err := versionsOf(r.agent.opt.Store, stored, k, from, to)
 	for i := range r.round.HalfHours {
 		if h := &r.round.HalfHours[i]; h.Key == k && throughExchange(h.HalfHour) {
 			at := h.HalfHour.Start.Unix()
-			was, ok := vs.through[at]
-			vs.through[at] = version{HalfHour: h.HalfHour, made: r.agent.Now(), again: ok && was.until.IsZero()}
+			vs.through[at] = version{HalfHour: h.HalfHour, made: r.agent.Now(), again: again[at]}
 		}
 	}
 	return vs, err

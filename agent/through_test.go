@@ -39,6 +39,8 @@ func TestFileBesideAnExchange(t *testing.T) {
 		"one of several told otherwise":      {file(450*minute, 210*minute, 1700, 2000, 1900, 1900), stated(500 * minute), file(550*minute, 240*minute, 1650)},
 		"counted in time, told otherwise":    {file(280*minute, 210*minute, 1700), stated(300 * minute), file(450*minute, 210*minute, 1900)},
 		"corrected after it was told":        {{at: 500 * minute, off: 300}, file(550*minute, 210*minute, 1700, 2000), stated(600 * minute), file(650*minute, 300*minute, 1650)},
+		"told, then corrected":               {{at: 500 * minute, off: 300}, file(550*minute, 210*minute, 1700, 2000), stated(600 * minute)},
+		"told, corrected there and back":     {stated(500 * minute), file(550*minute, 210*minute, 1700, 2000), {at: 600 * minute, off: 300}, stated(650 * minute)},
 		"corrected, and told the same again": {{at: 500 * minute, off: 300}, file(550*minute, 240*minute, 1700), stated(600 * minute), file(650*minute, 240*minute, 1750)},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -69,7 +69,7 @@ func respread(s ImportStore, k energy.Key, reg energy.Register, period time.Dura
 		}
 		counted = asCounted(stands, spread)
 		vs, err := versionsOf(s, stands, k, from, to)
-		vs.layThrough(counted)
+		vs.layThrough(counted, period)
 		return stands, counted, err
 	})
 	if err != nil {
@@ -168,7 +168,7 @@ func (r *recorder) respread(news touched) {
 			}
 			counted = asCounted(stands, spread)
 			vs, err := r.versionsOf(k, from, to)
-			vs.layThrough(counted)
+			vs.layThrough(counted, period)
 			return stands, counted, err
 		})
 		b, reg := r.agent.registerOf(k)

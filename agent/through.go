@@ -89,13 +89,13 @@ func (r *recorder) versionsOf(k energy.Key, from, to time.Time) (versions, error
 
 // layThrough lays the half-hours as they were counted through an exchange over
 // those of counted that a file or a feed tells, or that were shaped since.
-func (vs versions) layThrough(counted []energy.HalfHour) {
+func (vs versions) layThrough(counted []energy.HalfHour, period time.Duration) {
 	for i := 0; i < len(counted) && len(vs.through) > 0; i++ {
 		first := i
 		for i < len(counted) && vs.has(counted[i]) {
 			i++
 		}
-		vs.layRun(counted[first:i])
+		vs.layRun(counted[first:i], period)
 	}
 }
 
@@ -110,7 +110,7 @@ func (vs versions) has(h energy.HalfHour) bool {
 // before the others were counted (the exchange was stated later), or counted again
 // (it was stated otherwise), was taken off them then: it counts as what was told at
 // that time.
-func (vs versions) layRun(run []energy.HalfHour) {
+func (vs versions) layRun(run []energy.HalfHour, period time.Duration) {
 	var made, again time.Time // when the others were counted, and last again
 	var evidence energy.Evidence
 	for _, h := range run {
@@ -130,7 +130,7 @@ func (vs versions) layRun(run []energy.HalfHour) {
 		switch {
 		case ok && (!tells(h) && h.Evidence.Rule == energy.RuleProfileScaled || tells(h) && v.stood(again)):
 			run[i] = v.HalfHour
-		case tells(h):
+		case tells(h) && h.Start.Before(evidence.Last.At) && h.Start.Add(period).After(evidence.First.At): // else it is of another gap
 			for _, was := range vs.told[h.Start.Unix()] {
 				if was.stood(made) {
 					h.Energy = was.Energy

@@ -88,6 +88,37 @@ func TestFileBesideAnExchange(t *testing.T) {
 	}
 }
 
+// What is told of a hole beside the gap is no part of it, whatever it was before.
+func TestLayThroughItsOwnGap(t *testing.T) {
+	at := func(i int) time.Time { return epoch.Add(time.Duration(i) * energy.Period) }
+	counted := energy.HalfHour{Start: at(1), Energy: 500, Cumulative: 9, Quality: energy.Estimated, Evidence: energy.Evidence{
+		Rule: energy.RuleExchange, First: energy.Sample{At: at(1).Add(time.Minute)}, Last: energy.Sample{At: at(3)},
+	}}
+	told := func(i int, wh int64) energy.HalfHour {
+		return energy.HalfHour{Start: at(i), Energy: wh, Cumulative: -1, Quality: energy.Measured, Evidence: energy.Evidence{Rule: energy.RuleImported}}
+	}
+	vs := versions{map[int64]version{at(1).Unix(): {HalfHour: counted}}, map[int64][]version{}}
+	run := []energy.HalfHour{told(0, 10), counted, told(2, 20), told(3, 30)}
+	for _, h := range run {
+		if tells(h) { // told otherwise since
+			was := h
+			was.Energy++
+			vs.told[h.Start.Unix()] = []version{{HalfHour: was, until: at(9)}}
+		}
+	}
+	got := slices.Clone(run)
+	vs.layThrough(got, energy.Period)
+	for i, h := range got {
+		if i == 2 {
+			if !throughExchange(h) || h.Energy != 21 {
+				t.Errorf("in the gap: %+v", h)
+			}
+		} else if h != run[i] {
+			t.Errorf("%d: %+v, was %+v", i, h, run[i])
+		}
+	}
+}
+
 // importInto imports half-hours into a store that no agent has open.
 func importInto(t *testing.T, s ImportStore, wh map[time.Duration]int64) {
 	t.Helper()

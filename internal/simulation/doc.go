@@ -39,7 +39,8 @@
 // Not simulated: brokers and web APIs (a feed is played at the driver's
 // interface; drivers/dcc and drivers/mqtt have tests of their own), meters that
 // give both totals and half-hours, damaged pages of the store (its own tests do
-// that), a relay that loses what it has.
+// that), a relay that loses what it has. Not judged: what files tell of a gap
+// that shares a half-hour with one in which a meter was exchanged.
 //
 // Run it with
 //

@@ -150,6 +150,9 @@ func (o *oracle) sums(w *watched, before *energy.HalfHour, gap []energy.HalfHour
 		}
 	}
 	start, end := gap[0].Start, after.Start
+	if bridged && !ofOneExchange(gap) {
+		return
+	}
 	if told == 0 || rest == 0 || !w.countable(start.Add(-energy.Period), end.Add(energy.Period), bridged) {
 		return
 	}
@@ -169,6 +172,26 @@ func (o *oracle) sums(w *watched, before *energy.HalfHour, gap []energy.HalfHour
 	if sum != advance {
 		o.report("file", fmt.Sprintf("%s from %s to %s: the half-hours sum to %d, of which files told %d, and the register advanced by %d", w.key, start, end, sum, told, advance))
 	}
+}
+
+// ofOneExchange reports whether all of a gap lies between the readings around the
+// exchange in it. What lies beyond is of another gap, which shares a half-hour with
+// that of the exchange: there what a file tells is not taken off that half-hour.
+func ofOneExchange(gap []energy.HalfHour) bool {
+	var from, to time.Time
+	for i := range gap {
+		if e := gap[i].Evidence; throughExchange(&gap[i]) {
+			if from.IsZero() || e.First.At.Before(from) {
+				from = e.First.At
+			}
+			if e.Last.At.After(to) {
+				to = e.Last.At
+			}
+		}
+	}
+	return !slices.ContainsFunc(gap, func(h energy.HalfHour) bool {
+		return !h.Start.Before(to) || !h.Start.Add(energy.Period).After(from)
+	})
 }
 
 // countable reports whether the register tells what flowed over a stretch: it

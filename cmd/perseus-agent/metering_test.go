@@ -146,17 +146,7 @@ func TestWorkedExampleOfTheManual(t *testing.T) {
 		t.Errorf("the manual does not say that they sum to %d Wh", sum)
 	}
 	round.Statements = chain
-	cfg := configured(t, "127.0.0.1:1", "127.0.0.1:1")
-	s, _, err := store.Open(filepath.Join(filepath.Dir(cfg), "agent.db"), store.Options{KeepHalfHours: 3660 * 24 * time.Hour, Logger: record.Logger(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Commit(round); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	cfg := stored(t, round)
 	if code, out, errs := cli(t, "statements", "--config", cfg, "--verify"); code != done || !strings.Contains(out, "2           whole, from the beginning") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
@@ -185,7 +175,19 @@ func TestBoundariesBesideAHole(t *testing.T) {
 	for _, h := range hh {
 		round.HalfHours = append(round.HalfHours, store.KeyedHalfHour{Key: k, HalfHour: h})
 	}
-	cfg := configured(t, "127.0.0.1:1", "127.0.0.1:1")
+	cfg := stored(t, round)
+	// 10:00 (opened before it), 10:30, 11:00 (the break follows); 12:30 (the break was before it). At 13:00 the next half-hour is not over.
+	args := []string{"readings", "--config", cfg, "--from", "2026-03-02", "--to", "2026-03-03", "--format", "json"}
+	python(t, 0, "4 boundaries", nil, args...)
+	for _, start := range []string{`"start":{"at":"2026-03-02T10:02:00Z","value":1000240}`, `"start":{"at":"2026-03-02T10:58:00Z","value":1001000}`, `"start":{"at":"2026-03-02T12:33:00Z","value":700}`} {
+		python(t, 0, "", []string{start, strings.Replace(start, "0}", "9}", 1)}, args...)
+	}
+}
+
+// stored gives the configuration of a gateway whose store holds a round.
+func stored(t *testing.T, round store.Round) (cfg string) {
+	t.Helper()
+	cfg = configured(t, "127.0.0.1:1", "127.0.0.1:1")
 	s, _, err := store.Open(filepath.Join(filepath.Dir(cfg), "agent.db"), store.Options{KeepHalfHours: 3660 * 24 * time.Hour, Logger: record.Logger(t)})
 	if err != nil {
 		t.Fatal(err)
@@ -196,12 +198,7 @@ func TestBoundariesBesideAHole(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// 10:00 (opened before it), 10:30, 11:00 (the break follows); 12:30 (the break was before it). At 13:00 the next half-hour is not over.
-	args := []string{"readings", "--config", cfg, "--from", "2026-03-02", "--to", "2026-03-03", "--format", "json"}
-	python(t, 0, "4 boundaries", nil, args...)
-	for _, start := range []string{`"start":{"at":"2026-03-02T10:02:00Z","value":1000240}`, `"start":{"at":"2026-03-02T10:58:00Z","value":1001000}`, `"start":{"at":"2026-03-02T12:33:00Z","value":700}`} {
-		python(t, 0, "", []string{start, strings.Replace(start, "0}", "9}", 1)}, args...)
-	}
+	return cfg
 }
 
 // python runs the manual's program on what a command prints, with one thing
